@@ -1,0 +1,41 @@
+# `make demo` and `make test` set everything up themselves, from nothing.
+PYTHON ?= python3
+# One exact torch, so that everybody sees the same numbers; any torch >= 2.11 works.
+TORCH ?= torch==2.13.0
+BIN := .venv/bin
+SOURCES := $(shell find csrc -name '*.h' -o -name '*.cpp' 2>/dev/null) setup.py pyproject.toml
+
+.PHONY: setup demo test test-slow test-sanitize bench lint format clean
+
+setup: .venv/installed
+
+.venv/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip "setuptools>=77" wheel ninja pybind11
+	$(BIN)/pip install --quiet "$(TORCH)" numpy
+	touch $@
+
+.venv/installed: .venv/python $(SOURCES)
+	$(BIN)/pip install --quiet --no-build-isolation --editable ".[dev]"
+	touch $@
+
+demo: setup
+	$(BIN)/pcclust demo --out out/demo
+
+test: setup lint
+	$(BIN)/pytest -q
+
+test-slow: setup
+	$(BIN)/pytest -q -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv build dist out *.egg-info pcclust/*.so

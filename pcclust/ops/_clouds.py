@@ -1,0 +1,204 @@
+"""One flat view of every layout in which point clouds come: single, dense, padded, packed."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+class Clouds(NamedTuple):
+    """The points of one or many clouds as rows of one matrix.
+
+    Attributes:
+        rows: ``(R, D)`` contiguous; float32, or float64 where the input was.
+        starts: ``(B,)`` int64, the first row of each cloud.
+        sizes: ``(B,)`` int64, the number of points of each cloud.
+        shape: the leading shape of the input, ``(N,)``, ``(B, N)`` or ``(ΣN,)``; per-point results
+            are reshaped to it.
+        packed: whether indices count rows of the packed tensor instead of points of a cloud.
+        smallest: the points in the smallest cloud, or None where only the data tells (in a graph).
+    """
+
+    rows: Tensor
+    starts: Tensor
+    sizes: Tensor
+    shape: tuple[int, ...]
+    packed: bool
+    smallest: int | None
+
+
+def flatten(
+    points: Tensor,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    name: str = "points",
+) -> Clouds:
+    """Checks points in any layout and lays them out as rows.
+
+    Args:
+        points: ``(N, D)``, ``(B, N, D)`` or, with ``offsets``, ``(ΣN, D)``.
+        lengths: ``(B,)`` integers, the points of each padded cloud.
+        offsets: ``(B + 1,)`` integers, where each packed cloud begins and the last ends.
+        name: what messages call the points.
+
+    Raises:
+        TypeError: not a floating tensor.
+        ValueError: wrong shape, no points, NaN or inf, or impossible lengths or offsets.
+    """
+    _check_points(points, name)
+    if lengths is not None and offsets is not None:
+        raise ValueError(f"{name}: give lengths (padded) or offsets (packed), not both")
+    if offsets is not None:
+        starts, sizes = _from_offsets(points, offsets, name)
+    elif points.dim() == 2:
+        if lengths is not None:
+            raise ValueError(f"{name}: lengths need a (B, N, D) batch, got {_shape(points)}")
+        starts = torch.zeros(1, dtype=torch.int64, device=points.device)
+        sizes = torch.full((1,), points.shape[0], dtype=torch.int64, device=points.device)
+    else:
+        starts, sizes = _from_batch(points, lengths, name)
+    rows = working_precision(points).reshape(-1, points.shape[-1]).contiguous()
+    clouds = Clouds(
+        rows,
+        starts,
+        sizes,
+        tuple(points.shape[:-1]),
+        offsets is not None,
+        _smallest(points, sizes, lengths is None and offsets is None),
+    )
+    if not torch.compiler.is_compiling():
+        _check_finite(clouds, name)
+    return clouds
+
+
+def working_precision(points: Tensor) -> Tensor:
+    """Returns float32 for float16 and bfloat16, and the tensor itself otherwise."""
+    return points.float() if points.dtype in (torch.float16, torch.bfloat16) else points
+
+
+def cloud_of_rows(clouds: Clouds) -> Tensor:
+    """Returns ``(R,)`` int64, the cloud of each row; rows of padding get -1."""
+    row = torch.arange(clouds.rows.shape[0], device=clouds.rows.device)
+    if clouds.starts.shape[0] == 0:
+        return torch.full_like(row, -1)
+    cloud = torch.searchsorted(clouds.starts + clouds.sizes, row, right=True)
+    cloud = cloud.clamp(max=clouds.starts.shape[0] - 1)
+    return torch.where((row >= clouds.starts[cloud]) & _in_cloud(row, cloud, clouds), cloud, -1)
+
+
+def _in_cloud(row: Tensor, cloud: Tensor, clouds: Clouds) -> Tensor:
+    return row < clouds.starts[cloud] + clouds.sizes[cloud]
+
+
+def check_count(count: int, clouds: Clouds, name: str, spare: int = 0) -> None:
+    """Raises ValueError unless ``1 <= count <= size - spare`` for every cloud.
+
+    Args:
+        count: how many points are asked for.
+        clouds: where they are taken from.
+        name: what messages call the count.
+        spare: points of a cloud that cannot be taken (1 where a point is no neighbour of itself).
+    """
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer, torch.SymInt)):
+        raise TypeError(f"{name} must be an int, got {type(count).__name__}")
+    if count <= 0:
+        raise ValueError(f"{name}={count} must be at least 1")
+    if clouds.smallest is None:
+        return
+    if torch.compiler.is_compiling():
+        torch._check(count <= clouds.smallest - spare)
+    elif count > clouds.smallest - spare:
+        cloud = int((clouds.sizes < count + spare).nonzero()[0])
+        others = "other than the point itself, of which there are" if spare else ""
+        raise ValueError(
+            f"{name}={count} exceeds the {int(clouds.sizes[cloud]) - spare} points "
+            f"{others + ' that many in' if spare else 'of'} cloud {cloud}"
+        )
+
+
+def _check_points(points: Tensor, name: str) -> None:
+    if not isinstance(points, Tensor):
+        raise TypeError(f"{name} must be a torch tensor, got {type(points).__name__}")
+    if points.dtype not in FLOATING:
+        raise TypeError(
+            f"{name} must be float16, bfloat16, float32 or float64, got {points.dtype}; "
+            "convert with .float()"
+        )
+    if points.dim() not in (2, 3):
+        raise ValueError(f"{name} must be (N, D) or (B, N, D), got {_shape(points)}")
+    if points.shape[-2] == 0 or points.shape[-1] == 0:
+        raise ValueError(f"{name} is empty: {_shape(points)}")
+
+
+def _from_batch(points: Tensor, lengths: Tensor | None, name: str) -> tuple[Tensor, Tensor]:
+    batch, count = points.shape[:2]
+    starts = torch.arange(batch, device=points.device) * count
+    if lengths is None:
+        return starts, torch.full((batch,), count, dtype=torch.int64, device=points.device)
+    _check_integers(lengths, f"lengths of {name}", batch)
+    if not torch.compiler.is_compiling():
+        bad = ((lengths < 1) | (lengths > count)).nonzero().flatten()
+        if bad.numel():
+            raise ValueError(
+                f"{name}: lengths[{int(bad[0])}]={int(lengths[bad[0]])} "
+                f"is not between 1 and the padded {count}"
+            )
+    return starts, lengths.to(points.device, torch.int64)
+
+
+def _from_offsets(points: Tensor, offsets: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    if points.dim() != 2:
+        raise ValueError(f"{name}: offsets need packed (ΣN, D) points, got {_shape(points)}")
+    _check_integers(offsets, f"offsets of {name}", None)
+    if not torch.compiler.is_compiling():
+        if int(offsets[0]) != 0 or int(offsets[-1]) != points.shape[0]:
+            raise ValueError(
+                f"{name}: offsets must go from 0 to the {points.shape[0]} points, "
+                f"got {int(offsets[0])} to {int(offsets[-1])}"
+            )
+        bad = (offsets[1:] <= offsets[:-1]).nonzero().flatten()
+        if bad.numel():
+            at = int(bad[0])
+            raise ValueError(
+                f"{name}: offsets must increase (no cloud is empty), but offsets[{at + 1}]="
+                f"{int(offsets[at + 1])} follows {int(offsets[at])}"
+            )
+    offsets = offsets.to(points.device, torch.int64)
+    return offsets[:-1].contiguous(), offsets[1:] - offsets[:-1]
+
+
+def _check_integers(values: Tensor, name: str, count: int | None) -> None:
+    if not isinstance(values, Tensor) or values.is_floating_point() or values.dtype == torch.bool:
+        raise TypeError(f"{name} must be a tensor of integers")
+    if values.dim() != 1 or (count is not None and values.shape[0] != count):
+        wanted = "(B + 1,)" if count is None else f"({count},)"
+        raise ValueError(f"{name} must be {wanted}, got {_shape(values)}")
+    if count is None and values.shape[0] < 2:
+        raise ValueError(f"{name} must be (B + 1,) with at least one cloud, got {_shape(values)}")
+
+
+def _smallest(points: Tensor, sizes: Tensor, uniform: bool) -> int | None:
+    if uniform:
+        return points.shape[-2]
+    if torch.compiler.is_compiling() or sizes.numel() == 0:
+        return None
+    return int(sizes.min())
+
+
+def _check_finite(clouds: Clouds, name: str) -> None:
+    # A finite sum proves all finite in one fast pass; a sum may also overflow, so look closer.
+    if bool(torch.isfinite(clouds.rows.sum())):
+        return
+    bad = ~torch.isfinite(clouds.rows).all(dim=1) & (cloud_of_rows(clouds) >= 0)
+    if bool(bad.any()):
+        row = int(bad.nonzero()[0])
+        index = tuple(int(i) for i in np.unravel_index(row, clouds.shape))
+        at = index[0] if len(index) == 1 else index
+        raise ValueError(f"{name}[{at}] is not finite: {clouds.rows[row].tolist()}")
+
+
+def _shape(tensor: Tensor) -> str:
+    return str(tuple(tensor.shape))

@@ -1,0 +1,184 @@
+"""Squared distances in plain torch: the reference that every kernel is compared with."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pcclust.ops._clouds import Clouds, cloud_of_rows
+
+# Up to here distances are summed dimension by dimension, every operation rounded; above, a matrix
+# product chooses the candidates (design.md, contract 1).
+EXACT_DIMENSIONS = 8
+# Elements of the largest temporary, so that memory stays O(N·k) whatever the size of a cloud.
+BLOCK = 1 << 22
+
+Rows = tuple[Tensor, Tensor, Tensor]  # (rows, starts, sizes)
+
+
+def nearest_rows(
+    points: Rows, queries: Rows, packed: bool, k: int, exclude_self: bool, limit: float
+) -> tuple[Tensor, Tensor]:
+    """Finds up to ``k`` nearest points of each query row within squared distance ``limit``.
+
+    Returns:
+        ``(R, k)`` distances and int64 indices in (distance, index) order; inf and -1 where there
+        is none, and on rows that belong to no cloud.
+    """
+    rows = queries[0].shape[0]
+    distances = points[0].new_full((rows, k), torch.inf)
+    indices = points[0].new_full((rows, k), -1, dtype=torch.int64)
+    for start, size, query_start, query_size, count in _blocks(points, queries):
+        cloud = points[0][start : start + count * size].view(count, size, -1)
+        asked = queries[0][query_start : query_start + count * query_size]
+        asked = asked.view(count, query_size, -1)
+        step = max(1, BLOCK // (count * size))
+        for first in range(0, query_size, step):
+            part = asked[:, first : first + step]
+            skip = first if exclude_self else None
+            found, at = _nearest_block(cloud, part, min(k, size - int(exclude_self)), skip)
+            at = torch.where(found <= limit, at, -1)
+            found = torch.where(found <= limit, found, torch.inf)
+            if packed:
+                at = torch.where(at >= 0, at + start, at)
+            # Rows of several uniform clouds are contiguous only when whole clouds are taken.
+            here = query_start + first
+            take = slice(here, here + count * part.shape[1])
+            distances[take, : found.shape[-1]] = found.flatten(0, 1)
+            indices[take, : found.shape[-1]] = at.flatten(0, 1)
+    return distances, indices
+
+
+def _blocks(points: Rows, queries: Rows) -> list[tuple[int, int, int, int, int]]:
+    """Groups neighbouring clouds of one size: (start, size, query start, query size, clouds)."""
+    table = torch.stack([points[1], points[2], queries[1], queries[2]], dim=1).tolist()
+    blocks: list[tuple[int, int, int, int, int]] = []
+    for start, size, query_start, query_size in table:
+        if blocks:
+            first, same, query_first, query_same, count = blocks[-1]
+            follows = start == first + count * same
+            follows &= query_start == query_first + count * query_same
+            fits = (count + 1) * size * query_size <= BLOCK
+            if follows and fits and (size, query_size) == (same, query_same):
+                blocks[-1] = (first, same, query_first, query_same, count + 1)
+                continue
+        blocks.append((start, size, query_start, query_size, 1))
+    return blocks
+
+
+def _nearest_block(
+    cloud: Tensor, queries: Tensor, k: int, first_self: int | None
+) -> tuple[Tensor, Tensor]:
+    """Finds neighbours in ``(b, n, D)`` of ``(b, m, D)``; query i is point ``first_self + i``."""
+    exact = cloud.shape[-1] <= EXACT_DIMENSIONS
+    if exact:
+        distances = _pairwise(queries, cloud)
+    else:
+        distances = _pairwise_by_product(queries, cloud)
+    if first_self is not None:
+        # NaN sorts behind everything, even behind distances that overflow to inf.
+        distances.diagonal(offset=first_self, dim1=1, dim2=2).fill_(torch.nan)
+    indices = _smallest(distances, k)
+    if exact:
+        found = distances.gather(-1, indices)
+    else:
+        chosen = cloud.gather(1, indices.flatten(1)[..., None].expand(-1, -1, cloud.shape[-1]))
+        chosen = chosen.view(*indices.shape, -1)
+        found = torch.linalg.vecdot(chosen - queries[:, :, None], chosen - queries[:, :, None])
+    order = found.sort(dim=-1, stable=True)
+    return order.values, indices.gather(-1, order.indices)
+
+
+def _pairwise(queries: Tensor, cloud: Tensor) -> Tensor:
+    """Returns ``(b, m, n)`` squared distances, summed in order of dimension, never fused."""
+    total = queries[:, :, None, 0] - cloud[:, None, :, 0]
+    total.mul_(total)
+    for axis in range(1, cloud.shape[-1]):
+        difference = queries[:, :, None, axis] - cloud[:, None, :, axis]
+        total.add_(difference.mul_(difference))
+    return total
+
+
+def _pairwise_by_product(queries: Tensor, cloud: Tensor) -> Tensor:
+    """Returns ``(b, m, n)`` squared distances to rounding, by one matrix product."""
+    # Without centring, a cloud far from the origin would lose its distances to cancellation.
+    centre = cloud.mean(dim=1, keepdim=True)
+    cloud, queries = cloud - centre, queries - centre
+    with torch.autocast(cloud.device.type, enabled=False):
+        product = torch.bmm(queries, cloud.transpose(1, 2))
+    squares = torch.linalg.vecdot(cloud, cloud)[:, None, :]
+    return torch.linalg.vecdot(queries, queries)[:, :, None] + squares - 2 * product
+
+
+def _smallest(distances: Tensor, k: int) -> Tensor:
+    """Returns the indices, ascending, of the k smallest by (distance, index)."""
+    values, indices = distances.topk(k, dim=-1, largest=False)
+    threshold = values[..., -1:]
+    below = distances <= threshold
+    if bool((below.sum(dim=-1) == k).all()):
+        return indices.sort(dim=-1).values
+    # topk breaks ties as it likes: keep what is nearer, and of the ties the first that fit.
+    tied = distances == threshold
+    room = k - (distances < threshold).sum(dim=-1, keepdim=True)
+    keep = (distances < threshold) | (tied & (tied.cumsum(dim=-1) <= room))
+    return keep.nonzero()[:, -1].view(*distances.shape[:-1], k)
+
+
+def gathered_distances(clouds: Clouds, asked: Clouds | None, indices: Tensor) -> Tensor:
+    """Returns the squared distances of found neighbours, differentiable to any order.
+
+    Missing neighbours (index -1) have distance inf and no gradient. The sum is in the order of the
+    kernels, so that asking for a gradient does not change a bit for D <= 8.
+    """
+    source = clouds if asked is None else asked
+    rows = neighbor_rows(clouds, source, indices)
+    total: Tensor = SquaredDistances.apply(source.rows, clouds.rows, rows)
+    return torch.where(indices >= 0, total, torch.inf)
+
+
+def neighbor_rows(clouds: Clouds, source: Clouds, indices: Tensor) -> Tensor:
+    """Returns which row of ``clouds.rows`` each neighbour is; 0 for missing ones."""
+    if clouds.packed:
+        return indices.clamp(min=0)
+    first = clouds.starts[cloud_of_rows(source).clamp(min=0)]
+    return indices.clamp(min=0) + first[:, None]
+
+
+class SquaredDistances(torch.autograd.Function):
+    """``(M, k)`` squared distances of ``queries[m]`` to ``points[rows[m, k]]``, in O(M·k) memory.
+
+    Dimensions are visited one at a time, so that no ``(M, k, D)`` tensor exists; the backward pass
+    consists of differentiable torch operations and can be differentiated again.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(queries: Tensor, points: Tensor, rows: Tensor) -> Tensor:
+        """Sums ``(q - p)²`` in order of dimension."""
+        total = queries.new_zeros(rows.shape)
+        for axis in range(queries.shape[-1]):
+            difference = _difference(queries, points, rows, axis)
+            total = total + difference * difference
+        return total
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ANN401
+        """Keeps the inputs: everything else is recomputed."""
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override] # noqa: ANN401
+        """Returns ``2 Σ_k g (q - p)`` for the queries and its negative, scattered, for points."""
+        queries, points, rows = ctx.saved_tensors
+        to_queries, to_points = [], []
+        for axis in range(queries.shape[-1]):
+            pull = 2 * gradient * _difference(queries, points, rows, axis)
+            to_queries.append(pull.sum(dim=-1))
+            zeros = torch.zeros_like(points[:, axis])
+            to_points.append(zeros.index_add(0, rows.flatten(), -pull.flatten()))
+        return torch.stack(to_queries, dim=-1), torch.stack(to_points, dim=-1), None
+
+
+def _difference(queries: Tensor, points: Tensor, rows: Tensor, axis: int) -> Tensor:
+    return queries[:, axis, None] - points[:, axis].index_select(0, rows.flatten()).view_as(rows)

@@ -1,0 +1,130 @@
+"""All neighbours within a radius."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pcclust.ops._arrays import accepts_numpy
+from pcclust.ops._clouds import check_count, flatten
+from pcclust.ops._distance import nearest_rows
+from pcclust.ops._registry import call, declare
+from pcclust.ops.knn import check_pair, differentiable_distances, search_arguments
+
+
+class Ball(NamedTuple):
+    """What `ball_query` returns: the nearest points within the radius and how many there are."""
+
+    distances: Tensor
+    indices: Tensor
+    counts: Tensor
+
+
+@accepts_numpy
+def ball_query(
+    points: Tensor,
+    radius: float,
+    max_neighbors: int,
+    *,
+    queries: Tensor | None = None,
+    exclude_self: bool = False,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    query_lengths: Tensor | None = None,
+    query_offsets: Tensor | None = None,
+) -> Ball:
+    """Finds the neighbours of each query within a radius, nearest first, up to a maximum.
+
+    The ball is closed (a distance equal to the radius is inside), and where it holds more than
+    ``max_neighbors`` points the nearest are returned, not the first found.
+
+    Args:
+        points: as for `knn`.
+        radius: in the unit of the points; at least 0.
+        max_neighbors: columns of the result, at least 1; it may exceed the points of a cloud.
+        queries: as for `knn`.
+        exclude_self: as for `knn`.
+        lengths: as for `knn`.
+        offsets: as for `knn`.
+        query_lengths: as for `knn`.
+        query_offsets: as for `knn`.
+
+    Returns:
+        ``Ball(distances, indices, counts)``: squared distances and int64 indices of the queries'
+        leading shape plus ``(max_neighbors,)``, inf and -1 where there is no neighbour, and the
+        int64 number of neighbours returned for each query.
+
+    Raises:
+        TypeError: wrong type or dtype.
+        ValueError: negative or NaN radius, and as for `knn`.
+
+    Example:
+        >>> import torch, pcclust
+        >>> line = torch.tensor([[0.0, 0, 0], [1, 0, 0], [3, 0, 0]])
+        >>> ball = pcclust.ball_query(line, radius=1.0, max_neighbors=2)
+        >>> ball.indices.tolist(), ball.counts.tolist()
+        ([[0, 1], [1, 0], [2, -1]], [2, 2, 1])
+    """
+    radius = float(radius)
+    if not radius >= 0:
+        raise ValueError(f"radius={radius} must be at least 0")
+    clouds = flatten(points, lengths, offsets)
+    asked = None if queries is None else flatten(queries, query_lengths, query_offsets, "queries")
+    check_pair(clouds, asked, exclude_self)
+    check_count(max_neighbors, clouds._replace(smallest=None), "max_neighbors")
+    arguments = search_arguments(clouds, asked)
+    distances, indices, counts = call("ball_query", *arguments, radius, max_neighbors, exclude_self)
+    distances = differentiable_distances(clouds, asked, distances, indices)
+    leading = (asked or clouds).shape
+    shape = (*leading, max_neighbors)
+    return Ball(distances.view(shape), indices.view(shape), counts.view(leading))
+
+
+def _ball_query_torch(
+    points: Tensor,
+    starts: Tensor,
+    sizes: Tensor,
+    queries: Tensor | None,
+    query_starts: Tensor | None,
+    query_sizes: Tensor | None,
+    packed: bool,
+    radius: float,
+    max_neighbors: int,
+    exclude_self: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    asked = (points, starts, sizes)
+    if queries is not None and query_starts is not None and query_sizes is not None:
+        asked = (queries, query_starts, query_sizes)
+    # The square is rounded once to the points' dtype, as the kernels do.
+    limit = float(torch.tensor(radius * radius, dtype=points.dtype))
+    distances, indices = nearest_rows(
+        (points, starts, sizes), asked, packed, max_neighbors, exclude_self, limit
+    )
+    return distances, indices, (indices >= 0).sum(dim=-1)
+
+
+def _ball_query_fake(
+    points: Tensor,
+    starts: Tensor,
+    sizes: Tensor,
+    queries: Tensor | None,
+    query_starts: Tensor | None,
+    query_sizes: Tensor | None,
+    packed: bool,
+    radius: float,
+    max_neighbors: int,
+    exclude_self: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    rows = (points if queries is None else queries).shape[0]
+    distances = points.new_empty((rows, max_neighbors))
+    counts = points.new_empty((rows,), dtype=torch.int64)
+    return distances, torch.empty_like(distances, dtype=torch.int64), counts
+
+
+declare(
+    "ball_query(Tensor points, Tensor starts, Tensor sizes, Tensor? queries, Tensor? query_starts, "
+    "Tensor? query_sizes, bool packed, float radius, int max_neighbors, bool exclude_self) "
+    "-> (Tensor, Tensor, Tensor)",
+    _ball_query_torch,
+    _ball_query_fake,
+)

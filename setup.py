@@ -1,0 +1,93 @@
+"""Builds pcclust and, where a compiler and torch are at hand, its native extension.
+
+Without them, or with ``PCCLUST_BUILD=0``, pcclust installs as pure PyTorch: every operation works
+and one warning says what is missing.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+ROOT = Path(__file__).parent
+# The oldest libtorch whose stable ABI the extension may use; newer ones load it unchanged.
+TORCH_TARGET_VERSION = "0x020b000000000000"
+
+
+def why_pure() -> str | None:
+    """Returns the reason not to build the native extension, or None."""
+    if os.environ.get("PCCLUST_BUILD") == "0":
+        return "PCCLUST_BUILD=0"
+    try:
+        import pybind11  # noqa: F401
+        import torch.utils.cpp_extension  # noqa: F401
+    except ImportError as error:
+        return f"{error.name} is not there at build time"
+    return None
+
+
+def warn_pure(reason: str) -> None:
+    """Says once, clearly, that pcclust will run on its slower tier."""
+    print(
+        f"\nWARNING: pcclust is installed without its native kernels ({reason}).\n"
+        "         Every operation works, in pure PyTorch, several times slower.\n"
+        "         To change that: install a C++20 compiler and torch>=2.11, then\n"
+        "         pip install --no-build-isolation --force-reinstall --no-deps pcclust\n",
+        file=sys.stderr,
+    )
+
+
+def native_extension() -> Extension:
+    """Describes the extension: stable-ABI operators and the pybind11 face in one library."""
+    import pybind11
+    from torch.utils.cpp_extension import include_paths, library_paths
+
+    sources = ["csrc/bindings.cpp", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("csrc/*/*.cpp"))]
+    compile_args = [
+        "-std=c++20",
+        "-O3",
+        "-g0",
+        "-fvisibility=hidden",
+        # design.md, contract 1: every operation is rounded, so no fused multiply-add by itself.
+        "-ffp-contract=off",
+        "-fno-math-errno",
+        "-fno-trapping-math",
+        "-Wall",
+        f"-DTORCH_TARGET_VERSION={TORCH_TARGET_VERSION}",
+    ]
+    return Extension(
+        "pcclust._native",
+        sources,
+        include_dirs=[str(ROOT / "csrc"), pybind11.get_include(), *include_paths()],
+        library_dirs=library_paths(),
+        libraries=["torch_cpu"],
+        extra_compile_args=compile_args + os.environ.get("PCCLUST_CXXFLAGS", "").split(),
+        extra_link_args=os.environ.get("PCCLUST_LDFLAGS", "").split(),
+        language="c++",
+    )
+
+
+def build_command() -> type:
+    """Returns torch's ninja build, made to warn instead of failing the installation."""
+    from torch.utils.cpp_extension import BuildExtension
+
+    class OptionalBuildExtension(BuildExtension):
+        def run(self) -> None:
+            try:
+                super().run()
+            except Exception as error:  # any compiler failure leaves a working pure-torch package
+                if os.environ.get("PCCLUST_BUILD") == "1":
+                    raise
+                self.extensions = []
+                warn_pure(f"the compiler failed: {str(error).splitlines()[0]}")
+
+    return OptionalBuildExtension.with_options(use_ninja=True)
+
+
+reason = why_pure()
+if reason is not None:
+    warn_pure(reason)
+    setup()
+else:
+    setup(ext_modules=[native_extension()], cmdclass={"build_ext": build_command()})
