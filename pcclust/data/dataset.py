@@ -1,0 +1,240 @@
+"""One type for every dataset: points, labels, names, class names and the axis that points up."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+UpAxis = Literal["x", "y", "z"]
+UP_AXES: tuple[UpAxis, ...] = ("x", "y", "z")
+NO_LABEL = -1
+
+
+class Shape(NamedTuple):
+    """One item of a dataset.
+
+    Attributes:
+        points: ``(P, 3)`` float32.
+        label: the class, or -1 where there are no labels.
+        name: what the dataset calls the shape.
+    """
+
+    points: Tensor
+    label: int
+    name: str
+
+
+class Storage(Protocol):
+    """Where points are kept: in memory, in HDF5 files or in one file per shape.
+
+    Attributes:
+        num_points: the points of every shape.
+        block: how many neighbouring shapes are read at the price of one; 1 where any order is
+            equally fast.
+        in_memory: whether reading costs no more than copying.
+    """
+
+    num_points: int
+    block: int
+    in_memory: bool
+
+    def __len__(self) -> int:
+        """The number of shapes."""
+        ...
+
+    def read(self, rows: Tensor) -> Tensor:
+        """Returns the points ``(B, P, 3)`` float32 of the shapes ``rows`` ``(B,)``."""
+        ...
+
+    def read_parts(self, rows: Tensor) -> Tensor | None:
+        """Returns the part of each point ``(B, P)`` uint8, or None where parts are not known."""
+        ...
+
+
+class MemoryStorage:
+    """Points in one tensor ``(N, P, 3)``."""
+
+    block = 1
+    in_memory = True
+
+    def __init__(self, points: Tensor, parts: Tensor | None = None) -> None:
+        if points.dim() != 3 or points.shape[2] != 3:
+            raise ValueError(f"points must be (N, P, 3), got {tuple(points.shape)}")
+        self.points = points.float()
+        self.parts = parts
+        self.num_points = points.shape[1]
+
+    def __len__(self) -> int:
+        return self.points.shape[0]
+
+    def read(self, rows: Tensor) -> Tensor:
+        """Returns copies of the shapes ``rows``."""
+        return self.points.index_select(0, rows)
+
+    def read_parts(self, rows: Tensor) -> Tensor | None:
+        """Returns the part of each point of the shapes ``rows``."""
+        return None if self.parts is None else self.parts.index_select(0, rows)
+
+
+class PointDataset(Dataset[Shape]):
+    """Shapes of equally many points, with what is known about them.
+
+    Every dataset of this package is one; it works with ``torch.utils.data.DataLoader`` and, much
+    faster, with `pcclust.data.PointLoader`.
+
+    Args:
+        storage: the points, ``(N, P, 3)`` as a tensor or wherever they are kept.
+        labels: ``(N,)`` integers from 0, or None.
+        names: N different names; "0", "1", … if None.
+        class_names: the name of each label; as many as the labels need.
+        up_axis: the axis against gravity when the shapes stand upright, None if not known.
+        rows: ``(N,)`` which shapes of the storage these are; all of them if None.
+
+    Raises:
+        ValueError: counts that do not agree, a duplicate name, a label without a class name.
+
+    Example:
+        >>> import torch
+        >>> from pcclust.data import PointDataset
+        >>> cups = PointDataset(torch.rand(5, 64, 3), labels=[0, 0, 1, 1, 1],
+        ...                     class_names=["cup", "bowl"], up_axis="z")
+        >>> len(cups), cups.num_points, cups[4].label, cups.counts()
+        (5, 64, 1, {'cup': 2, 'bowl': 3})
+    """
+
+    def __init__(
+        self,
+        storage: Storage | Tensor,
+        labels: Tensor | Sequence[int] | np.ndarray | None = None,
+        names: Sequence[str] | None = None,
+        class_names: Sequence[str] = (),
+        up_axis: UpAxis | None = None,
+        *,
+        rows: Tensor | None = None,
+    ) -> None:
+        self.storage: Storage = MemoryStorage(storage) if isinstance(storage, Tensor) else storage
+        self.rows = torch.arange(len(self.storage)) if rows is None else rows
+        self.names = [str(row) for row in self.rows.tolist()] if names is None else list(names)
+        self.class_names = tuple(class_names)
+        self.labels = _checked_labels(labels, len(self), self.class_names)
+        self.up_axis = _checked_axis(up_axis)
+        if rows is None:  # a subset may well hold a shape twice
+            _check_names(self.names, len(self))
+
+    @property
+    def num_points(self) -> int:
+        """The points of every shape."""
+        return self.storage.num_points
+
+    @property
+    def points(self) -> Tensor:
+        """``(N, P, 3)`` float32, all shapes; reads what is not in memory yet."""
+        everything = torch.arange(len(self))
+        if isinstance(self.storage, MemoryStorage) and torch.equal(self.rows, everything):
+            return self.storage.points
+        return self.batch(everything)
+
+    def __len__(self) -> int:
+        return self.rows.shape[0]
+
+    def __getitem__(self, index: int) -> Shape:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"shape {index} of a dataset of {len(self)} shapes")
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Shape]:
+        """Returns several shapes at once; ``torch.utils.data.DataLoader`` asks for batches so."""
+        at = torch.as_tensor(indices) % len(self)
+        labels = [NO_LABEL] * len(at) if self.labels is None else self.labels[at].tolist()
+        names = (self.names[i] for i in at.tolist())
+        return [Shape(*item) for item in zip(self.batch(at), labels, names, strict=True)]
+
+    def batch(self, indices: Tensor) -> Tensor:
+        """Returns the points ``(B, P, 3)`` of the shapes ``indices`` ``(B,)``."""
+        return self.storage.read(self.rows[indices])
+
+    def part_labels(self, indices: Tensor) -> Tensor | None:
+        """Returns the part of each point ``(B, P)`` uint8, or None where parts are not known."""
+        return self.storage.read_parts(self.rows[indices])
+
+    def counts(self) -> dict[str, int]:
+        """Returns how many shapes each class has; empty without labels."""
+        if self.labels is None:
+            return {}
+        counts = torch.bincount(self.labels, minlength=len(self.class_names))
+        return dict(zip(self.class_names, counts.tolist(), strict=True))
+
+    def load(self) -> "PointDataset":
+        """Returns the dataset with its points (and their parts) in memory."""
+        if self.storage.in_memory:
+            return self
+        everything = torch.arange(len(self))
+        storage = MemoryStorage(self.batch(everything), self.part_labels(everything))
+        return PointDataset(
+            storage, self.labels, self.names, self.class_names, self.up_axis, rows=everything
+        )
+
+    def subset(self, indices: Tensor | Sequence[int]) -> "PointDataset":
+        """Returns the shapes ``indices``, which share the storage of this dataset."""
+        at = torch.as_tensor(indices, dtype=torch.int64)
+        if at.numel() and not (0 <= int(at.min()) and int(at.max()) < len(self)):
+            raise IndexError(
+                f"indices from {int(at.min())} to {int(at.max())} of a dataset of {len(self)}"
+            )
+        labels = None if self.labels is None else self.labels[at]
+        names = [self.names[i] for i in at.tolist()]
+        rows = self.rows[at]
+        return PointDataset(
+            self.storage, labels, names, self.class_names, self.up_axis, rows=rows
+        )
+
+    def select_classes(self, class_names: Sequence[str]) -> "PointDataset":
+        """Returns the shapes of some classes, labelled anew in the order given."""
+        if self.labels is None:
+            raise ValueError("select_classes needs labels, and this dataset has none")
+        missing = [name for name in class_names if name not in self.class_names]
+        if missing:
+            raise ValueError(f"no class {missing[0]!r} among {', '.join(self.class_names)}")
+        new = torch.full((len(self.class_names),), NO_LABEL)
+        new[[self.class_names.index(name) for name in class_names]] = torch.arange(len(class_names))
+        chosen = self.subset((new[self.labels] != NO_LABEL).nonzero().flatten())
+        assert chosen.labels is not None
+        chosen.labels, chosen.class_names = new[chosen.labels], tuple(class_names)
+        return chosen
+
+
+def _checked_labels(
+    labels: Tensor | Sequence[int] | np.ndarray | None, count: int, class_names: tuple[str, ...]
+) -> Tensor | None:
+    if labels is None:
+        return None
+    checked = torch.as_tensor(labels, dtype=torch.int64)
+    if checked.shape != (count,):
+        raise ValueError(f"{count} shapes need ({count},) labels, got {tuple(checked.shape)}")
+    if not count:
+        return checked
+    low, high = int(checked.min()), int(checked.max())
+    if low < 0 or high >= len(class_names):
+        worst = low if low < 0 else high
+        raise ValueError(f"label {worst} has no name among {len(class_names)} class names")
+    return checked
+
+
+def _checked_axis(up_axis: UpAxis | None) -> UpAxis | None:
+    if up_axis is not None and up_axis not in UP_AXES:
+        raise ValueError(f"up_axis must be 'x', 'y', 'z' or None, got {up_axis!r}")
+    return up_axis
+
+
+def _check_names(names: list[str], count: int) -> None:
+    if len(names) != count:
+        raise ValueError(f"{count} shapes need {count} names, got {len(names)}")
+    if len(set(names)) < count:
+        first: dict[str, int] = {}
+        for row, name in enumerate(names):
+            if name in first:
+                raise ValueError(f"duplicate name {name!r}: shapes {first[name]} and {row}")
+            first[name] = row

@@ -1,0 +1,277 @@
+"""Shapes in HDF5 files: reading the layouts in circulation, writing one compact format."""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from pcclust.data.dataset import UP_AXES, UpAxis
+
+POINTS = "data"
+BLOCK = 64
+CACHED_BLOCKS = 64
+
+
+class Hdf5File(NamedTuple):
+    """What one HDF5 file of shapes holds besides the points.
+
+    Attributes:
+        path: the file.
+        count: the shapes in it.
+        num_points: the points of each.
+        labels: ``(count,)`` int64, or None.
+        names: of the shapes, or None.
+        class_names: of the labels; empty where the file does not say.
+        up_axis: the axis against gravity, or None where the file does not say.
+        has_parts: whether each point has a part label (``pid``).
+    """
+
+    path: Path
+    count: int
+    num_points: int
+    labels: np.ndarray | None
+    names: list[str] | None
+    class_names: tuple[str, ...]
+    up_axis: UpAxis | None
+    has_parts: bool
+
+
+def inspect_hdf5(path: Path) -> Hdf5File:
+    """Reads everything but the points of an HDF5 file with ``data`` ``(N, P, 3)``.
+
+    Raises:
+        FileNotFoundError: no such file.
+        OSError: not an HDF5 file, or a truncated one.
+        ValueError: an HDF5 file that does not hold shapes.
+    """
+    with _opened(path) as file:
+        points = file.get(POINTS)
+        if not isinstance(points, h5py.Dataset) or points.ndim != 3 or points.shape[2] < 3:
+            keys = ", ".join(f"{key} {getattr(file[key], 'shape', '')}" for key in file) or "nothing"
+            raise ValueError(f"{path}: no dataset 'data' of shape (N, P, 3); it holds {keys}")
+        count, num_points = points.shape[:2]
+        labels = _column(file, "label", count, path)
+        names = _column(file, "name", count, path)
+        axis = file.attrs.get("up_axis")
+        return Hdf5File(
+            path,
+            count,
+            num_points,
+            None if labels is None else labels.astype(np.int64),
+            None if names is None else [_text(name) for name in names.tolist()],
+            tuple(_text(name) for name in file.attrs.get("class_names", ())),
+            axis if axis in UP_AXES else None,
+            "pid" in file,
+        )
+
+
+class Hdf5Storage:
+    """Points that stay in HDF5 files and are read block by block, the recent blocks kept.
+
+    Args:
+        files: what `inspect_hdf5` found; their shapes follow each other.
+        num_points: the first so many points of every shape, as published pipelines take them;
+            all if None.
+        missing: what tells the user how to get the files again.
+
+    Raises:
+        ValueError: no files, or shapes with fewer points than asked for.
+    """
+
+    block = BLOCK
+    in_memory = False
+
+    def __init__(self, files: Sequence[Hdf5File], num_points: int | None = None) -> None:
+        if not files:
+            raise ValueError("no HDF5 file to read shapes from")
+        smallest = min(files, key=lambda file: file.num_points)
+        self.num_points = num_points or smallest.num_points
+        if self.num_points > smallest.num_points:
+            raise ValueError(
+                f"num_points={num_points}, but the shapes of {smallest.path} have only "
+                f"{smallest.num_points} points"
+            )
+        self.files = list(files)
+        self._starts = np.cumsum([0, *(file.count for file in files)])
+        self._blocks: OrderedDict[tuple[str, int], np.ndarray] = OrderedDict()
+        self._lock = threading.Lock()
+        self._open: dict[Path, h5py.File] = {}
+        self._process = os.getpid()
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def read(self, rows: Tensor) -> Tensor:
+        """Returns the points ``(B, P, 3)`` of the shapes ``rows`` ``(B,)``."""
+        if len(rows) == len(self) and bool((rows == torch.arange(len(self))).all()):
+            return self._read_all()
+        out = np.empty((len(rows), self.num_points, 3), np.float32)
+        self._gather(POINTS, rows.numpy(), out)
+        return torch.from_numpy(out)
+
+    def read_parts(self, rows: Tensor) -> Tensor | None:
+        """Returns the part of each point ``(B, P)``, or None where a file has none."""
+        if not all(file.has_parts for file in self.files):
+            return None
+        out = np.empty((len(rows), self.num_points), np.uint8)
+        self._gather("pid", rows.numpy(), out)
+        return torch.from_numpy(out)
+
+    def __getstate__(self) -> dict[str, object]:
+        state = self.__dict__.copy()
+        del state["_lock"]
+        return state | {"_open": {}, "_blocks": OrderedDict()}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
+    def _read_all(self) -> Tensor:
+        out = np.empty((len(self), self.num_points, 3), np.float32)
+        with self._lock:
+            for file, start in zip(self.files, self._starts[:-1], strict=True):
+                points = self._file(file.path)[POINTS]
+                selected = np.s_[:, : self.num_points, :3]
+                points.read_direct(out, selected, np.s_[start : start + file.count])
+        return torch.from_numpy(out)
+
+    def _gather(self, key: str, rows: np.ndarray, out: np.ndarray) -> None:
+        which = np.searchsorted(self._starts, rows, side="right") - 1
+        within = rows - self._starts[which]
+        block_of = within // self.block
+        # One pass over each block, in the order in which the blocks first appear.
+        groups = which * (within.max(initial=0) // self.block + 1) + block_of
+        for group in np.unique(groups):
+            members = np.flatnonzero(groups == group)
+            file, block = self.files[which[members[0]]], int(block_of[members[0]])
+            values = self._read_block(key, file, block)
+            out[members] = values[within[members] - block * self.block]
+
+    def _read_block(self, key: str, file: Hdf5File, block: int) -> np.ndarray:
+        cached = (f"{key} of {file.path}", block)
+        with self._lock:
+            if cached in self._blocks:
+                self._blocks.move_to_end(cached)
+                return self._blocks[cached]
+            first = block * self.block
+            values: np.ndarray = self._file(file.path)[key][
+                first : first + self.block, : self.num_points
+            ]
+            self._blocks[cached] = values = values[..., :3] if values.ndim == 3 else values
+            if len(self._blocks) > CACHED_BLOCKS:
+                self._blocks.popitem(last=False)
+            return values
+
+    def _file(self, path: Path) -> h5py.File:
+        if self._process != os.getpid():  # a forked worker must not share file positions
+            self._open, self._process = {}, os.getpid()
+        if path not in self._open:
+            self._open[path] = _open(path)
+        return self._open[path]
+
+
+def write_hdf5(
+    path: Path,
+    blocks: Iterator[np.ndarray],
+    *,
+    count: int,
+    num_points: int,
+    names: Sequence[str],
+    labels: np.ndarray | None = None,
+    class_names: Sequence[str] = (),
+    up_axis: UpAxis | None = None,
+    notes: Mapping[str, str] | None = None,
+) -> None:
+    """Writes shapes as one compact HDF5 file that `inspect_hdf5` reads; all of it or nothing.
+
+    Args:
+        path: the file; replaced only when everything is written.
+        blocks: arrays ``(n, P, 3)`` that together are ``count`` shapes.
+        count: the number of shapes.
+        num_points: P.
+        names: of the shapes.
+        labels: ``(count,)`` integers, or None.
+        class_names: of the labels.
+        up_axis: the axis against gravity, if known.
+        notes: further attributes of the file, such as the source and the terms.
+
+    Raises:
+        OSError: the file cannot be written, for instance because the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with h5py.File(temporary, "w") as file:
+            _write_points(file, blocks, count, num_points)
+            file["name"] = np.array(names, dtype=h5py.string_dtype())
+            if labels is not None:
+                file["label"] = labels.astype(np.int64)
+            if class_names:
+                file.attrs["class_names"] = list(class_names)
+            if up_axis is not None:
+                file.attrs["up_axis"] = up_axis
+            file.attrs.update(notes or {})
+        os.replace(temporary, path)
+    except RuntimeError as error:  # HDF5 says so when it cannot flush
+        raise OSError(f"{path}: cannot be written, is the disk full? ({error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_points(
+    file: h5py.File, blocks: Iterator[np.ndarray], count: int, num_points: int
+) -> None:
+    points = file.create_dataset(
+        POINTS,
+        (count, num_points, 3),
+        np.float32,
+        chunks=(min(BLOCK, max(count, 1)), num_points, 3),
+        compression="gzip",
+        shuffle=True,
+    )
+    start = 0
+    for block in blocks:
+        points[start : start + len(block)] = block
+        start += len(block)
+    if start != count:
+        raise ValueError(f"{start} shapes were given to write, {count} announced")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    file = _open(path)
+    try:
+        yield file
+    finally:
+        file.close()
+
+
+def _open(path: Path) -> h5py.File:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise OSError(
+            f"{path} is not a whole HDF5 file ({path.stat().st_size:,} bytes; {error}); "
+            "fetch or make it again"
+        ) from error
+
+
+def _column(file: h5py.File, key: str, count: int, path: Path) -> np.ndarray | None:
+    if key not in file:
+        return None
+    values: np.ndarray = np.asarray(file[key]).reshape(-1)
+    if len(values) != count:
+        raise ValueError(f"{path}: {count} shapes, but {len(values)} values of {key!r}")
+    return values
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
