@@ -1,21 +1,23 @@
 """Any folder of meshes or clouds as a dataset."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from pcclust.data.dataset import PointDataset, UpAxis
-from pcclust.data.layouts import FileStorage, LayoutError, Request, describe_folder
-from pcclust.data.readers import SUFFIXES
+from pcclust.data.layouts import FileStorage, LayoutError, describe_folder
+from pcclust.data.streaming import FOLDER_SUFFIXES
 
-# One file of these may hold many shapes: they are datasets of their own.
-SHAPE_SUFFIXES = frozenset(SUFFIXES) - {".h5", ".hdf5"}
+# HDF5 files of many shapes are datasets of their own, see `pcclust.data.open_dataset`.
+SHAPE_SUFFIXES = FOLDER_SUFFIXES - {".h5", ".hdf5"}
 
 
 class PointFolder(PointDataset):
     """The meshes and clouds of a folder; its sub-folders are the classes.
 
     A folder that holds files only, without sub-folders, is a dataset without labels. Names are
-    paths relative to the folder. Meshes are sampled uniformly by area when they are read.
+    paths relative to the folder. Meshes are sampled uniformly by area when they are read. TXT and
+    CSV files, which often are notes, count only where ``suffixes`` names them.
 
     Args:
         root: the folder.
@@ -23,6 +25,7 @@ class PointFolder(PointDataset):
         seed: of the sampling; each shape comes out the same in whatever order they are read.
         labelled: whether sub-folders are classes; if None, they are where there are any and no
             file lies beside them.
+        suffixes: the endings of the files that are shapes.
         up_axis: the axis against gravity, if known.
 
     Raises:
@@ -43,10 +46,11 @@ class PointFolder(PointDataset):
         num_points: int = 1024,
         seed: int = 0,
         labelled: bool | None = None,
+        suffixes: Collection[str] = SHAPE_SUFFIXES,
         up_axis: UpAxis | None = None,
     ) -> None:
         folder = Path(root)
-        paths = shape_files(folder)
+        paths = shape_files(folder, suffixes)
         names = [path.relative_to(folder).as_posix() for path in paths]
         storage = FileStorage(paths, num_points, seed)
         if labelled is None:
@@ -59,8 +63,12 @@ class PointFolder(PointDataset):
         super().__init__(storage, labels, names, class_names, up_axis)
 
 
-def shape_files(folder: Path) -> list[Path]:
+def shape_files(folder: Path, suffixes: Collection[str] = SHAPE_SUFFIXES) -> list[Path]:
     """Returns all files of shapes under a folder, sorted.
+
+    Args:
+        folder: searched at all levels; hidden files and folders are passed over.
+        suffixes: the endings of the files that are shapes.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -68,18 +76,20 @@ def shape_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"the folder {folder} does not exist")
-    paths = sorted(path for path in folder.rglob("*") if _is_shape(path.relative_to(folder), path))
+    known = frozenset(suffixes)
+    paths = sorted(path for path in folder.rglob("*") if _is_shape(folder, path, known))
     if not paths:
         raise LayoutError(
-            f"{folder} holds no shapes ({' '.join(sorted(SHAPE_SUFFIXES))}). "
+            f"{folder} holds no shapes ({' '.join(sorted(known))}). "
             f"Found: {describe_folder(folder)}"
         )
     return paths
 
 
-def _is_shape(relative: Path, path: Path) -> bool:
-    hidden = any(part.startswith(".") for part in relative.parts)
-    return not hidden and path.suffix.lower() in SHAPE_SUFFIXES and path.is_file()
+def _is_shape(folder: Path, path: Path, suffixes: frozenset[str]) -> bool:
+    if path.suffix.lower() not in suffixes or not path.is_file():
+        return False
+    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -102,6 +112,3 @@ def _class_names(folder: Path, names: list[str]) -> list[str]:
             )
     return sorted(used)
 
-
-def _read_folder(folder: Path, request: Request) -> PointDataset:
-    return PointFolder(folder, num_points=request.num_points, seed=request.seed)

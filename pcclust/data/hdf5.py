@@ -1,9 +1,9 @@
-"""Shapes in HDF5 files: reading the layouts in circulation, writing one compact format."""
+"""Reading shapes from HDF5 files."""
 
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pcclust.data.dataset import UP_AXES, UpAxis
+from pcclust.data.dataset import UP_AXES, PointDataset, UpAxis
 
 POINTS = "data"
 BLOCK = 64
@@ -80,7 +80,6 @@ class Hdf5Storage:
         files: what `inspect_hdf5` found; their shapes follow each other.
         num_points: the first so many points of every shape, as published pipelines take them;
             all if None.
-        missing: what tells the user how to get the files again.
 
     Raises:
         ValueError: no files, or shapes with fewer points than asked for.
@@ -177,70 +176,36 @@ class Hdf5Storage:
         return self._open[path]
 
 
-def write_hdf5(
-    path: Path,
-    blocks: Iterator[np.ndarray],
-    *,
-    count: int,
-    num_points: int,
-    names: Sequence[str],
-    labels: np.ndarray | None = None,
+def dataset_of_files(
+    files: Sequence[Hdf5File],
+    num_points: int | None = None,
     class_names: Sequence[str] = (),
     up_axis: UpAxis | None = None,
-    notes: Mapping[str, str] | None = None,
-) -> None:
-    """Writes shapes as one compact HDF5 file that `inspect_hdf5` reads; all of it or nothing.
+) -> PointDataset:
+    """Makes one dataset of the shapes of several HDF5 files.
 
     Args:
-        path: the file; replaced only when everything is written.
-        blocks: arrays ``(n, P, 3)`` that together are ``count`` shapes.
-        count: the number of shapes.
-        num_points: P.
-        names: of the shapes.
-        labels: ``(count,)`` integers, or None.
-        class_names: of the labels.
-        up_axis: the axis against gravity, if known.
-        notes: further attributes of the file, such as the source and the terms.
+        files: what `inspect_hdf5` found.
+        num_points: the first so many points of every shape; all if None.
+        class_names: of the labels; those that the first file names if there are none.
+        up_axis: the axis against gravity; what the first file says if None.
 
     Raises:
-        OSError: the file cannot be written, for instance because the disk is full.
+        ValueError: labels without class names, duplicate names, or too many points asked for.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with h5py.File(temporary, "w") as file:
-            _write_points(file, blocks, count, num_points)
-            file["name"] = np.array(names, dtype=h5py.string_dtype())
-            if labels is not None:
-                file["label"] = labels.astype(np.int64)
-            if class_names:
-                file.attrs["class_names"] = list(class_names)
-            if up_axis is not None:
-                file.attrs["up_axis"] = up_axis
-            file.attrs.update(notes or {})
-        os.replace(temporary, path)
-    except RuntimeError as error:  # HDF5 says so when it cannot flush
-        raise OSError(f"{path}: cannot be written, is the disk full? ({error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _write_points(
-    file: h5py.File, blocks: Iterator[np.ndarray], count: int, num_points: int
-) -> None:
-    points = file.create_dataset(
-        POINTS,
-        (count, num_points, 3),
-        np.float32,
-        chunks=(min(BLOCK, max(count, 1)), num_points, 3),
-        compression="gzip",
-        shuffle=True,
+    labels = [file.labels for file in files if file.labels is not None]
+    names = [
+        name
+        for file in files
+        for name in file.names or [f"{file.path.stem}/{row:05d}" for row in range(file.count)]
+    ]
+    return PointDataset(
+        Hdf5Storage(files, num_points),
+        np.concatenate(labels) if len(labels) == len(files) else None,
+        names,
+        class_names or files[0].class_names,
+        up_axis or files[0].up_axis,
     )
-    start = 0
-    for block in blocks:
-        points[start : start + len(block)] = block
-        start += len(block)
-    if start != count:
-        raise ValueError(f"{start} shapes were given to write, {count} announced")
 
 
 @contextmanager

@@ -5,10 +5,8 @@ import os
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from pcclust.data.dataset import PointDataset, UpAxis
-from pcclust.data.hdf5 import Hdf5File, Hdf5Storage, inspect_hdf5
+from pcclust.data.hdf5 import Hdf5File, dataset_of_files, inspect_hdf5
 from pcclust.data.layouts import (
     FileStorage,
     Layout,
@@ -101,29 +99,7 @@ FOLDERS = {
 
 
 def _read_one_file(folder: Path, request: Request) -> PointDataset:
-    return hdf5_dataset([inspect_hdf5(folder / f"{request.split}.h5")], request)
-
-
-def hdf5_dataset(
-    files: list[Hdf5File],
-    request: Request,
-    class_names: list[str] | None = None,
-    up_axis: UpAxis | None = None,
-) -> PointDataset:
-    """Makes one dataset of the shapes of several HDF5 files."""
-    labels = [file.labels for file in files if file.labels is not None]
-    names = [
-        name
-        for file in files
-        for name in file.names or [f"{file.path.stem}/{row:05d}" for row in range(file.count)]
-    ]
-    return PointDataset(
-        Hdf5Storage(files, request.num_points),
-        np.concatenate(labels) if len(labels) == len(files) else None,
-        names,
-        class_names if class_names is not None else files[0].class_names,
-        up_axis or files[0].up_axis,
-    )
+    return dataset_of_files([inspect_hdf5(folder / f"{request.split}.h5")], request.num_points)
 
 
 def _read_ply_hdf5(folder: Path, request: Request) -> PointDataset:
@@ -133,7 +109,7 @@ def _read_ply_hdf5(folder: Path, request: Request) -> PointDataset:
     require_files("ModelNet40", listing, paths)
     files = [_with_names(inspect_hdf5(path)) for path in paths]
     class_names = (folder / "shape_names.txt").read_text().split()
-    return hdf5_dataset(files, request, class_names, "y")
+    return dataset_of_files(files, request.num_points, class_names, "y")
 
 
 def _with_names(file: Hdf5File) -> Hdf5File:

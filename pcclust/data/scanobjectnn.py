@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from pcclust.data.dataset import PointDataset, UpAxis
-from pcclust.data.hdf5 import inspect_hdf5
+from pcclust.data.hdf5 import dataset_of_files, inspect_hdf5
 from pcclust.data.layouts import Layout, LayoutError, Request, data_root, find_layout, require_split
-from pcclust.data.modelnet import hdf5_dataset
 
 CLASS_NAMES = (
     "bag bin box cabinet chair desk display door shelf table bed pillow sink sofa toilet"
@@ -70,7 +69,7 @@ def _read(path: Path, request: Request) -> PointDataset:
     file = inspect_hdf5(path)
     if file.labels is None:
         raise LayoutError(f"ScanObjectNN: {path} has no `label`")
-    return hdf5_dataset([file], request, CLASS_NAMES, "y")
+    return dataset_of_files([file], request.num_points, CLASS_NAMES, "y")
 
 
 def _read_hardest(folder: Path, request: Request) -> PointDataset:

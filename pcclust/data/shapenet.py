@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pcclust.data.dataset import PointDataset, UpAxis
-from pcclust.data.hdf5 import inspect_hdf5
+from pcclust.data.hdf5 import dataset_of_files, inspect_hdf5
 from pcclust.data.layouts import (
     FileStorage,
     Layout,
@@ -20,7 +20,6 @@ from pcclust.data.layouts import (
     require_files,
     require_split,
 )
-from pcclust.data.modelnet import hdf5_dataset
 
 SPLITS = ("train", "val", "test")
 PART_FOLDERS = (
@@ -121,7 +120,8 @@ def _read_part_hdf5(folder: Path, request: Request) -> PointDataset:
     paths = [folder / Path(line).name for line in listing.read_text().split()]
     require_files("ShapeNetPart", listing, paths)
     class_names = [*_class_table(folder / "all_object_categories.txt").values()]
-    return hdf5_dataset([inspect_hdf5(path) for path in paths], request, class_names, "y")
+    files = [inspect_hdf5(path) for path in paths]
+    return dataset_of_files(files, request.num_points, class_names, "y")
 
 
 def _class_table(path: Path) -> dict[str, str]:

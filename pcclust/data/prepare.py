@@ -1,0 +1,216 @@
+"""Turning any dataset into one compact HDF5 file: in parallel, resumable, bad files listed."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from pcclust.data._reader_processes import map_in_processes
+from pcclust.data.dataset import PointDataset
+from pcclust.data.hdf5 import BLOCK
+from pcclust.data.hdf5_writer import write_hdf5
+from pcclust.data.layouts import FileStorage
+from pcclust.data.streaming import ReadFailure
+from pcclust.data.transforms import UnitSphere
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` made.
+
+    Attributes:
+        path: the HDF5 file.
+        count: the shapes in it.
+        failures: those that could not be read, and why.
+    """
+
+    path: Path
+    count: int
+    failures: list[ReadFailure]
+
+
+class _Row(NamedTuple):
+    points: np.ndarray | None
+    reason: str
+
+
+def prepare(
+    dataset: PointDataset,
+    out: Path,
+    *,
+    normalize: bool = True,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Prepared:
+    """Writes all readable shapes of a dataset into one HDF5 file.
+
+    Blocks of shapes are kept in the folder ``out`` + ".partial" until all are there, so that an
+    interrupted run, even a killed one or one that met a full disk, goes on where it was. The file
+    appears under its name only when it is complete.
+
+    Args:
+        dataset: for instance a `PointFolder`.
+        out: the file.
+        normalize: whether each shape is centred on its mean and scaled to the unit sphere.
+        workers: processes that read meshes; 0 reads in this one; if None one a processor.
+        progress: told how many shapes are done, of how many.
+
+    Raises:
+        ValueError: no shape could be read, or ``out`` was begun from other shapes.
+        OSError: it cannot be written, for instance because the disk is full.
+    """
+    if not out.absolute().parent.is_dir():
+        raise FileNotFoundError(f"{out}: the folder {out.absolute().parent} does not exist")
+    blocks = _Blocks(out, dataset, normalize)
+    count = len(dataset)
+    try:
+        todo = [number for number in range(blocks.count) if not blocks.path(number).exists()]
+        rows = [row for number in todo for row in blocks.rows(number)]
+        done = count - len(rows)
+        with closing(_read_rows(dataset, rows, normalize, workers)) as results:
+            for number in todo:
+                read = [next(results) for _ in blocks.rows(number)]
+                blocks.save(number, read)
+                done += len(read)
+                if progress:
+                    progress(done, count)
+        return _assemble(dataset, out, blocks)
+    except OSError as error:
+        raise OSError(
+            f"{out} could not be completed ({error}); what is done is kept in {blocks.folder}: "
+            "make room if the disk is full, and run the same command to go on"
+        ) from error
+
+
+class _Blocks:
+    """The folder of finished blocks, each a file of up to 64 shapes and their failures."""
+
+    def __init__(self, out: Path, dataset: PointDataset, normalize: bool) -> None:
+        self.folder = out.with_name(out.name + ".partial")
+        self.shapes = len(dataset)
+        self.count = -(-self.shapes // BLOCK)
+        plan = _plan(dataset, normalize)
+        stored = self.folder / "plan.json"
+        if stored.is_file() and json.loads(stored.read_text()) != plan:
+            raise ValueError(
+                f"{self.folder} was begun from other files or settings; remove it to begin anew"
+            )
+        self.folder.mkdir(exist_ok=True)
+        _write_whole(stored, json.dumps(plan).encode())
+
+    def path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.npz"
+
+    def rows(self, number: int) -> range:
+        return range(number * BLOCK, min((number + 1) * BLOCK, self.shapes))
+
+    def save(self, number: int, read: Sequence[_Row]) -> None:
+        temporary = self.path(number).with_suffix(".tmp")
+        good = [row.points for row in read if row.points is not None]
+        with temporary.open("wb") as file:
+            np.savez(
+                file,
+                points=np.stack(good) if good else np.empty((0, 0, 3), np.float32),
+                reasons=np.array([row.reason for row in read]),
+            )
+        os.replace(temporary, self.path(number))
+
+    def points(self) -> Iterator[np.ndarray]:
+        """Yields the good shapes in groups of 64, the chunks of the file."""
+        held = np.empty((0, 0, 3), np.float32)
+        for number in range(self.count):
+            with np.load(self.path(number)) as block:
+                points = block["points"]
+            held = np.concatenate([held, points]) if len(held) and len(points) else held
+            held = held if len(held) else points
+            while len(held) >= BLOCK:
+                yield held[:BLOCK]
+                held = held[BLOCK:]
+        if len(held):
+            yield held
+
+    def reasons(self) -> list[str]:
+        """Returns why each shape could not be read, "" for those that could."""
+        reasons: list[str] = []
+        for number in range(self.count):
+            with np.load(self.path(number)) as block:
+                reasons += block["reasons"].tolist()
+        return reasons
+
+
+def _plan(dataset: PointDataset, normalize: bool) -> dict[str, object]:
+    """Returns what an interrupted run must have in common with the one that goes on."""
+    digest = hashlib.sha256()
+    storage = dataset.storage
+    for name, row in zip(dataset.names, dataset.rows.tolist(), strict=True):
+        state = storage.paths[row].stat() if isinstance(storage, FileStorage) else None
+        stamp = (name, state.st_size, state.st_mtime_ns) if state else (name, row)
+        digest.update(json.dumps(stamp).encode())
+    return {
+        "shapes": digest.hexdigest(),
+        "num_points": dataset.num_points,
+        "seed": getattr(storage, "seed", None),
+        "normalize": normalize,
+    }
+
+
+def _read_rows(
+    dataset: PointDataset, rows: Sequence[int], normalize: bool, workers: int | None
+) -> Iterator[_Row]:
+    read = partial(_read_row, dataset, normalize=normalize)
+    if not isinstance(dataset.storage, FileStorage):
+        workers = 0  # HDF5 is read faster than processes start
+    workers = min(os.cpu_count() or 1, len(rows)) if workers is None else workers
+    if workers == 0:
+        yield from map(read, rows)
+        return
+    with closing(map_in_processes(read, rows, workers)) as results:
+        for result in results:
+            yield result or _Row(None, "the process that read it died: it lacked memory, or a "
+                                       "library failed on the file")
+
+
+def _read_row(dataset: PointDataset, row: int, normalize: bool) -> _Row:
+    try:
+        points = dataset.batch(torch.tensor([row]))
+        if not bool(torch.isfinite(points).all()):
+            return _Row(None, f"{dataset.names[row]}: holds NaN or inf")
+    except (OSError, ValueError, ImportError, MemoryError) as error:
+        return _Row(None, str(error) or type(error).__name__)
+    return _Row((UnitSphere()(points) if normalize else points)[0].numpy(), "")
+
+
+def _assemble(dataset: PointDataset, out: Path, blocks: _Blocks) -> Prepared:
+    reasons = blocks.reasons()
+    good = [row for row, reason in enumerate(reasons) if not reason]
+    failures = [ReadFailure(dataset.names[row], why) for row, why in enumerate(reasons) if why]
+    if not good:
+        shutil.rmtree(blocks.folder)
+        raise ValueError(f"none of {len(reasons)} shapes could be read; first: {failures[0].reason}")
+    write_hdf5(
+        out,
+        blocks.points(),
+        count=len(good),
+        num_points=dataset.num_points,
+        names=[dataset.names[row] for row in good],
+        labels=None if dataset.labels is None else dataset.labels[good].numpy(),
+        class_names=dataset.class_names,
+        up_axis=dataset.up_axis,
+    )
+    shutil.rmtree(blocks.folder)
+    return Prepared(out, len(good), failures)
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
