@@ -56,11 +56,13 @@ function ring({ context, screen, marked }, lens) {
 }
 
 function showChannel(group) {
-  const { name, range, note } = group.channels[group.channel];
+  const { name, range, beyond, note } = group.channels[group.channel];
   const part = (selector) => group.element.querySelector(selector);
   part(".name").textContent = name;
   part(".bar").style.background = `linear-gradient(to right, ${theme.map.map(css).join(",")})`;
   const ticks = [range[0], (range[0] + range[1]) / 2, range[1]].map(written);
+  if (beyond[0]) ticks[0] = `≤ ${ticks[0]}`;
+  if (beyond[1]) ticks[2] = `≥ ${ticks[2]}`;
   part(".ticks").replaceChildren(...ticks.map((text) => {
     const tick = document.createElement("span");
     tick.textContent = text;

@@ -73,6 +73,8 @@ class Section:
         linked: whether the views show the same points, so that one camera turns them all and the
             point under the pointer is marked, and its value shown, in all of them.
         notes: a sentence per channel, shown below the views while it colours them.
+        percentiles: the colours span these percentiles of a channel's values; values beyond have
+            the colour of the end, and the legend says ≤ and ≥.
         view_width: the least width of a view in CSS pixels; smaller ones make a contact sheet.
     """
 
@@ -81,6 +83,7 @@ class Section:
     views: Sequence[PointView] = ()
     linked: bool = False
     notes: Mapping[str, str] = field(default_factory=dict)
+    percentiles: tuple[float, float] = (0, 100)
     view_width: int = 300
 
 
@@ -187,7 +190,7 @@ def _data(section: Section) -> dict[str, object]:
         "linked": section.linked,
         "radius": radius or 1.0,
         "channels": [
-            {"name": name, "range": _range(section, name), "note": section.notes.get(name, "")}
+            {"name": name, **_range(section, name), "note": section.notes.get(name, "")}
             for name in section.views[0].channels
         ],
         "views": [
@@ -201,9 +204,12 @@ def _data(section: Section) -> dict[str, object]:
     }
 
 
-def _range(section: Section, name: str) -> list[float]:
-    channels = [view.channels[name] for view in section.views]
-    return [float(min(c.min() for c in channels)), float(max(c.max() for c in channels))]
+def _range(section: Section, name: str) -> dict[str, list[float] | list[bool]]:
+    """Returns the values that have the end colours, and whether others lie beyond them."""
+    values = np.concatenate([view.channels[name] for view in section.views])
+    low, high = np.percentile(values, section.percentiles)
+    beyond = [bool(values.min() < low), bool(values.max() > high)]
+    return {"range": [float(low), float(high)], "beyond": beyond}
 
 
 def _base64(array: NDArray[np.float64]) -> str:

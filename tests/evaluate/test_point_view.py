@@ -73,8 +73,17 @@ def test_views_of_a_section_share_length_scale_and_colour_range():
     centred = cloud() - cloud().mean(0)
     assert first["radius"] == pytest.approx(np.linalg.norm(centred, axis=1).max())
     assert first["channels"][0]["range"] == [0, 49]
-    assert second["channels"] == [{"name": "value", "range": [-80, 49], "note": "a note"}]
+    told = {"name": "value", "range": [-80, 49], "beyond": [False, False], "note": "a note"}
+    assert second["channels"] == [told]
     assert (first["linked"], second["linked"]) == (False, True)
+
+
+def test_percentiles_bound_the_colours_and_say_what_lies_beyond():
+    view = PointView(cloud(101), np.r_[0:100.0, 1000])
+    section = Section(title="s", views=[view], percentiles=(0, 98))
+    (group,) = Page(render_page("t", [section])).groups()
+    assert group["channels"][0]["range"] == [0, 98]
+    assert group["channels"][0]["beyond"] == [False, True]
 
 
 def test_one_point_and_a_constant_channel_are_legal():
@@ -101,7 +110,7 @@ def test_no_title_can_break_out_of_its_place(text):
     page = Page(render_page(text, [section, Section(title="x", html=table)], lead=text))
     (group,) = page.groups()
     assert group["views"][0]["title"] == text
-    assert group["channels"][0] == {"name": text, "range": [0, 4], "note": text}
+    assert (group["channels"][0]["name"], group["channels"][0]["note"]) == (text, text)
 
 
 @pytest.mark.parametrize("text", ["</script><b>", "<!--<script>", "a & b", '" onload="x', "$title"])
