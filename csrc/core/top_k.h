@@ -1,0 +1,168 @@
+// The k best candidates of one query, in (distance, index) order.
+//
+// Candidates are collected without a branch and worked in a few at a time. Two lists: one whose
+// entries stay sorted in vector registers while candidates are inserted (float, k <= 64), and one
+// that cuts a buffer back to its k smallest (double, and any k).
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <limits>
+
+#include "core/buffer.h"
+#include "core/simd.h"
+
+namespace pcclust::inline PCCLUST_ISA {
+
+// Candidates waiting: distances and ids side by side, with room for a leaf beyond the full mark.
+template <class T>
+struct Waiting {
+  static constexpr int full = 32;
+  int count = 0;
+  alignas(64) T distance[full + 16];
+  alignas(64) int32_t id[full + 16];
+};
+
+// A float's bits above an index: comparing the integers compares (distance, index), since squared
+// distances are not negative.
+PCCLUST_INLINE int64_t make_key(float distance, int32_t id) {
+  return static_cast<int64_t>(std::bit_cast<uint32_t>(distance)) << 32 | static_cast<uint32_t>(id);
+}
+PCCLUST_INLINE float key_distance(int64_t key) {
+  return std::bit_cast<float>(static_cast<uint32_t>(key >> 32));
+}
+PCCLUST_INLINE int32_t key_id(int64_t key) { return static_cast<int32_t>(key); }
+
+// Sorted keys in `Octets` registers of 8; places after the k-th hold what was pushed out.
+template <int Octets>
+class RegisterList {
+ public:
+  using Value = float;
+  static constexpr int room = 8 * Octets;
+
+  explicit RegisterList(int64_t k) : k_(static_cast<int>(k)) {}
+
+  // Starts a query that accepts distances up to `limit`.
+  void start(float limit) {
+    for (int i = 0; i < room; ++i) keys_[i] = kEmpty;
+    threshold_ = limit;
+    last_id_ = INT32_MAX;
+    waiting_.count = 0;
+  }
+  Waiting<float>& waiting() { return waiting_; }
+  float threshold() const { return threshold_; }  // inclusive
+  int32_t last_id() const { return last_id_; }    // ids below it still count at the threshold
+
+  void work_in() {
+    I64x8 list[Octets];
+    for (int i = 0; i < Octets; ++i) list[i] = load<I64x8>(keys_ + 8 * i);
+    const int count = waiting_.count;
+    for (int c = 0; c < count; ++c) insert(list, make_key(waiting_.distance[c], waiting_.id[c]));
+    for (int i = 0; i < Octets; ++i) store(keys_ + 8 * i, list[i]);
+    waiting_.count = 0;
+    if (keys_[k_ - 1] != kEmpty) {
+      threshold_ = key_distance(keys_[k_ - 1]);
+      last_id_ = key_id(keys_[k_ - 1]);
+    }
+  }
+
+  bool full() const { return keys_[k_ - 1] != kEmpty; }
+  float distance(int64_t i) const { return key_distance(keys_[i]); }
+  int32_t id(int64_t i) const { return key_id(keys_[i]); }  // -1 where there is none
+
+ private:
+  static constexpr int64_t kEmpty = int64_t{0x7f800000} << 32 | 0xffffffff;  // (inf, -1)
+
+  // Every place takes the middle one of its lower neighbour, itself and the key.
+  static PCCLUST_INLINE void insert(I64x8 (&list)[Octets], int64_t key) {
+    const I64x8 wanted = splat<I64x8>(key);
+    I64x8 below = splat<I64x8>(int64_t{-1});
+    for (int i = 0; i < Octets; ++i) {
+      const I64x8 current = list[i];
+      list[i] = minimum(maximum(shift_in(below, current), wanted), current);
+      below = current;
+    }
+  }
+
+  alignas(64) int64_t keys_[room];
+  int k_;
+  float threshold_;
+  int32_t last_id_;
+  Waiting<float> waiting_;
+};
+
+// Unsorted candidates, cut back to the k smallest whenever as many again have come.
+template <class T>
+class BufferList {
+ public:
+  using Value = T;
+
+  explicit BufferList(int64_t k) : k_(k), step_(std::max<int64_t>(k, 64)) {
+    kept_.resize(k + step_ + Waiting<T>::full + 16);
+  }
+
+  void start(T limit) {
+    count_ = 0;
+    cut_at_ = k_;
+    threshold_ = limit;
+    last_id_ = INT32_MAX;
+    waiting_.count = 0;
+  }
+  Waiting<T>& waiting() { return waiting_; }
+  T threshold() const { return threshold_; }
+  int32_t last_id() const { return last_id_; }
+
+  void work_in() {
+    for (int c = 0; c < waiting_.count; ++c) {
+      const Candidate candidate{waiting_.distance[c], waiting_.id[c]};
+      kept_[count_] = candidate;
+      count_ += candidate < Candidate{threshold_, last_id_} || last_id_ == INT32_MAX;
+    }
+    waiting_.count = 0;
+    if (count_ >= cut_at_) cut();
+  }
+
+  // Sorts what is left; call once, before reading.
+  void finish() {
+    if (count_ > k_) cut();
+    std::sort(kept_.data(), kept_.data() + count_);
+  }
+  bool full() const { return count_ >= k_; }
+  T distance(int64_t i) const {
+    return i < count_ ? kept_[i].distance : std::numeric_limits<T>::infinity();
+  }
+  int32_t id(int64_t i) const { return i < count_ ? kept_[i].id : -1; }
+
+ private:
+  struct Candidate {
+    T distance;
+    int32_t id;
+    bool operator<(const Candidate& other) const {
+      return (distance < other.distance) | ((distance == other.distance) & (id < other.id));
+    }
+  };
+
+  void cut() {
+    std::nth_element(kept_.data(), kept_.data() + k_ - 1, kept_.data() + count_);
+    count_ = k_;
+    cut_at_ = k_ + step_;
+    threshold_ = kept_[k_ - 1].distance;
+    last_id_ = kept_[k_ - 1].id;
+  }
+
+  int64_t k_, step_, count_ = 0, cut_at_ = 0;
+  T threshold_;
+  int32_t last_id_;
+  Buffer<Candidate> kept_;
+  Waiting<T> waiting_;
+};
+
+template <int Octets>
+PCCLUST_INLINE void finish(RegisterList<Octets>&) {}
+template <class T>
+PCCLUST_INLINE void finish(BufferList<T>& list) {
+  list.finish();
+}
+
+}  // namespace pcclust::inline PCCLUST_ISA

@@ -1,0 +1,43 @@
+// A kd-tree without pointers: leaves of 16 points, every node above with 16 children.
+//
+// Points are split at the median of their widest axis until 16 are left, so that leaf l holds the
+// points 16·l … 16·l + 15 of that order, and the children of node n are the nodes 16·n … 16·n + 15
+// one level below. Coordinates and bounding boxes lie lane by lane: one instruction compares a
+// query with a whole leaf, or with all children of a node.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/buffer.h"
+
+namespace pcclust {
+
+constexpr int kFan = 16;                // points of a leaf, children of a node
+constexpr int64_t kMaxPoints = INT32_MAX;  // of one cloud; indices inside a tree are 32 bits
+
+template <class T>
+struct alignas(64) Leaf {
+  T coordinate[3][kFan];  // NaN in unused lanes: no comparison ever accepts them
+  int32_t id[kFan];       // the point's position in its cloud
+};
+
+// The bounding boxes of 16 siblings.
+template <class T>
+struct alignas(64) Boxes {
+  T low[3][kFan];
+  T high[3][kFan];
+  int32_t first[kFan];  // the lowest id inside, which decides ties between boxes
+};
+
+template <class T>
+struct Tree {
+  int64_t count = 0;   // points
+  int64_t leaves = 0;  // ceil(count / 16)
+  Buffer<Leaf<T>> leaf;
+  // level[0] bounds the leaves, level[1] the nodes of 16 leaves, …; the last has one group.
+  std::vector<Buffer<Boxes<T>>> level;
+  int levels = 0;
+};
+
+}  // namespace pcclust

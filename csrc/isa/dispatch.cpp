@@ -1,0 +1,38 @@
+// Chooses the kernels once, by what the processor has.
+#include <cstdlib>
+#include <cstring>
+
+#include "core/kernels.h"
+
+namespace pcclust {
+
+extern const Kernels baseline_kernels;
+#if defined(__x86_64__)
+extern const Kernels avx2_kernels, avx512_kernels;
+#endif
+
+namespace {
+
+const Kernels& choose() {
+#if defined(__x86_64__)
+  const char* wish = std::getenv("PCCLUST_ISA");
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                    __builtin_cpu_supports("bmi2");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512vl");
+  if (wish && std::strcmp(wish, "baseline") == 0) return baseline_kernels;
+  if (avx512 && !(wish && std::strcmp(wish, "avx2") == 0)) return avx512_kernels;
+  if (avx2) return avx2_kernels;
+#endif
+  return baseline_kernels;
+}
+
+}  // namespace
+
+const Kernels& kernels() {
+  static const Kernels& chosen = choose();
+  return chosen;
+}
+
+}  // namespace pcclust

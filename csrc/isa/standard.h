@@ -1,0 +1,27 @@
+// Every standard header that kernels use. Included before an instruction set is chosen, so that no
+// shared inline function of the standard library is compiled for a processor that others lack.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "core/arguments.h"
+#include "core/buffer.h"
+#include "core/kernels.h"
+#include "core/parallel.h"
+#include "core/tree.h"

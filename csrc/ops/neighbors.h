@@ -1,0 +1,60 @@
+// What the knn and ball_query operators share.
+#pragma once
+
+#include <limits>
+#include <optional>
+
+#include "core/kernels.h"
+#include "ops/tensors.h"
+
+namespace pcclust {
+
+struct NeighborTensors {
+  Tensor distances, indices, counts;
+};
+
+// Searches clouds of points; `limit` is the largest squared distance, inf for kNN.
+inline NeighborTensors search_tensors(const Tensor& points, const Tensor& starts,
+                                      const Tensor& sizes, const std::optional<Tensor>& queries,
+                                      const std::optional<Tensor>& query_starts,
+                                      const std::optional<Tensor>& query_sizes, bool packed,
+                                      double limit, int64_t k, bool exclude_self) {
+  const bool self = !queries.has_value();
+  STD_TORCH_CHECK(k >= 1, "k must be at least 1, got ", k);
+  STD_TORCH_CHECK(self || (query_starts && query_sizes), "queries need their starts and sizes");
+  const Tensor& asked = self ? points : *queries;
+  STD_TORCH_CHECK(asked.scalar_type() == points.scalar_type(), "queries and points differ in dtype");
+  const int64_t rows = asked.size(0);
+  NeighborTensors out{
+      torch::stable::new_empty(points, {rows, k}),
+      torch::stable::new_empty(points, {rows, k}, ScalarType::Long),
+      torch::stable::new_empty(points, {rows}, ScalarType::Long),
+  };
+  with_floating(points, [&](auto zero) {
+    using T = decltype(zero);
+    SearchArguments<T> a{
+        .points = clouds_of<T>(points, starts, sizes),
+        .queries = self ? clouds_of<T>(points, starts, sizes)
+                        : clouds_of<T>(*queries, *query_starts, *query_sizes),
+        .self = self,
+        .exclude_self = exclude_self && self,
+        .packed = packed,
+        .k = k,
+        .limit = static_cast<T>(limit),
+        .distances = out.distances.template mutable_data_ptr<T>(),
+        .indices = out.indices.template mutable_data_ptr<int64_t>(),
+        .counts = out.counts.template mutable_data_ptr<int64_t>(),
+    };
+    STD_TORCH_CHECK(a.points.count == a.queries.count && a.points.dims == a.queries.dims,
+                    "queries and points differ in clouds or dimensions");
+    if (covered_rows(a.queries) < rows) {
+      torch::stable::fill_(out.distances, std::numeric_limits<double>::infinity());
+      torch::stable::fill_(out.indices, -1);
+      torch::stable::fill_(out.counts, 0);
+    }
+    search(a, torch_threads());
+  });
+  return out;
+}
+
+}  // namespace pcclust

@@ -1,0 +1,69 @@
+// From torch's stable ABI to the kernels' plain arguments.
+#pragma once
+
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/ScalarType.h>
+#include <torch/headeronly/util/Exception.h>
+
+#include <cstdint>
+
+#include "core/arguments.h"
+#include "core/parallel.h"
+
+namespace pcclust {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+
+// torch's own pool of threads, so that torch.set_num_threads rules here as well.
+inline Threads torch_threads() {
+  static constexpr auto run = [](int64_t workers, FunctionRef<void(int64_t)> body) {
+    torch::stable::parallel_for(0, workers, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t worker = begin; worker < end; ++worker) body(worker);
+    });
+  };
+  return {static_cast<int64_t>(torch::stable::get_num_threads()), run};
+}
+
+// Raises unless the rows of every cloud lie inside the tensor: whatever Python checked before, no
+// call through torch.ops may read out of bounds.
+template <class T>
+Clouds<T> clouds_of(const Tensor& rows, const Tensor& starts, const Tensor& sizes) {
+  STD_TORCH_CHECK(rows.dim() == 2 && rows.is_contiguous(), "rows must be a contiguous (R, D)");
+  for (const Tensor* table : {&starts, &sizes}) {
+    STD_TORCH_CHECK(table->dim() == 1 && table->is_contiguous() &&
+                        table->scalar_type() == ScalarType::Long && table->is_cpu(),
+                    "starts and sizes must be contiguous int64 on the CPU");
+  }
+  STD_TORCH_CHECK(starts.numel() == sizes.numel(), "as many starts as sizes are needed");
+  const Clouds<T> clouds{rows.const_data_ptr<T>(), rows.size(1), starts.const_data_ptr<int64_t>(),
+                         sizes.const_data_ptr<int64_t>(), starts.numel()};
+  for (int64_t cloud = 0; cloud < clouds.count; ++cloud) {
+    const int64_t start = clouds.starts[cloud], size = clouds.sizes[cloud];
+    STD_TORCH_CHECK(start >= 0 && size >= 0 && start <= rows.size(0) - size, "cloud ", cloud,
+                    " at rows ", start, " to ", start + size, " is outside the ", rows.size(0));
+    STD_TORCH_CHECK(size < INT32_MAX, "cloud ", cloud, " has ", size,
+                    " points; the most is 2147483646");
+  }
+  return clouds;
+}
+
+// Rows that belong to some cloud; the others are padding.
+template <class T>
+int64_t covered_rows(const Clouds<T>& clouds) {
+  int64_t rows = 0;
+  for (int64_t cloud = 0; cloud < clouds.count; ++cloud) rows += clouds.sizes[cloud];
+  return rows;
+}
+
+// Calls use(T{}) with the rows' floating type.
+template <class Use>
+void with_floating(const Tensor& rows, const Use& use) {
+  if (rows.scalar_type() == ScalarType::Float) return use(float{});
+  STD_TORCH_CHECK(rows.scalar_type() == ScalarType::Double, "rows must be float32 or float64");
+  use(double{});
+}
+
+}  // namespace pcclust
