@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
 
 # What a neighbour of uncertain azimuth (tied with a nearer one, or on the axis) counts for, beside
 # others: its error, the tolerance of the azimuths, disappears; alone it still places a point.
@@ -35,9 +36,9 @@ class Frames(NamedTuple):
     members: Integers
     local: Floats
     weights: Floats
-    central: NDArray[np.bool_]
+    central: Booleans
     spread: Floats
-    flat: NDArray[np.bool_]
+    flat: Booleans
 
 
 def glue(features: Floats, neighbors: Integers, successors: Integers, tolerance: float) -> Floats:
@@ -87,20 +88,22 @@ def _frames(
     local = np.concatenate([own[:, None], local], axis=1)
     members = np.concatenate([np.arange(len(radii))[:, None], neighbors], axis=1)
     # A little wider than `rri` draws it: rounding must not give a frame to a point without.
-    central = np.less_equal(radii, tolerance * (1 + 1e-6) * radii.max())
+    central: Booleans = np.asarray(radii <= tolerance * (1 + 1e-6) * radii.max())
     weights = np.where(np.pad(uncertain, ((0, 0), (1, 0))), UNCERTAIN, 1.0)
     weights[central[members]] = 0.0
     spread = _second_moments(local, weights)
-    return Frames(members, local, weights, central, spread, (successors < 0).all(axis=1))
+    return Frames(
+        members, local, weights, central, spread, np.asarray((successors < 0).all(axis=1))
+    )
 
 
-def _azimuths(gaps: Floats, successors: Integers) -> tuple[Floats, NDArray[np.bool_]]:
+def _azimuths(gaps: Floats, successors: Integers) -> tuple[Floats, Booleans]:
     """Sums the gaps along the successors; says which azimuths are known only to the tolerance."""
     takes_part = successors >= 0
     azimuths = np.zeros_like(gaps)
     uncertain, visited = ~takes_part, np.zeros_like(takes_part)
     rows = np.flatnonzero(takes_part.any(axis=1))
-    at: Integers = takes_part[rows].argmax(axis=1)
+    at = np.asarray(takes_part[rows].argmax(axis=1))
     angle = np.zeros(len(rows))
     while len(rows):
         azimuths[rows, at], visited[rows, at] = angle, True
@@ -109,12 +112,12 @@ def _azimuths(gaps: Floats, successors: Integers) -> tuple[Floats, NDArray[np.bo
         go = ~visited[rows, following]
         rows, at, angle = rows[go], following[go], (angle + gap)[go]
     if (visited != takes_part).any():
-        row = int(np.flatnonzero((visited != takes_part).any(axis=1))[0])
+        row = int(np.argwhere(visited != takes_part)[0, 0])
         raise ValueError(f"successors[{row}]={successors[row].tolist()} is not one cycle")
     return azimuths, uncertain
 
 
-def _grow(frames: Frames, narrowest: float) -> tuple[Floats, NDArray[np.bool_]]:
+def _grow(frames: Frames, narrowest: float) -> tuple[Floats, Booleans]:
     """Places frame after frame from the widest on; returns the points and which are placed."""
     placed, waiting = frames.central.copy(), ~frames.central
     totals, weights = np.zeros((len(placed), 3)), np.zeros(len(placed))
@@ -132,9 +135,7 @@ def _grow(frames: Frames, narrowest: float) -> tuple[Floats, NDArray[np.bool_]]:
     return _means(totals, weights), placed
 
 
-def _ready(
-    frames: Frames, waiting: NDArray[np.bool_], placed: NDArray[np.bool_], narrowest: float
-) -> Integers:
+def _ready(frames: Frames, waiting: Booleans, placed: Booleans, narrowest: float) -> Integers:
     """Returns the frames to place next: all whose placed points are spread wide enough."""
     weights = frames.weights * placed[frames.members]
     found = (weights > 0).sum(axis=1)
@@ -145,7 +146,7 @@ def _ready(
     flat = frames.flat[candidates]
     share = np.where(flat, 1.0, spread / np.where(flat, 1.0, frames.spread[candidates]))
     enough = max(narrowest, min(WIDE_ENOUGH, share.max() * WIDE_ENOUGH))
-    return candidates[share >= enough]
+    return np.asarray(candidates[share >= enough])
 
 
 def _second_moments(local: Floats, weights: Floats) -> Floats:
@@ -154,15 +155,13 @@ def _second_moments(local: Floats, weights: Floats) -> Floats:
     return np.linalg.eigvalsh(moments)[:, 1].clip(min=0.0)
 
 
-def _rotations(
-    frames: Frames, which: Integers, points: Floats, placed: NDArray[np.bool_]
-) -> Floats:
+def _rotations(frames: Frames, which: Integers, points: Floats, placed: Booleans) -> Floats:
     """Returns the proper rotations that bring frames nearest to the placed points (Kabsch)."""
     members = frames.members[which]
     targets = points[members] * (frames.weights[which] * placed[members])[..., None]
     u, _, vt = np.linalg.svd(targets.transpose(0, 2, 1) @ frames.local[which])
     u[:, :, 2] *= np.sign(np.linalg.det(u @ vt))[:, None]
-    return u @ vt
+    return np.asarray(u @ vt)
 
 
 def _predictions(frames: Frames, which: Integers, rotations: Floats) -> tuple[Floats, Floats]:
@@ -170,8 +169,10 @@ def _predictions(frames: Frames, which: Integers, rotations: Floats) -> tuple[Fl
     count = len(frames.members)
     members, weights = frames.members[which].ravel(), frames.weights[which].ravel()
     turned = (frames.local[which] @ rotations.transpose(0, 2, 1)).reshape(-1, 3)
-    totals = [np.bincount(members, weights * turned[:, axis], count) for axis in range(3)]
-    return np.stack(totals, axis=-1), np.bincount(members, weights, count)
+    *totals, total = (
+        np.bincount(members, part, count) for part in (*(weights * turned.T), weights)
+    )
+    return np.stack(totals, axis=-1), np.asarray(total, dtype=np.float64)
 
 
 def _means(totals: Floats, weights: Floats) -> Floats:
