@@ -123,7 +123,7 @@ def _grow(frames: Frames, narrowest: float) -> tuple[Floats, Booleans]:
     totals, weights = np.zeros((len(placed), 3)), np.zeros(len(placed))
     ready = np.array([], dtype=np.int64)
     if waiting.any():
-        ready = np.argmax(np.where(waiting, frames.spread, -1.0))[None]
+        ready = np.argmax(np.where(waiting, frames.spread, -1.0), keepdims=True)
     rotations = np.eye(3)[None]
     while len(ready):
         waiting[ready] = False
