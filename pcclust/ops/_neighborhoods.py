@@ -38,6 +38,28 @@ class Neighborhoods(NamedTuple):
     takes_part: Tensor
 
 
+def centroids(rows: Tensor, starts: Tensor, sizes: Tensor, cloud: Tensor) -> Tensor:
+    """Returns ``(B, 3)`` the means of the clouds, summed in float64 in the order of the rows.
+
+    So they do not depend on the layout, and clouds of equal points have exactly that point.
+
+    Args:
+        rows: ``(R, 3)`` points.
+        starts: ``(B,)`` the first row of each cloud.
+        sizes: ``(B,)`` the points of each cloud.
+        cloud: ``(R,)`` the cloud of each row, -1 for padding.
+    """
+    inside, of = (cloud >= 0)[:, None], cloud.clamp(min=0)
+    wide = torch.where(inside, rows, 0).double()
+    first = wide[starts]
+    exponents = _exponents(wide.detach(), first.detach(), cloud)[:, None]
+    shrunk = times_power_of_two(first, -exponents)
+    shifts = torch.where(inside, times_power_of_two(wide, -exponents[of]) - shrunk[of], 0)
+    sums = [shifts.new_zeros(starts.shape).index_add(0, of, shifts[:, axis]) for axis in range(3)]
+    means = torch.stack(sums, dim=-1) / sizes[:, None]
+    return (first + times_power_of_two(means, exponents)).to(rows.dtype)
+
+
 def neighborhoods(rows: Tensor, centers: Tensor, cloud: Tensor, at: Tensor) -> Neighborhoods:
     """Measures all neighbourhoods; differentiable, with finite gradients everywhere.
 
@@ -65,15 +87,9 @@ def neighborhoods(rows: Tensor, centers: Tensor, cloud: Tensor, at: Tensor) -> N
     seen = placed & placed[:, 0][at]
     polar = torch.atan2(torch.where(seen, sine, 0), torch.where(seen, cosine, 1))
     takes_part = seen & (sine > DIRECTION_TOLERANCE[rows.dtype] * neighbor_radii)
-    back = exponents[:, None]
-    return Neighborhoods(
-        times_power_of_two(radii, back),
-        times_power_of_two(neighbor_radii, back),
-        polar,
-        axis,
-        normals,
-        takes_part,
-    )
+    # The diagonal of a cloud as wide as its dtype allows would overflow.
+    lengths = times_power_of_two(radii, exponents[:, None]).clamp(max=torch.finfo(rows.dtype).max)
+    return Neighborhoods(lengths, lengths[:, 0][at], polar, axis, normals, takes_part)
 
 
 def turn(axis: Vector, start: Vector, end: Vector, defined: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from pcclust.ops._arrays import accepts_numpy
 from pcclust.ops._azimuth import azimuth_gaps
 from pcclust.ops._clouds import Clouds, check_count, cloud_of_rows, flatten
 from pcclust.ops._distance import nearest_rows, neighbor_rows
-from pcclust.ops._neighborhoods import Neighborhoods, neighborhoods, taken, turn
+from pcclust.ops._neighborhoods import Neighborhoods, centroids, neighborhoods, taken, turn
 from pcclust.ops._registry import call, declare
 
 Center = Literal["centroid", "origin"]
@@ -98,23 +98,14 @@ def _gradient_asked(rows: Tensor) -> bool:
 
 
 def _centers(clouds: Clouds, center: Center) -> Tensor:
-    """Returns ``(B, 3)`` the centres, summed in float64 in the order of the rows."""
+    """Returns ``(B, 3)`` the centres about which rotations turn."""
     if clouds.rows.shape[1] != 3:
         raise ValueError(f"rri needs points in 3 dimensions, got {clouds.rows.shape[1]}")
     if center == "origin":
         return clouds.rows.new_zeros(clouds.starts.shape[0], 3)
     if center != "centroid":
         raise ValueError(f"center={center!r} is neither 'centroid' nor 'origin'")
-    cloud = cloud_of_rows(clouds)
-    of = cloud.clamp(min=0)
-    # Relative to their first point, clouds of equal points have exactly that point as centre.
-    anchors = clouds.rows[clouds.starts].double()
-    shifts = torch.where((cloud >= 0)[:, None], clouds.rows.double() - anchors[of], 0)
-    sums = [
-        shifts.new_zeros(clouds.starts.shape).index_add(0, of, shifts[:, axis]) for axis in range(3)
-    ]
-    means = torch.stack(sums, dim=-1) / clouds.sizes[:, None]
-    return (anchors + means).to(clouds.rows.dtype)
+    return centroids(clouds.rows, clouds.starts, clouds.sizes, cloud_of_rows(clouds))
 
 
 def _differentiable(
@@ -125,7 +116,7 @@ def _differentiable(
     φ only has to be right up to a constant: within a group of equal azimuths, and where one group
     is all there is, it is constant.
     """
-    at = neighbor_rows(clouds, clouds._replace(packed=False), neighbors)
+    at = neighbor_rows(clouds._replace(packed=False), clouds, neighbors)
     seen = neighborhoods(clouds.rows, centers, cloud_of_rows(clouds), at)
     smooth = seen.takes_part & (successors >= 0) & (gaps > 0) & (gaps < 2 * math.pi)
     following = taken(seen.normals, successors.clamp(min=0))
@@ -133,12 +124,13 @@ def _differentiable(
     return _stacked(seen, angle, neighbors)
 
 
-def _rri_links_torch(rows: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor, k: int) -> Links:
-    cloud = Clouds(rows, starts, sizes, (rows.shape[0],), packed=False, smallest=None)
-    points = (rows, starts, sizes)
-    _, neighbors = nearest_rows(points, points, False, k, True, math.inf)
-    at = neighbor_rows(cloud, cloud, neighbors)
-    seen = neighborhoods(rows, centers, cloud_of_rows(cloud), at)
+def _rri_links_torch(
+    points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor, k: int
+) -> Links:
+    clouds = Clouds(points, starts, sizes, points.shape[:1], packed=False, smallest=None)
+    _, neighbors = nearest_rows(clouds[:3], clouds[:3], False, k, True, math.inf)
+    at = neighbor_rows(clouds, clouds, neighbors)
+    seen = neighborhoods(points, centers, cloud_of_rows(clouds), at)
     gaps, successors = azimuth_gaps(_azimuths(seen), seen.takes_part & (neighbors >= 0))
     return _stacked(seen, gaps, neighbors), neighbors, successors
 
@@ -160,20 +152,26 @@ def _stacked(seen: Neighborhoods, gaps: Tensor, neighbors: Tensor) -> Tensor:
     return torch.where((neighbors >= 0)[..., None], torch.stack(channels, dim=-1), 0)
 
 
-def _rri_torch(rows: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor, k: int) -> Tensor:
-    return _rri_links_torch(rows, starts, sizes, centers, k)[0]
+def _rri_torch(points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor, k: int) -> Tensor:
+    return _rri_links_torch(points, starts, sizes, centers, k)[0]
 
 
-def _rri_links_fake(rows: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor, k: int) -> Links:
-    shape = (rows.shape[0], k)
-    indices = rows.new_empty(shape, dtype=torch.int64)
-    return rows.new_empty((*shape, 4)), indices, torch.empty_like(indices)
+def _rri_links_fake(
+    points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor, k: int
+) -> Links:
+    shape = (points.shape[0], k)
+    links = points.new_empty(shape, dtype=torch.int64)
+    return points.new_empty((*shape, 4)), links, torch.empty_like(links)
 
 
-def _rri_fake(rows: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor, k: int) -> Tensor:
-    return rows.new_empty((rows.shape[0], k, 4))
+def _rri_fake(points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor, k: int) -> Tensor:
+    return points.new_empty((points.shape[0], k, 4))
 
 
-_ARGUMENTS = "(Tensor rows, Tensor starts, Tensor sizes, Tensor centers, int k)"
+_ARGUMENTS = "(Tensor points, Tensor starts, Tensor sizes, Tensor centers, int k)"
 declare(f"rri{_ARGUMENTS} -> Tensor", _rri_torch, _rri_fake)
-declare(f"rri_links{_ARGUMENTS} -> (Tensor, Tensor, Tensor)", _rri_links_torch, _rri_links_fake)
+declare(
+    f"rri_links{_ARGUMENTS} -> (Tensor features, Tensor neighbors, Tensor successors)",
+    _rri_links_torch,
+    _rri_links_fake,
+)
