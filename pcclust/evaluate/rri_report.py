@@ -1,4 +1,4 @@
-"""Measures what RRI promises: the same features in any orientation, the shape from them, speed."""
+"""Measures what RRI promises: equal features in any orientation, the shape from them, speed."""
 
 import time
 from collections.abc import Callable
@@ -12,12 +12,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from pcclust.evaluate.invariance import rri_invariance
-from pcclust.ops import rri, rri_decode, rri_encode, use_backend
-from pcclust.ops._registry import TIERS, why_missing
-
-DTYPES = (torch.float32, torch.float64)
-TIER_NAMES = {"torch": "torch", "cpu": "native CPU", "cuda": "CUDA"}
-CLOUDS_AT_ONCE = 16  # bounds the memory, and how seldom progress is told
+from pcclust.ops import rri, rri_decode, rri_encode
 
 
 @dataclass(frozen=True)
@@ -26,29 +21,121 @@ class Invariance:
 
     Attributes:
         changes: ``(S,)`` the largest change of a feature of each shape, in radians or radii, over
-            the points whose neighbours and their order stayed the same.
-        changed_points: the share of points whose neighbours or their order rounding changed.
+            the points that kept their neighbours and their order.
+        typical: the median over the shapes of their points' median change.
+        share_changed: the share of points whose neighbours, or their order, rounding changed.
+        comparisons: points times rotations times shapes.
     """
 
     changes: NDArray[np.float64]
-    changed_points: float
+    typical: float
+    share_changed: float
+    comparisons: int
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """How well shapes come back from their code.
+
+    Attributes:
+        errors: ``(D,)`` root mean square distance of the decoded from the original points, in
+            radii, after the one rotation that fits best (never a reflection).
+        refused: the reasons why the other shapes cannot be decoded.
+    """
+
+    errors: NDArray[np.float64]
+    refused: tuple[str, ...]
 
 
 def measure_invariance(
-    clouds: Tensor, k: int, rotations: Tensor, advance: Callable[[int], None]
+    clouds: Tensor, k: int, rotations: Tensor, advance: Callable[[], object] = lambda: None
 ) -> Invariance:
-    """Compares the features of clouds with those of the turned clouds.
+    """Compares the features of clouds with those of the same clouds, turned.
 
     Args:
-        clouds: ``(S, N, 3)``, farthest point at radius 1; their dtype is what is tested.
+        clouds: ``(S, N, 3)``; their dtype is the one that is tested.
         k: neighbours of a point.
         rotations: ``(R, 3, 3)``.
-        advance: is told after how many more clouds.
+        advance: called after each cloud.
+
+    Returns:
+        What `rri_invariance` says of each cloud, taken together.
     """
-    changes, changed = [], []
+    reports = []
     for cloud in clouds:
-        report = rri_invariance(cloud, k, rotations)
-        changes.append(report.max_change)
-        changed.append(report.changed_share)
-        advance(1)
-    return Invariance(np.array(changes), float(np.mean(changed)))
+        reports.append(rri_invariance(cloud, k, rotations))
+        advance()
+    return Invariance(
+        changes=np.array([report.max_change for report in reports]),
+        typical=median(report.median_change for report in reports),
+        share_changed=float(np.mean([report.share_changed for report in reports])),
+        comparisons=sum(report.comparisons for report in reports),
+    )
+
+
+def measure_reconstruction(
+    clouds: Tensor, k: int, advance: Callable[[], object] = lambda: None
+) -> Reconstruction:
+    """Encodes and decodes clouds, and compares what comes back.
+
+    Args:
+        clouds: ``(S, N, 3)`` centred on their means.
+        k: neighbours of a point.
+        advance: called after each cloud.
+    """
+    errors, refused = [], []
+    for cloud in clouds:
+        code = rri_encode(cloud, k)
+        try:
+            errors.append(_aligned_error(cloud.numpy(), rri_decode(code).numpy()))
+        except ValueError as reason:
+            refused.append(str(reason))
+        advance()
+    return Reconstruction(np.array(errors), tuple(refused))
+
+
+def _aligned_error(cloud: NDArray[np.floating], again: NDArray[np.floating]) -> float:
+    """Returns the root mean square distance after the best rotation, in radii of the cloud."""
+    _, root_sum = Rotation.align_vectors(cloud, again)
+    radius = float(np.linalg.norm(cloud, axis=1).max())
+    return float(root_sum) / float(np.sqrt(len(cloud))) / radius
+
+
+def shapes_per_second(clouds: Tensor, k: int, seconds: float = 1.0) -> float:
+    """Times `rri` of a batch on the tier in force.
+
+    Args:
+        clouds: ``(S, N, 3)``.
+        k: neighbours of a point.
+        seconds: for how long at least; at least two runs are timed, after one that is not.
+
+    Returns:
+        S over the median time of a run.
+    """
+    rri(clouds, k)
+    times: list[float] = []
+    while len(times) < 2 or sum(times) < seconds:
+        start = time.perf_counter()
+        rri(clouds, k)
+        times.append(time.perf_counter() - start)
+    return len(clouds) / median(times)
+
+
+def channels(points: Tensor, k: int) -> dict[str, NDArray[np.float64]]:
+    """Sums the features of each point up in five numbers that can colour it.
+
+    Args:
+        points: ``(N, 3)``.
+        k: neighbours of a point.
+
+    Returns:
+        Four channels that no rotation changes, and the coordinate z, which every rotation changes.
+    """
+    features = rri(points, k)
+    return {
+        "rᵢ: distance from the centroid (radii)": features[:, 0, 0].double().numpy(),
+        "rᵢₖ: spread over the neighbours (radii)": features[..., 1].double().std(dim=1).numpy(),
+        "θᵢₖ: mean over the neighbours (rad)": features[..., 2].double().mean(dim=1).numpy(),
+        "φᵢₖ: largest gap (rad)": features[..., 3].double().amax(dim=1).numpy(),
+        "z, no feature of RRI (radii)": points[:, 2].double().numpy(),
+    }
