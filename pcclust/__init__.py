@@ -1,5 +1,7 @@
 """pcclust: cluster 3-D shapes from bare point clouds, in any orientation, without labels."""
 
+from pcclust.data import read_points
+from pcclust.info import info
 from pcclust.ops import (
     Ball,
     Neighbors,
@@ -19,7 +21,9 @@ __all__ = [
     "RRICode",
     "__version__",
     "ball_query",
+    "info",
     "knn",
+    "read_points",
     "rri",
     "rri_decode",
     "rri_encode",

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._flaws import Flaw
+from pcclust.data._blame import ContentError
 
 # Where a file holds several arrays, its points are the first of these: the names of this project,
 # of the published ModelNet40 files, and of common exporters.
@@ -34,9 +34,7 @@ class CloudArray(Sequence[NDArray[np.float64]]):
     def __getitem__(self, index: int) -> NDArray[np.float64]: ...
     @overload
     def __getitem__(self, index: slice) -> list[NDArray[np.float64]]: ...
-    def __getitem__(
-        self, index: int | slice
-    ) -> NDArray[np.float64] | list[NDArray[np.float64]]:
+    def __getitem__(self, index: int | slice) -> NDArray[np.float64] | list[NDArray[np.float64]]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         if self._dense:
@@ -88,14 +86,14 @@ def _choose(names: Iterable[str], header: Callable[[str], Header]) -> str:
     for wanted in POINT_NAMES:
         found = [name for name in faults if name.rpartition("/")[2].lower() == wanted]
         if len(found) > 1:
-            raise Flaw(f"several arrays are called {wanted!r}: {', '.join(found)}")
+            raise ContentError(f"several arrays are called {wanted!r}: {', '.join(found)}")
         if found:
             _refuse_unfit(faults[found[0]], found[0])
             return found[0]
     fit = [name for name, fault in faults.items() if fault is None]
     if len(fit) == 1:
         return fit[0]
-    raise Flaw(
+    raise ContentError(
         f"holds {len(fit) or 'no'} arrays that may be points and none with a usual name "
         f"({', '.join(POINT_NAMES)}); its arrays: {', '.join(faults) or 'none'}"
     )
@@ -118,14 +116,16 @@ def _fault(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:
 
 def _refuse_unfit(fault: str | None, name: str | None = None) -> None:
     if fault is not None:
-        raise Flaw(f"the array {name + ' ' if name else ''}{fault}")
+        raise ContentError(f"the array {name + ' ' if name else ''}{fault}")
 
 
 def _check_offsets(offsets: NDArray[np.int64], shape: tuple[int, ...]) -> None:
     if offsets.ndim != 1 or len(offsets) < 2 or offsets.dtype.kind not in "iu":
-        raise Flaw(f"offsets must be (B + 1,) integers, got {offsets.dtype} {offsets.shape}")
+        raise ContentError(
+            f"offsets must be (B + 1,) integers, got {offsets.dtype} {offsets.shape}"
+        )
     if offsets[0] != 0 or offsets[-1] != shape[0] or (np.diff(offsets.astype(np.int64)) <= 0).any():
-        raise Flaw(f"offsets must increase from 0 to the {shape[0]} points")
+        raise ContentError(f"offsets must increase from 0 to the {shape[0]} points")
 
 
 def _npz_header(arrays: Any, member: str) -> Header:  # noqa: ANN401

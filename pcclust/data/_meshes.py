@@ -6,7 +6,7 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from pcclust.data._flaws import Flaw
+from pcclust.data._blame import ContentError
 from pcclust.data._promises import check_promises
 
 
@@ -28,7 +28,9 @@ def load_mesh(path: Path) -> trimesh.Trimesh | NDArray[np.float64]:
     clouds = [_placed(scene, node) for node in scene.graph.nodes_geometry]
     if not clouds:
         kind = path.suffix[1:].upper()
-        raise Flaw(f"trimesh finds no vertices in it: it is empty, truncated or no {kind} file")
+        raise ContentError(
+            f"trimesh finds no vertices in it: it is empty, truncated or no {kind} file"
+        )
     return np.concatenate(clouds)
 
 
@@ -36,8 +38,10 @@ def _placed(scene: trimesh.Scene, node: str) -> NDArray[np.float64]:
     transform, name = scene.graph[node]
     vertices = np.asarray(scene.geometry[name].vertices, dtype=np.float64)
     if vertices.ndim != 2 or vertices.shape[1] != 3:
-        raise Flaw(f"vertices must have 3 coordinates, got an array of shape {vertices.shape}")
-    return trimesh.transform_points(vertices, transform)  # type: ignore[no-any-return]
+        raise ContentError(
+            f"vertices must have 3 coordinates, got an array of shape {vertices.shape}"
+        )
+    return np.asarray(trimesh.transform_points(vertices, transform), dtype=np.float64)
 
 
 def _checked(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
@@ -45,5 +49,7 @@ def _checked(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     lowest, highest = int(faces.min()), int(faces.max())
     if lowest < 0 or highest >= len(mesh.vertices):
         wrong = lowest if lowest < 0 else highest
-        raise Flaw(f"a face names vertex {wrong}, but there are {len(mesh.vertices)} vertices")
+        raise ContentError(
+            f"a face names vertex {wrong}, but there are {len(mesh.vertices)} vertices"
+        )
     return mesh

@@ -7,7 +7,7 @@ truncated or lying text file has to be found out here.
 import re
 from pathlib import Path
 
-from pcclust.data._flaws import Flaw
+from pcclust.data._blame import ContentError
 
 
 def check_promises(path: Path) -> None:
@@ -26,20 +26,22 @@ def _check_off(content: bytes) -> None:
     # "OFF", "COFF", "OFF 8 12 0" and ModelNet40's glued "OFF8 12 0" all occur.
     header = re.match(rb"[A-Z]*OFF\s*(.*)", rows[0]) if rows else None
     if header is None:
-        raise Flaw("not an OFF file: it does not begin with OFF")
+        raise ContentError("not an OFF file: it does not begin with OFF")
     counts, body = (header[1], rows[1:]) if header[1] else (b"".join(rows[1:2]), rows[2:])
     numbers = re.match(rb"(-?\d+)\s+(-?\d+)", counts)
     if numbers is None:
-        raise Flaw("the OFF header has no vertex and face counts")
+        raise ContentError("the OFF header has no vertex and face counts")
     vertices, faces = int(numbers[1]), int(numbers[2])
     if vertices < 0 or faces < 0 or vertices + faces > len(body):
-        raise Flaw(
+        raise ContentError(
             f"the OFF header promises {vertices} vertices and {faces} faces, "
             f"but {len(body)} rows follow"
         )
     last = body[vertices + faces - 1].split() if faces else []
     if last and last[0].isdigit() and len(last) <= int(last[0]):
-        raise Flaw(f"the last OFF face is cut off: {b' '.join(last).decode(errors='replace')!r}")
+        raise ContentError(
+            f"the last OFF face is cut off: {b' '.join(last).decode(errors='replace')!r}"
+        )
 
 
 def _check_ply(content: bytes) -> None:
@@ -53,7 +55,7 @@ def _check_ply(content: bytes) -> None:
     rows = _count_rows(body)
     if sum(promised.values()) > rows:
         counts = " and ".join(f"{count} {name} rows" for name, count in promised.items())
-        raise Flaw(f"the PLY header promises {counts}, but {rows} rows follow")
+        raise ContentError(f"the PLY header promises {counts}, but {rows} rows follow")
 
 
 def _check_pcd(content: bytes) -> None:
@@ -64,9 +66,11 @@ def _check_pcd(content: bytes) -> None:
     width = _pcd_columns(header)
     rows = [row for row in body.splitlines() if row.strip()]
     if int(promised[1]) > len(rows):
-        raise Flaw(f"the PCD header promises {int(promised[1])} points, but {len(rows)} follow")
+        raise ContentError(
+            f"the PCD header promises {int(promised[1])} points, but {len(rows)} follow"
+        )
     if width and rows and len(rows[-1].split()) < width:
-        raise Flaw(f"the last PCD point is cut off: {rows[-1].decode(errors='replace')!r}")
+        raise ContentError(f"the last PCD point is cut off: {rows[-1].decode(errors='replace')!r}")
 
 
 def _pcd_columns(header: bytes) -> int:

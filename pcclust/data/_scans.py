@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._extras import import_laspy, import_open3d
-from pcclust.data._flaws import Flaw
+from pcclust.data._blame import ContentError
 from pcclust.data._promises import check_promises
+from pcclust.data.extras import import_laspy, import_open3d
 
 
 def load_pcd(path: Path) -> NDArray[np.float64]:
@@ -19,7 +19,7 @@ def load_pcd(path: Path) -> NDArray[np.float64]:
         cloud = open3d.io.read_point_cloud(str(path), format="pcd")
     points = np.asarray(cloud.points, dtype=np.float64)
     if len(points) == 0:
-        raise Flaw("open3d finds no points in it: it is empty, truncated or no PCD file")
+        raise ContentError("open3d finds no points in it: it is empty, truncated or no PCD file")
     return points[~np.isnan(points).all(axis=1)]
 
 
@@ -28,8 +28,7 @@ def load_las(path: Path) -> NDArray[np.float64]:
     laspy = import_laspy(compressed=path.suffix.lower() == ".laz")
     cloud = laspy.read(path)
     if len(cloud.points) != cloud.header.point_count:
-        raise Flaw(
-            f"the header promises {cloud.header.point_count} points, "
-            f"but {len(cloud.points)} follow"
+        raise ContentError(
+            f"the header promises {cloud.header.point_count} points, but {len(cloud.points)} follow"
         )
     return np.asarray(cloud.xyz, dtype=np.float64)

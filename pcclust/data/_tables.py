@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._flaws import Flaw
+from pcclust.data._blame import ContentError
 
 ENCODING = "utf-8-sig"  # UTF-8 with or without the mark that spreadsheet programs put first
 
@@ -46,7 +46,9 @@ def load_table(path: Path) -> NDArray[np.float64]:
         encoding=ENCODING,
     )
     if layout.promised is not None and layout.promised != len(points):
-        raise Flaw(f"its first row promises {layout.promised} points, but {len(points)} follow")
+        raise ContentError(
+            f"its first row promises {layout.promised} points, but {len(points)} follow"
+        )
     return points
 
 
@@ -70,8 +72,8 @@ def _sniff(lines: Iterable[str]) -> Layout:
         elif names is None:
             names = [field.lower() for field in fields]
         else:
-            raise Flaw(f"row {number + 1} is no point: {row[:60]!r}")
-    raise Flaw("holds no row of numbers")
+            raise ContentError(f"row {number + 1} is no point: {row[:60]!r}")
+    raise ContentError("holds no row of numbers")
 
 
 def _is_point(fields: list[str], names: list[str] | None) -> bool:
@@ -85,9 +87,9 @@ def _xyz(fields: list[str], names: list[str] | None) -> tuple[int, int, int]:
     if named is not None:
         return named
     if len(fields) < 3:
-        raise Flaw(f"a point needs x, y and z, but the rows have {len(fields)} columns")
+        raise ContentError(f"a point needs x, y and z, but the rows have {len(fields)} columns")
     if names is not None and len(fields) > 3:
-        raise Flaw(f"none of its columns are named x, y and z: {', '.join(names)[:80]}")
+        raise ContentError(f"none of its columns are named x, y and z: {', '.join(names)[:80]}")
     return (0, 1, 2)
 
 

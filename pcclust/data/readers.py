@@ -10,8 +10,8 @@ import numpy as np
 import trimesh
 from numpy.typing import DTypeLike, NDArray
 
+from pcclust.data._blame import ContentError, blaming
 from pcclust.data._containers import open_hdf5, open_npy, open_npz
-from pcclust.data._flaws import Flaw, blaming
 from pcclust.data._meshes import load_mesh
 from pcclust.data._scans import load_las, load_pcd
 from pcclust.data._tables import load_table
@@ -204,9 +204,9 @@ def _points_of(shape: Shape, num_points: int | None, seed: int) -> NDArray[np.fl
         try:
             return sample_surface(shape, num_points or MESH_POINTS, seed)
         except ValueError as error:
-            raise Flaw(str(error)) from error
+            raise ContentError(str(error)) from error
     if len(shape) == 0:
-        raise Flaw("holds no points")
+        raise ContentError("holds no points")
     _check_finite(shape, "is not finite")
     return shape if num_points is None else resample(shape, num_points, seed)
 
@@ -215,7 +215,7 @@ def _check_finite(points: NDArray[np.floating], fault: str, name: str = "points"
     bad = ~np.isfinite(points).all(axis=1)
     if bad.any():
         row = int(bad.argmax())
-        raise Flaw(f"{name}[{row}] {fault}: {points[row].tolist()}")
+        raise ContentError(f"{name}[{row}] {fault}: {points[row].tolist()}")
 
 
 def _check_file(path: Path) -> None:
@@ -240,10 +240,10 @@ def _checked_arguments(
         raise ValueError(f"num_points={num_points} must be at least 1")
     if seed < 0:
         raise ValueError(f"seed={seed} must not be negative")
-    precision = np.dtype(dtype)
-    if precision not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ValueError(f"dtype={precision} must be float32 or float64")
-    return precision
+    for precision in (np.dtype(np.float32), np.dtype(np.float64)):
+        if np.dtype(dtype) == precision:
+            return precision
+    raise ValueError(f"dtype={np.dtype(dtype)} must be float32 or float64")
 
 
 def _format(path: Path) -> str:

@@ -39,9 +39,7 @@ def sample_surface(mesh: trimesh.Trimesh, num_points: int, seed: int = 0) -> NDA
     return np.asarray(points, dtype=np.float64)
 
 
-def resample(
-    points: NDArray[np.floating], num_points: int, seed: int = 0
-) -> NDArray[np.floating]:
+def resample(points: NDArray[np.floating], num_points: int, seed: int = 0) -> NDArray[np.floating]:
     """Draws a given number of points from a cloud.
 
     Args:

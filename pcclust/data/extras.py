@@ -20,7 +20,8 @@ def import_open3d() -> ModuleType:
             f"open3d is installed but does not load ({error}); it needs the system libraries "
             "libusb-1.0-0 and libgl1 (on Debian and Ubuntu: apt-get install libusb-1.0-0 libgl1)"
         ) from error
-    return open3d  # type: ignore[no-any-return]
+    module: ModuleType = open3d
+    return module
 
 
 def import_laspy(compressed: bool = False) -> ModuleType:
@@ -40,4 +41,5 @@ def import_laspy(compressed: bool = False) -> ModuleType:
         ) from error
     if compressed and not laspy.LazBackend.detect_available():
         raise ImportError("LAZ files need laspy with lazrs: pip install 'pcclust[las]'")
-    return laspy  # type: ignore[no-any-return]
+    module: ModuleType = laspy
+    return module

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-class Flaw(ValueError):
+class ContentError(ValueError):
     """What is wrong with the content of a file, said without its name."""
 
 
@@ -21,8 +21,8 @@ def blaming(path: Path, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except Flaw as flaw:
-        raise ValueError(f"{path}: {flaw}") from flaw
+    except ContentError as error:
+        raise ValueError(f"{path}: {error}") from error
     except ImportError:
         raise
     # Parsers raise anything, from IndexError to UnicodeDecodeError, where a file is broken.
