@@ -77,9 +77,7 @@ def _exit_with_parent() -> None:
         os._exit(1)
 
 
-def _submit(
-    executor: ProcessPoolExecutor, function: Callable[[T], R], item: T
-) -> "Future[R]":
+def _submit(executor: ProcessPoolExecutor, function: Callable[[T], R], item: T) -> "Future[R]":
     with _interrupts_ignored():
         return executor.submit(function, item)
 

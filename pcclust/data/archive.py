@@ -1,6 +1,5 @@
 """Unpacking archives of unknown origin: nothing leaves the target, all of it arrives or nothing."""
 
-import os
 import shutil
 import stat
 import tarfile
@@ -48,7 +47,7 @@ def unpack(archive: Path, target: Path, folder: str) -> Path:
             raise ValueError(f"{archive} is neither a zip nor a tar archive")
         if not (staging / folder).is_dir():
             raise ValueError(f"{archive} holds no folder {folder!r}")
-        os.replace(staging / folder, result)
+        (staging / folder).replace(result)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
         raise ValueError(f"{archive} is damaged: {error}") from error
     finally:

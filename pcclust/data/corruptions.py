@@ -61,20 +61,20 @@ class CorruptionScores(NamedTuple):
     """What PointCloud-C reports.
 
     Attributes:
-        mCE: mean over kinds of the error relative to DGCNN's; lower is better, DGCNN has 1.
-        RmCE: mean over kinds of the loss of accuracy relative to DGCNN's.
-        mOA: mean over kinds of the accuracy.
+        mce: mCE, mean over kinds of the error relative to DGCNN's; lower is better, DGCNN has 1.
+        rmce: RmCE, mean over kinds of the loss of accuracy relative to DGCNN's.
+        moa: mOA, mean over kinds of the accuracy.
         accuracy: of each kind, mean over levels.
-        CE: of each kind.
-        RCE: of each kind.
+        ce: CE of each kind.
+        rce: RCE of each kind.
     """
 
-    mCE: float
-    RmCE: float
-    mOA: float
+    mce: float
+    rmce: float
+    moa: float
     accuracy: dict[Kind, float]
-    CE: dict[Kind, float]
-    RCE: dict[Kind, float]
+    ce: dict[Kind, float]
+    rce: dict[Kind, float]
 
 
 def corrupt(points: Tensor, kind: Kind, level: int, generator: Generator | None = None) -> Tensor:
@@ -135,7 +135,7 @@ def corruption_scores(
 
     Example:
         >>> from pcclust.data.corruptions import DGCNN, corruption_scores
-        >>> corruption_scores(0.926, {kind: [oa] * 5 for kind, oa in DGCNN.items()}).mCE
+        >>> corruption_scores(0.926, {kind: [oa] * 5 for kind, oa in DGCNN.items()}).mce
         1.0
     """
     oa = {kind: round(_mean_accuracy(accuracies, kind), 3) for kind in KINDS}
@@ -144,8 +144,8 @@ def corruption_scores(
     clean = round(clean, 3)
     ce = {kind: round((1 - oa[kind]) / (1 - DGCNN[kind]), 3) for kind in KINDS}
     rce = {kind: round((clean - oa[kind]) / (DGCNN_CLEAN - DGCNN[kind]), 3) for kind in KINDS}
-    means = (round(sum(values.values()) / len(KINDS), 3) for values in (ce, rce, oa))
-    return CorruptionScores(*means, oa, ce, rce)
+    mce, rmce, moa = (round(sum(values.values()) / len(KINDS), 3) for values in (ce, rce, oa))
+    return CorruptionScores(mce, rmce, moa, oa, ce, rce)
 
 
 def _mean_accuracy(

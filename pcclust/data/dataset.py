@@ -180,16 +180,14 @@ class PointDataset(Dataset[Shape]):
     def subset(self, indices: Tensor | Sequence[int]) -> "PointDataset":
         """Returns the shapes ``indices``, which share the storage of this dataset."""
         at = torch.as_tensor(indices, dtype=torch.int64)
-        if at.numel() and not (0 <= int(at.min()) and int(at.max()) < len(self)):
+        if at.numel() and not (int(at.min()) >= 0 and int(at.max()) < len(self)):
             raise IndexError(
                 f"indices from {int(at.min())} to {int(at.max())} of a dataset of {len(self)}"
             )
         labels = None if self.labels is None else self.labels[at]
         names = [self.names[i] for i in at.tolist()]
         rows = self.rows[at]
-        return PointDataset(
-            self.storage, labels, names, self.class_names, self.up_axis, rows=rows
-        )
+        return PointDataset(self.storage, labels, names, self.class_names, self.up_axis, rows=rows)
 
     def select_classes(self, class_names: Sequence[str]) -> "PointDataset":
         """Returns the shapes of some classes, labelled anew in the order given."""

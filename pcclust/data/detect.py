@@ -56,7 +56,9 @@ def open_dataset(
     if split is not None and split not in SPLITS:
         raise ValueError(f"split={split!r} is none of {', '.join(SPLITS)}")
     if split is not None:
-        raise LayoutError(f"{place} is a folder of shapes without splits; leave split={split!r} out")
+        raise LayoutError(
+            f"{place} is a folder of shapes without splits; leave split={split!r} out"
+        )
     return PointFolder(place, num_points=num_points or 1024, seed=seed)
 
 

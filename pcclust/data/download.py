@@ -25,11 +25,11 @@ class DownloadError(OSError):
     """No mirror gave the file; the message says what each of them did."""
 
 
-class _BadContent(Exception):
+class _BadContentError(Exception):
     """A mirror offers something else than the file: trying again does not help."""
 
 
-class _Interrupted(Exception):
+class _InterruptedError(Exception):
     """The transfer broke off: what has arrived is kept."""
 
 
@@ -83,7 +83,7 @@ def download(
             transfer = _Transfer(session, url, path, size, sha256, progress)
             try:
                 return transfer.run(pause)
-            except (_BadContent, _Interrupted) as error:
+            except (_BadContentError, _InterruptedError) as error:
                 failures.append(f"\n  - {url}: {error}")
     raise DownloadError(
         f"{path.name} could not be downloaded:{''.join(failures)}\n"
@@ -116,15 +116,15 @@ class _Transfer:
             try:
                 self._receive()
                 return self._finish()
-            except _BadContent:
+            except _BadContentError:
                 self._discard()
                 if not resumed:
                     raise
-            except _Interrupted:
+            except _InterruptedError:
                 if attempt == ATTEMPTS - 1:
                     raise
             time.sleep(pause * 2**attempt)
-        raise _BadContent("what arrived after going on was not the file")
+        raise _BadContentError("what arrived after going on was not the file")
 
     def _arrived(self) -> int:
         """Returns how many bytes are there to go on from."""
@@ -148,9 +148,9 @@ class _Transfer:
                 self._note(response)
                 self._write(response, start, total)
         except requests.exceptions.SSLError as error:
-            raise _BadContent(f"its certificate cannot be trusted ({error})") from error
+            raise _BadContentError(f"its certificate cannot be trusted ({error})") from error
         except requests.exceptions.RequestException as error:
-            raise _Interrupted(f"the connection failed ({error})") from error
+            raise _InterruptedError(f"the connection failed ({error})") from error
 
     def _headers(self, start: int) -> dict[str, str]:
         headers = {"Accept-Encoding": "identity", "User-Agent": "pcclust"}
@@ -164,14 +164,14 @@ class _Transfer:
     def _check_answer(self, response: requests.Response) -> None:
         status = response.status_code
         if self.url.startswith("https:") and not response.url.startswith("https:"):
-            raise _BadContent(f"it sends us on to {response.url}, which is not encrypted")
+            raise _BadContentError(f"it sends us on to {response.url}, which is not encrypted")
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             self._discard()
-            raise _Interrupted("it cannot go on where we stopped")
+            raise _InterruptedError("it cannot go on where we stopped")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise _Interrupted(f"it answers {status} {response.reason}")
+            raise _InterruptedError(f"it answers {status} {response.reason}")
         if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-            raise _BadContent(f"it answers {status} {response.reason}")
+            raise _BadContentError(f"it answers {status} {response.reason}")
 
     def _total(self, response: requests.Response, start: int) -> int | None:
         """Returns the size of the file by the server's words, checked against what we know."""
@@ -180,12 +180,12 @@ class _Transfer:
             given, _, whole = response.headers.get("Content-Range", "").partition("/")
             if not given.startswith(f"bytes {start}-"):
                 self._discard()
-                raise _Interrupted(f"it goes on at {given!r} instead of {start}")
+                raise _InterruptedError(f"it goes on at {given!r} instead of {start}")
             total = int(whole) if whole.isdigit() else None
         elif response.headers.get("Content-Length", "").isdigit():
             total = int(response.headers["Content-Length"])
         if self.size is not None and total is not None and total != self.size:
-            raise _BadContent(f"it offers {total:,} bytes, the file has {self.size:,}")
+            raise _BadContentError(f"it offers {total:,} bytes, the file has {self.size:,}")
         return total if total is not None else self.size
 
     def _write(self, response: requests.Response, start: int, total: int | None) -> None:
@@ -201,22 +201,22 @@ class _Transfer:
             for chunk in response.iter_content(CHUNK):
                 arrived += len(chunk)
                 if total is not None and arrived > total:
-                    raise _BadContent(f"it sends more than the {total:,} bytes announced")
+                    raise _BadContentError(f"it sends more than the {total:,} bytes announced")
                 file.write(chunk)
                 if self.progress:
                     self.progress(arrived, total)
             file.flush()
             os.fsync(file.fileno())
         if total is not None and arrived < total:
-            raise _Interrupted(f"it stopped after {arrived:,} of {total:,} bytes")
+            raise _InterruptedError(f"it stopped after {arrived:,} of {total:,} bytes")
 
     def _finish(self) -> Download:
         digest, size = sha256_of(self.part), self.part.stat().st_size
         if self.size is not None and size != self.size:
-            raise _BadContent(f"it sent {size:,} bytes, the file has {self.size:,}")
+            raise _BadContentError(f"it sent {size:,} bytes, the file has {self.size:,}")
         if self.sha256 is not None and digest != self.sha256:
-            raise _BadContent(f"what it sent has SHA-256 {digest}, not {self.sha256}")
-        os.replace(self.part, self.path)
+            raise _BadContentError(f"what it sent has SHA-256 {digest}, not {self.sha256}")
+        self.part.replace(self.path)
         self.notes.unlink(missing_ok=True)
         return Download(self.path, self.url, size, digest)
 

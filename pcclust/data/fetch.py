@@ -75,7 +75,7 @@ def fetch(
         unpack(file, root, source.result)
         file.unlink()
     else:
-        os.replace(file, result)
+        file.replace(result)
     _write_receipt(
         source,
         root,
@@ -135,7 +135,7 @@ def _write_receipt(source: Source, root: Path, receipt: dict[str, Any]) -> None:
     path = root / RECEIPTS / f"{source.name}.json"
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(receipt, indent=1))
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def _file_list(result: Path) -> dict[str, dict[str, Any]]:

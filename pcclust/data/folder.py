@@ -111,4 +111,3 @@ def _class_names(folder: Path, names: list[str]) -> list[str]:
                 f"Found: {describe_folder(entry)}"
             )
     return sorted(used)
-

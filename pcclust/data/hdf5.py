@@ -25,9 +25,9 @@ class Hdf5File(NamedTuple):
 
     Attributes:
         path: the file.
-        count: the shapes in it.
+        num_shapes: the shapes in it.
         num_points: the points of each.
-        labels: ``(count,)`` int64, or None.
+        labels: ``(num_shapes,)`` int64, or None.
         names: of the shapes, or None.
         class_names: of the labels; empty where the file does not say.
         up_axis: the axis against gravity, or None where the file does not say.
@@ -35,7 +35,7 @@ class Hdf5File(NamedTuple):
     """
 
     path: Path
-    count: int
+    num_shapes: int
     num_points: int
     labels: np.ndarray | None
     names: list[str] | None
@@ -55,7 +55,9 @@ def inspect_hdf5(path: Path) -> Hdf5File:
     with _opened(path) as file:
         points = file.get(POINTS)
         if not isinstance(points, h5py.Dataset) or points.ndim != 3 or points.shape[2] < 3:
-            keys = ", ".join(f"{key} {getattr(file[key], 'shape', '')}" for key in file) or "nothing"
+            keys = (
+                ", ".join(f"{key} {getattr(file[key], 'shape', '')}" for key in file) or "nothing"
+            )
             raise ValueError(f"{path}: no dataset 'data' of shape (N, P, 3); it holds {keys}")
         count, num_points = points.shape[:2]
         labels = _column(file, "label", count, path)
@@ -99,7 +101,7 @@ class Hdf5Storage:
                 f"{smallest.num_points} points"
             )
         self.files = list(files)
-        self._starts = np.cumsum([0, *(file.count for file in files)])
+        self._starts = np.cumsum([0, *(file.num_shapes for file in files)])
         self._blocks: OrderedDict[tuple[str, int], np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
         self._open: dict[Path, h5py.File] = {}
@@ -138,7 +140,7 @@ class Hdf5Storage:
             for file, start in zip(self.files, self._starts[:-1], strict=True):
                 points = self._file(file.path)[POINTS]
                 selected = np.s_[:, : self.num_points, :3]
-                points.read_direct(out, selected, np.s_[start : start + file.count])
+                points.read_direct(out, selected, np.s_[start : start + file.num_shapes])
         return torch.from_numpy(out)
 
     def _gather(self, key: str, rows: np.ndarray, out: np.ndarray) -> None:
@@ -197,7 +199,7 @@ def dataset_of_files(
     names = [
         name
         for file in files
-        for name in file.names or [f"{file.path.stem}/{row:05d}" for row in range(file.count)]
+        for name in file.names or [f"{file.path.stem}/{row:05d}" for row in range(file.num_shapes)]
     ]
     return PointDataset(
         Hdf5Storage(files, num_points),

@@ -51,7 +51,7 @@ def write_hdf5(
             if up_axis is not None:
                 file.attrs["up_axis"] = up_axis
             file.attrs.update(notes or {})
-        os.replace(temporary, path)
+        temporary.replace(path)
     except RuntimeError as error:  # HDF5 says so when it cannot flush
         raise OSError(f"{path}: cannot be written, is the disk full? ({error})") from error
     finally:

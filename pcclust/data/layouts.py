@@ -131,13 +131,12 @@ class FileStorage:
         """Returns the points ``(B, P, 3)`` of the shapes ``rows`` ``(B,)``."""
         out = torch.empty(len(rows), self.num_points, 3)
         for at, row in enumerate(rows.tolist()):
-            out[at] = torch.from_numpy(self.read_shape(row))
+            out[at] = torch.from_numpy(self.read_file(self.paths[row], shape_seed(self.seed, row)))
         return out
 
-    def read_shape(self, row: int) -> np.ndarray:
-        """Returns the points ``(P, 3)`` float32 of one shape."""
-        path = self.paths[row]
-        points = read_points(path, self.num_points, seed=shape_seed(self.seed, row))
+    def read_file(self, path: Path, seed: int) -> np.ndarray:
+        """Returns the points ``(P, 3)`` float32 of one file."""
+        points = read_points(path, self.num_points, seed)
         _check_not_repeated(points, path)
         return np.asarray(points, dtype=np.float32)
 
@@ -174,19 +173,20 @@ class TableStorage(FileStorage):
         self.drawn = drawn
         self.part_column = part_column
 
-    def read_shape(self, row: int) -> np.ndarray:
-        """Returns the points ``(P, 3)`` float32 of one shape."""
-        return self._table(row)[:, :3].astype(np.float32)
+    def read_file(self, path: Path, seed: int) -> np.ndarray:
+        """Returns the points ``(P, 3)`` float32 of one file."""
+        return self._table(path, seed)[:, :3].astype(np.float32)
 
     def read_parts(self, rows: Tensor) -> Tensor | None:
         """Returns the part of each point ``(B, P)``, or None without a column of parts."""
         if self.part_column is None:
             return None
-        parts = [self._table(row)[:, self.part_column] for row in rows.tolist()]
-        return torch.from_numpy(np.stack(parts).astype(np.uint8))
+        tables = (self._table(self.paths[r], shape_seed(self.seed, r)) for r in rows.tolist())
+        parts = np.stack([table[:, self.part_column] for table in tables])
+        return torch.from_numpy(parts.astype(np.uint8))
 
-    def _table(self, row: int) -> np.ndarray:
-        path, limit = self.paths[row], None if self.drawn else self.num_points
+    def _table(self, path: Path, seed: int) -> np.ndarray:
+        limit = None if self.drawn else self.num_points
         try:
             table = np.loadtxt(path, delimiter=self.delimiter, max_rows=limit, ndmin=2)
         except ValueError as error:
@@ -198,7 +198,7 @@ class TableStorage(FileStorage):
             )
         if not self.drawn:
             return table
-        generator = np.random.default_rng(shape_seed(self.seed, row))
+        generator = np.random.default_rng(seed)
         kept = generator.choice(len(table), self.num_points, replace=False, shuffle=False)
         return table[np.sort(kept)]
 
@@ -220,4 +220,3 @@ def _check_not_repeated(points: np.ndarray, path: Path) -> None:
 def shape_seed(seed: int, row: int) -> int:
     """Returns the seed of one shape, the same whatever is read before it."""
     return int(np.random.SeedSequence([seed, row]).generate_state(1)[0])
-

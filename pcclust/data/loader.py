@@ -118,7 +118,7 @@ class PointLoader:
             self.dataset = self.dataset.load()
         first, last = self._share()
         order = self.order(epoch)[first:last]
-        batches = list(order.split(self.batch_size)) if len(order) else []
+        batches = list(torch.split(order, self.batch_size)) if len(order) else []
         jobs = ((epoch, number, batches[number]) for number in range(start, len(batches)))
         if self.workers == 0:
             yield from (self._prepare(*job) for job in jobs)
@@ -173,7 +173,7 @@ def _shuffled_blocks(rows: Tensor, block: int, generator: Generator) -> Tensor:
     block_of = rows // block
     rank = torch.randperm(int(block_of.max()) + 1, generator=generator)
     order = torch.argsort(rank[block_of], stable=True)
-    windows = order.split(block * WINDOW)
+    windows = torch.split(order, block * WINDOW)
     return torch.cat([w[torch.randperm(len(w), generator=generator)] for w in windows])
 
 
@@ -183,6 +183,8 @@ def _check_sizes(
     if not len(dataset):
         raise ValueError("the dataset is empty")
     if batch_size < 1 or workers < 0:
-        raise ValueError(f"batch_size={batch_size} must be positive, workers={workers} not negative")
+        raise ValueError(
+            f"batch_size={batch_size} must be positive, workers={workers} not negative"
+        )
     if not 0 <= rank < world_size:
         raise ValueError(f"rank={rank} must be from 0 to world_size - 1 = {world_size - 1}")

@@ -19,12 +19,14 @@ from pcclust.data.layouts import (
     require_split,
 )
 
-MODELNET40 = (
+_NAMES = (
     "airplane bathtub bed bench bookshelf bottle bowl car chair cone cup curtain desk door dresser "
     "flower_pot glass_box guitar keyboard lamp laptop mantel monitor night_stand person piano "
     "plant radio range_hood sink sofa stairs stool table tent toilet tv_stand vase wardrobe xbox"
-).split()
-MODELNET10 = "bathtub bed chair desk dresser monitor night_stand sofa table toilet".split()
+)
+_NAMES_OF_10 = "bathtub bed chair desk dresser monitor night_stand sofa table toilet"
+MODELNET40 = _NAMES.split()
+MODELNET10 = _NAMES_OF_10.split()
 CLASSES = {10: MODELNET10, 40: MODELNET40}
 SPLITS = ("train", "test")
 
@@ -120,7 +122,7 @@ def _with_names(file: Hdf5File) -> Hdf5File:
     if not listing.is_file():
         return file
     names = [Path(entry).stem for entry in json.loads(listing.read_text())]
-    return file._replace(names=names if len(names) == file.count else None)
+    return file._replace(names=names if len(names) == file.num_shapes else None)
 
 
 def _read_tables(folder: Path, request: Request) -> PointDataset:
@@ -156,7 +158,9 @@ def _read_off_tree(folder: Path, request: Request) -> PointDataset:
 
 def _off_classes(folder: Path) -> list[str]:
     return sorted(
-        entry.name for entry in folder.iterdir() if any((entry / split).is_dir() for split in SPLITS)
+        entry.name
+        for entry in folder.iterdir()
+        if any((entry / split).is_dir() for split in SPLITS)
     )
 
 

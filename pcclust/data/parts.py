@@ -92,9 +92,9 @@ def random_planes(
         drawn = _normals(len(cloud), normals, generator).to(points.dtype)
         planes[cloud, plane] = drawn
         open_[cloud, plane] = ~_leaves_enough(points, cloud, drawn, least)
-    cloud = int(open_.any(dim=1).nonzero()[0])
+    unsolved = int(open_.any(dim=1).nonzero()[0])
     raise ValueError(
-        f"cloud {cloud}: no plane through the origin with at least {least} of its {count} points "
+        f"cloud {unsolved}: no plane with at least {least} of its {count} points "
         f"on both sides in {ROUNDS} tries; centre it, or give a smaller min_points"
     )
 

@@ -1,10 +1,11 @@
 """Turning any dataset into one compact HDF5 file: in parallel, resumable, bad files listed."""
 
+import copy
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -13,13 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pcclust.data._reader_processes import map_in_processes
 from pcclust.data.dataset import PointDataset
 from pcclust.data.hdf5 import BLOCK
 from pcclust.data.hdf5_writer import write_hdf5
-from pcclust.data.layouts import FileStorage
-from pcclust.data.streaming import ReadFailure
+from pcclust.data.layouts import FileStorage, shape_seed
+from pcclust.data.streaming import PROCESS_DIED, ReadFailure
 from pcclust.data.transforms import UnitSphere
 
 
@@ -122,7 +124,7 @@ class _Blocks:
                 points=np.stack(good) if good else np.empty((0, 0, 3), np.float32),
                 reasons=np.array([row.reason for row in read]),
             )
-        os.replace(temporary, self.path(number))
+        temporary.replace(self.path(number))
 
     def points(self) -> Iterator[np.ndarray]:
         """Yields the good shapes in groups of 64, the chunks of the file."""
@@ -165,27 +167,43 @@ def _plan(dataset: PointDataset, normalize: bool) -> dict[str, object]:
 
 def _read_rows(
     dataset: PointDataset, rows: Sequence[int], normalize: bool, workers: int | None
-) -> Iterator[_Row]:
-    read = partial(_read_row, dataset, normalize=normalize)
-    if not isinstance(dataset.storage, FileStorage):
-        workers = 0  # HDF5 is read faster than processes start
+) -> Generator[_Row, None, None]:
+    storage = dataset.storage
+    if not isinstance(storage, FileStorage):  # HDF5 is read faster than processes start
+        for row in rows:
+            yield _guarded(
+                partial(dataset.batch, torch.tensor([row])), dataset.names[row], normalize
+            )
+        return
+    at = dataset.rows[list(rows)].tolist()
+    files = [(storage.paths[row], shape_seed(storage.seed, row)) for row in at]
+    # The processes need how to read, not the long list of what.
+    reader = copy.copy(storage)
+    reader.paths = []
+    read_file = partial(_read_file, reader, normalize)
     workers = min(os.cpu_count() or 1, len(rows)) if workers is None else workers
     if workers == 0:
-        yield from map(read, rows)
+        yield from map(read_file, files)
         return
-    with closing(map_in_processes(read, rows, workers)) as results:
-        for result in results:
-            yield result or _Row(None, "the process that read it died: it lacked memory, or a "
-                                       "library failed on the file")
+    with closing(map_in_processes(read_file, files, workers)) as results:
+        for (path, _), result in zip(files, results, strict=True):
+            yield result or _Row(None, f"{path}: {PROCESS_DIED}")
 
 
-def _read_row(dataset: PointDataset, row: int, normalize: bool) -> _Row:
+def _read_file(reader: FileStorage, normalize: bool, file: tuple[Path, int]) -> _Row:
+    path, seed = file
+    read = partial(reader.read_file, path, seed)
+    return _guarded(lambda: torch.from_numpy(read())[None], str(path), normalize)
+
+
+def _guarded(read: Callable[[], Tensor], name: str, normalize: bool) -> _Row:
+    """Reads one shape as a batch of one, or says why it cannot be read."""
     try:
-        points = dataset.batch(torch.tensor([row]))
-        if not bool(torch.isfinite(points).all()):
-            return _Row(None, f"{dataset.names[row]}: holds NaN or inf")
+        points = read()
     except (OSError, ValueError, ImportError, MemoryError) as error:
-        return _Row(None, str(error) or type(error).__name__)
+        return _Row(None, str(error) or f"{name}: {type(error).__name__}")
+    if not bool(torch.isfinite(points).all()):
+        return _Row(None, f"{name}: holds NaN or inf")
     return _Row((UnitSphere()(points) if normalize else points)[0].numpy(), "")
 
 
@@ -195,7 +213,9 @@ def _assemble(dataset: PointDataset, out: Path, blocks: _Blocks) -> Prepared:
     failures = [ReadFailure(dataset.names[row], why) for row, why in enumerate(reasons) if why]
     if not good:
         shutil.rmtree(blocks.folder)
-        raise ValueError(f"none of {len(reasons)} shapes could be read; first: {failures[0].reason}")
+        raise ValueError(
+            f"none of {len(reasons)} shapes could be read; first: {failures[0].reason}"
+        )
     write_hdf5(
         out,
         blocks.points(),
@@ -213,4 +233,4 @@ def _assemble(dataset: PointDataset, out: Path, blocks: _Blocks) -> Prepared:
 def _write_whole(path: Path, content: bytes) -> None:
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_bytes(content)
-    os.replace(temporary, path)
+    temporary.replace(path)

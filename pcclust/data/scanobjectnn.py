@@ -8,9 +8,8 @@ from pcclust.data.dataset import PointDataset, UpAxis
 from pcclust.data.hdf5 import dataset_of_files, inspect_hdf5
 from pcclust.data.layouts import Layout, LayoutError, Request, data_root, find_layout, require_split
 
-CLASS_NAMES = (
-    "bag bin box cabinet chair desk display door shelf table bed pillow sink sofa toilet"
-).split()
+_NAMES = "bag bin box cabinet chair desk display door shelf table bed pillow sink sofa toilet"
+CLASS_NAMES = _NAMES.split()
 Variant = Literal["OBJ_ONLY", "OBJ_BG", "PB_T25", "PB_T25_R", "PB_T50_R", "PB_T50_RS"]
 FILE_OF_VARIANT: dict[Variant, tuple[str, str]] = {
     "OBJ_ONLY": ("main_split_nobg", ""),
