@@ -1,0 +1,266 @@
+"""``pcclust data``: datasets to fetch, to verify, to prepare and to look at."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
+
+from pcclust.cli._contact_sheet import Sheet, sheet_of, write_html, write_png
+from pcclust.cli.console import ExitCode, errors, output, progress_bar
+from pcclust.data import PointDataset, open_dataset
+from pcclust.data.dataset import UpAxis
+from pcclust.data.fetch import fetch, read_receipt, verify
+from pcclust.data.layouts import data_root
+from pcclust.data.prepare import prepare
+from pcclust.data.registry import SOURCES, find_source
+
+Name = Annotated[str, Positional, arg(metavar="NAME")]
+Names = Annotated[tuple[str, ...], Positional, arg(metavar="[NAME…]")]
+Dataset = Annotated[Path, Positional, arg(metavar="DATASET")]
+
+
+@dataclass(frozen=True)
+class List:
+    """Lists the datasets that can be fetched, with size, terms and where they are.
+
+    Attributes:
+        root: the folder of all datasets; $PCCLUST_DATA, else the user's cache.
+    """
+
+    root: Path | None = None
+
+    def run(self) -> int:
+        """Prints the table."""
+        root = data_root(self.root)
+        table = Table("name", "what", "size", "SHA-256", "here", box=None)
+        for source in SOURCES.values():
+            known = "gated" if source.gate else "known" if source.sha256 else "recorded on fetch"
+            here = "yes" if (root / source.result).exists() else "no"
+            table.add_row(source.name, source.title, _size(source.size), known, here)
+        output.print(table)
+        return ExitCode.DONE
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Downloads a dataset, checks it and unpacks it; an interrupted download goes on.
+
+    Attributes:
+        name: as `pcclust data list` has it.
+        root: the folder of all datasets; $PCCLUST_DATA, else the user's cache.
+        offline: refuse to connect; PCCLUST_OFFLINE=1 does the same.
+    """
+
+    name: Name
+    root: Path | None = None
+    offline: bool = False
+
+    def run(self) -> int:
+        """Shows the terms and fetches."""
+        source = find_source(self.name)
+        output.print(f"{source.title}\nTerms: {source.terms}", markup=False)
+        with _transfer_bar() as bar:
+            task = bar.add_task(source.name, total=source.size)
+            got = fetch(
+                source,
+                data_root(self.root),
+                offline=self.offline,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+        if got.url is None:
+            output.print(f"{got.path} is there already")
+        elif got.known:
+            output.print(f"{got.path}: SHA-256 {got.sha256} as expected")
+        else:
+            output.print(
+                f"{got.path}: no SHA-256 is published; recorded {got.sha256}, by which later "
+                "downloads are checked"
+            )
+        return ExitCode.DONE
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Checks fetched datasets file by file against what was recorded.
+
+    Attributes:
+        names: datasets; all that were fetched if none are named.
+        root: the folder of all datasets; $PCCLUST_DATA, else the user's cache.
+    """
+
+    names: Names = ()
+    root: Path | None = None
+
+    def run(self) -> int:
+        """Prints what is wrong."""
+        root = data_root(self.root)
+        sources = [find_source(name) for name in self.names] or [
+            source for source in SOURCES.values() if read_receipt(source, root)
+        ]
+        if not sources:
+            output.print(f"nothing was fetched into {root}")
+        faults = {source.name: verify(source, root) for source in sources}
+        for name, found in faults.items():
+            output.print(f"{name}: {f'{len(found)} faults' if found else 'whole'}")
+            for fault in found:
+                errors.print(f"  {fault}", markup=False)
+        return ExitCode.PARTLY_FAILED if any(faults.values()) else ExitCode.DONE
+
+
+@dataclass(frozen=True)
+class Where:
+    """Says where datasets are, or would be put.
+
+    Attributes:
+        name: a dataset; the folder of all of them if none is named.
+        root: the folder of all datasets; $PCCLUST_DATA, else the user's cache.
+    """
+
+    name: Annotated[str | None, Positional, arg(metavar="[NAME]")] = None
+    root: Path | None = None
+
+    def run(self) -> int:
+        """Prints the path."""
+        root = data_root(self.root)
+        path = root / find_source(self.name).result if self.name else root
+        output.print(str(path), markup=False)
+        if not path.exists():
+            errors.print("(not there yet)")
+        return ExitCode.DONE
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Turns any dataset or folder of shapes into one compact HDF5 file.
+
+    Files that cannot be read are named at the end and stop nothing (exit code 1). An interrupted
+    run goes on when the same command is given again.
+
+    Attributes:
+        dataset: a folder of meshes or clouds whose sub-folders are classes, or a known dataset.
+        out: the file to write.
+        split: of a dataset that has splits.
+        num_points: the points of every shape; 1,024 of meshes.
+        seed: of the sampling.
+        raw: keep position and size instead of centring and scaling to the unit sphere.
+        up_axis: the axis against gravity, where the dataset does not know it.
+        workers: processes that read meshes; one a processor if not given, 0 for none.
+    """
+
+    dataset: Dataset
+    out: Path
+    split: str | None = None
+    num_points: int | None = None
+    seed: int = 0
+    raw: bool = False
+    up_axis: UpAxis | None = None
+    workers: int | None = None
+
+    def run(self) -> int:
+        """Prepares and names what could not be read."""
+        dataset = _opened(self.dataset, self.split, self.num_points, self.seed)
+        dataset.up_axis = self.up_axis or dataset.up_axis
+        with progress_bar("shapes") as bar:
+            task = bar.add_task("reading", total=len(dataset))
+            made = prepare(
+                dataset,
+                self.out,
+                normalize=not self.raw,
+                workers=self.workers,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+        for failure in made.failures:
+            errors.print(f"  {failure.reason}", markup=False)
+        lost = f", {len(made.failures)} could not be read" if made.failures else ""
+        size = _size(made.path.stat().st_size)
+        output.print(f"{made.path}: {made.count} shapes, {size}{lost}", markup=False)
+        return ExitCode.PARTLY_FAILED if made.failures else ExitCode.DONE
+
+
+@dataclass(frozen=True)
+class Show:
+    """Makes a contact sheet: a few shapes of each class.
+
+    Attributes:
+        dataset: an HDF5 file, a known dataset's folder or a folder of shapes.
+        out: NAME.png, a picture, or NAME.html, a page with views to turn.
+        split: of a dataset that has splits.
+        classes: only these, separated by commas.
+        per_class: how many shapes of each class, the first ones.
+        num_points: the points of every shape.
+        up_axis: the axis against gravity, where the dataset does not know it (as OBJ files, y).
+    """
+
+    dataset: Dataset
+    out: Path
+    split: str | None = None
+    classes: str | None = None
+    per_class: int = 6
+    num_points: int | None = None
+    up_axis: UpAxis | None = None
+
+    def run(self) -> int:
+        """Writes the sheet."""
+        write = {".png": write_png, ".html": write_html}.get(self.out.suffix.lower())
+        if write is None:
+            raise ValueError(f"--out {self.out} must end in .png or .html")
+        dataset = _opened(self.dataset, self.split, self.num_points, 0)
+        dataset.up_axis = self.up_axis or dataset.up_axis
+        if self.classes:
+            dataset = dataset.select_classes(self.classes.split(","))
+        sheet: Sheet = sheet_of(dataset, self.dataset.name, self.per_class)
+        write(sheet, self.out)
+        shown = sum(len(row.names) for row in sheet.rows)
+        output.print(f"{self.out}: {shown} shapes in {len(sheet.rows)} rows", markup=False)
+        return ExitCode.DONE
+
+
+Action = (
+    Annotated[List, subcommand("list")]
+    | Annotated[Fetch, subcommand("fetch")]
+    | Annotated[Verify, subcommand("verify")]
+    | Annotated[Where, subcommand("where")]
+    | Annotated[Prepare, subcommand("prepare")]
+    | Annotated[Show, subcommand("show")]
+)
+
+
+def data(action: OmitSubcommandPrefixes[Action]) -> int:
+    """Lists, fetches, verifies, prepares and shows datasets.
+
+    Args:
+        action: what to do.
+    """
+    return action.run()
+
+
+def _opened(path: Path, split: str | None, num_points: int | None, seed: int) -> PointDataset:
+    return open_dataset(path, split, num_points=num_points, seed=seed)
+
+
+def _size(size: int | None) -> str:
+    if size is None:
+        return "not published"
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def _transfer_bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        disable=not errors.is_terminal,
+    )
