@@ -1,10 +1,22 @@
 """Unpacking archives of unknown origin: nothing leaves the target, all of it arrives or nothing."""
 
+import gzip
+import lzma
 import shutil
 import stat
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
+
+DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+)
 
 
 class UnsafeArchiveError(ValueError):
@@ -48,7 +60,7 @@ def unpack(archive: Path, target: Path, folder: str) -> Path:
         if not (staging / folder).is_dir():
             raise ValueError(f"{archive} holds no folder {folder!r}")
         (staging / folder).replace(result)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+    except DAMAGED as error:
         raise ValueError(f"{archive} is damaged: {error}") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -76,6 +88,9 @@ def _unpack_tar(archive: Path, staging: Path, folder: str) -> None:
         wanted = [m for m in members if _inside(m.name, folder)]
         _check_room(archive, staging, sum(m.size for m in wanted))
         file.extractall(staging, wanted, filter="data")
+        # A damaged header looks like the end; only the rest of the stream tells of it.
+        while file.fileobj and file.fileobj.read(2**20):
+            pass
 
 
 def _check_member(archive: Path, name: str, plain: bool) -> None:

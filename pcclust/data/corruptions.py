@@ -213,7 +213,7 @@ def _add_local(points: Tensor, level: int, generator: Generator | None) -> Tenso
     sigma = uniform(points, (MAX_CLUSTERS,), 0.075, 0.125, generator)
     # Point number n belongs to the first cluster whose running total exceeds n.
     ends = sizes.cumsum(dim=1)
-    cluster = torch.searchsorted(ends, torch.arange(total).expand(batch, -1), right=True)
+    cluster = torch.searchsorted(ends, torch.arange(total).repeat(batch, 1), right=True)
     center = gather_points(points, centers.gather(1, cluster).to(points.device))
     spread = sigma.gather(1, cluster.to(points.device))[..., None]
     added = center + spread * _normal(points, (total, 3), generator)

@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 import requests
 
-ATTEMPTS = 5
-CHUNK = 2**20
+ATTEMPTS = 5  # that bring nothing
+CHUNK = 2**16  # what a cut connection loses at most
 TIMEOUT = (15, 60)  # seconds to connect, and between two chunks
 
 # Called with the bytes there are and the bytes there will be, if known.
@@ -111,7 +111,9 @@ class _Transfer:
         return self.path.with_name(self.path.name + ".part.json")
 
     def run(self, pause: float) -> Download:
-        for attempt in range(ATTEMPTS):
+        """Goes on as long as each attempt brings more, and gives up after five that do not."""
+        most, failures = 0, 0
+        while True:
             resumed = self._arrived() > 0
             try:
                 self._receive()
@@ -121,10 +123,11 @@ class _Transfer:
                 if not resumed:
                     raise
             except _InterruptedError:
-                if attempt == ATTEMPTS - 1:
+                failures = 0 if self._arrived() > most else failures + 1
+                most = max(most, self._arrived())
+                if failures == ATTEMPTS:
                     raise
-            time.sleep(pause * 2**attempt)
-        raise _BadContentError("what arrived after going on was not the file")
+            time.sleep(pause * 2**failures)
 
     def _arrived(self) -> int:
         """Returns how many bytes are there to go on from."""

@@ -1,6 +1,8 @@
 """Writing shapes as one compact HDF5 file."""
 
+import errno
 import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -39,6 +41,7 @@ def write_hdf5(
     Raises:
         OSError: the file cannot be written, for instance because the disk is full.
     """
+    _check_room(path, count * num_points * 12)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with h5py.File(temporary, "w") as file:
@@ -53,9 +56,18 @@ def write_hdf5(
             file.attrs.update(notes or {})
         temporary.replace(path)
     except RuntimeError as error:  # HDF5 says so when it cannot flush
-        raise OSError(f"{path}: cannot be written, is the disk full? ({error})") from error
+        reason = str(error).splitlines()[0]
+        raise OSError(f"{path}: cannot be written, is the disk full? ({reason})") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _check_room(path: Path, needed: int) -> None:
+    free = shutil.disk_usage(path.absolute().parent).free
+    if needed > free:
+        raise OSError(
+            errno.ENOSPC, f"{path} may need {needed:,} bytes, {free:,} are free in its folder"
+        )
 
 
 def _write_points(

@@ -97,9 +97,10 @@ class RotateSO3:
     def __call__(self, points: Tensor, generator: Generator | None = None) -> Tensor:
         """Returns the turned points ``(B, N, 3)``."""
         check_batch(points)
-        return turn(
-            points, random_rotations(len(points), sampler=self.sampler, generator=generator)
+        rotations = random_rotations(
+            len(points), sampler=self.sampler, generator=generator, dtype=torch.float64
         )
+        return turn(points, rotations)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -172,7 +171,9 @@ def test_views_of_a_section_must_share_channels():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("software", [["--use-angle=swiftshader", "--enable-unsafe-swiftshader"], []])
+@pytest.mark.parametrize(
+    "software", [["--use-angle=swiftshader", "--enable-unsafe-swiftshader"], []]
+)
 def test_browser_draws_the_points_in_the_colours_of_the_channel(tmp_path, software):
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:

@@ -1,0 +1,122 @@
+import pickle
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from dataset_layouts import clouds, write_h5
+
+from pcclust.data import open_dataset
+from pcclust.data.hdf5 import Hdf5Storage, dataset_of_files, inspect_hdf5
+from pcclust.data.hdf5_writer import write_hdf5
+
+
+def write(path, points, **more):
+    count, num_points = points.shape[:2]
+    more = {"names": [f"s{i}" for i in range(count)], **more}
+    write_hdf5(path, iter([points]), count=count, num_points=num_points, **more)
+
+
+def test_written_file_reads_back_the_same(tmp_path):
+    points = clouds(70, 16)
+    labels = np.arange(70) % 3
+    write(
+        tmp_path / "a.h5",
+        points,
+        labels=labels,
+        class_names=["é", "b", "c"],
+        up_axis="x",
+        notes={"terms": "CC0"},
+    )
+    dataset = open_dataset(tmp_path / "a.h5")
+    assert np.array_equal(dataset.points.numpy(), points)
+    assert (dataset.class_names, dataset.up_axis) == (("é", "b", "c"), "x")
+    assert dataset.labels.tolist() == labels.tolist()
+    assert dataset.names[69] == "s69"
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file.attrs["terms"] == "CC0"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
+
+
+def test_any_rows_of_several_files_in_any_order(tmp_path):
+    first, second = clouds(150, 12, seed=1), clouds(70, 9, seed=2)
+    write_h5(tmp_path / "a.h5", data=first)
+    write_h5(tmp_path / "b.h5", data=second)
+    storage = Hdf5Storage([inspect_hdf5(tmp_path / name) for name in ("a.h5", "b.h5")])
+    assert (len(storage), storage.num_points) == (220, 9)
+    expected = np.concatenate([first[:, :9], second])
+    rows = torch.randperm(220, generator=torch.Generator().manual_seed(0))[:100]
+    rows = torch.cat([rows, rows[:3]])
+    assert np.array_equal(storage.read(rows).numpy(), expected[rows])
+    assert np.array_equal(storage.read(torch.arange(220)).numpy(), expected)
+    again = pickle.loads(pickle.dumps(storage))
+    assert np.array_equal(again.read(rows).numpy(), expected[rows])
+
+
+def test_subsets_and_loaded_datasets_agree(tmp_path):
+    points = clouds(130, 8)
+    write(tmp_path / "a.h5", points, labels=np.arange(130) % 2, class_names=["a", "b"])
+    odd = open_dataset(tmp_path / "a.h5", num_points=5).select_classes(["b"])
+    assert np.array_equal(odd.points.numpy(), points[1::2, :5])
+    loaded = odd.load()
+    assert loaded.storage.in_memory
+    assert torch.equal(loaded.points, odd.points)
+    assert loaded.names == odd.names
+
+
+def test_truncated_file_says_so(tmp_path):
+    write(tmp_path / "a.h5", clouds(100, 64))
+    whole = (tmp_path / "a.h5").read_bytes()
+    for kept in (len(whole) // 2, 100, 0):
+        (tmp_path / "b.h5").write_bytes(whole[:kept])
+        with pytest.raises(OSError, match=f"b.h5 is not a whole HDF5 file \\({kept:,} bytes"):
+            inspect_hdf5(tmp_path / "b.h5")
+
+
+def test_files_without_shapes_are_refused(tmp_path):
+    write_h5(tmp_path / "a.h5", cloud=np.zeros((3, 3)))
+    with pytest.raises(ValueError, match=r"no dataset 'data' .* it holds cloud \(3, 3\)"):
+        inspect_hdf5(tmp_path / "a.h5")
+    write_h5(tmp_path / "b.h5", data=clouds(3, 4), label=np.zeros(2))
+    with pytest.raises(ValueError, match="3 shapes, but 2 values of 'label'"):
+        inspect_hdf5(tmp_path / "b.h5")
+    with pytest.raises(FileNotFoundError, match=r"c.h5 does not exist"):
+        inspect_hdf5(tmp_path / "c.h5")
+
+
+def test_fewer_points_than_asked(tmp_path):
+    write(tmp_path / "a.h5", clouds(3, 100))
+    with pytest.raises(
+        ValueError, match=r"num_points=2048, but the shapes of .*a.h5 have only 100"
+    ):
+        open_dataset(tmp_path / "a.h5", num_points=2048)
+
+
+def test_duplicate_names(tmp_path):
+    write(tmp_path / "a.h5", clouds(3, 4), names=["x", "y", "x"])
+    with pytest.raises(ValueError, match="duplicate name 'x': shapes 0 and 2"):
+        open_dataset(tmp_path / "a.h5")
+
+
+def test_labels_without_class_names(tmp_path):
+    write_h5(tmp_path / "a.h5", data=clouds(3, 4), label=np.arange(3))
+    with pytest.raises(ValueError, match="label 2 has no name among 0 class names"):
+        dataset_of_files([inspect_hdf5(tmp_path / "a.h5")])
+
+
+def test_failed_write_leaves_the_old_file(tmp_path):
+    write(tmp_path / "a.h5", clouds(3, 4))
+    before = (tmp_path / "a.h5").read_bytes()
+
+    def blocks():
+        yield clouds(2, 4)
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write_hdf5(tmp_path / "a.h5", blocks(), count=4, num_points=4, names=list("abcd"))
+    with pytest.raises(ValueError, match="2 shapes were given to write, 4 announced"):
+        write_hdf5(
+            tmp_path / "a.h5", iter([clouds(2, 4)]), count=4, num_points=4, names=list("abcd")
+        )
+    assert (tmp_path / "a.h5").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
