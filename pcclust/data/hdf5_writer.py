@@ -55,7 +55,7 @@ def write_hdf5(
                 file.attrs["up_axis"] = up_axis
             file.attrs.update(notes or {})
         temporary.replace(path)
-    except RuntimeError as error:  # HDF5 says so when it cannot flush
+    except (OSError, RuntimeError) as error:  # HDF5 raises either, with pages of details
         reason = str(error).splitlines()[0]
         raise OSError(f"{path}: cannot be written, is the disk full? ({reason})") from error
     finally:

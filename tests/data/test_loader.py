@@ -179,3 +179,19 @@ def test_wrong_sizes(shapes, arguments, message):
 def test_empty_dataset(shapes):
     with pytest.raises(ValueError, match="the dataset is empty"):
         PointLoader(shapes.subset([]), 4)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_streaming_reads_each_block_about_once(streamed, workers, monkeypatch):
+    reads = []
+    open_file = type(streamed.storage)._file
+    monkeypatch.setattr(
+        type(streamed.storage),
+        "_file",
+        lambda self, path: reads.append(path) or open_file(self, path),
+    )
+    for _ in PointLoader(streamed, 64, stream=True, workers=workers).epoch(8):
+        pass
+    blocks = -(-COUNT // 64)
+    assert blocks <= len(reads) + 64, "all but what an earlier test left in the cache"
+    assert len(reads) <= blocks + 3, "a block at the border of two windows is read twice"
