@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pcclust.data.archive import unpack
-from pcclust.data.download import Progress, download, sha256_of
+from pcclust.data.download import Download, Progress, download, sha256_of
 from pcclust.data.registry import Source
 
 RECEIPTS = ".pcclust"
@@ -76,19 +76,7 @@ def fetch(
         file.unlink()
     else:
         file.replace(result)
-    _write_receipt(
-        source,
-        root,
-        {
-            "source": source.name,
-            "url": got.url,
-            "size": got.size,
-            "sha256": got.sha256,
-            "sha256_known_before": known is not None,
-            "fetched": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "files": _file_list(result),
-        },
-    )
+    _write_receipt(source, root, got, known is not None)
     return Fetched(result, got.sha256, known is not None, got.url)
 
 
@@ -131,7 +119,16 @@ def read_receipt(source: Source, root: Path) -> dict[str, Any] | None:
     return receipt
 
 
-def _write_receipt(source: Source, root: Path, receipt: dict[str, Any]) -> None:
+def _write_receipt(source: Source, root: Path, got: Download, known: bool) -> None:
+    receipt = {
+        "source": source.name,
+        "url": got.url,
+        "size": got.size,
+        "sha256": got.sha256,
+        "sha256_known_before": known,
+        "fetched": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "files": _file_list(root / source.result),
+    }
     path = root / RECEIPTS / f"{source.name}.json"
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(receipt, indent=1))
