@@ -36,6 +36,7 @@ def nearest_rows(
         cloud = points[0][start : start + count * size].view(count, size, -1)
         asked = queries[0][query_start : query_start + count * query_size]
         asked = asked.view(count, query_size, -1)
+        first_rows = start + size * torch.arange(count, device=cloud.device)[:, None, None]
         step = max(1, BLOCK // (count * size))
         for first in range(0, query_size, step):
             part = asked[:, first : first + step]
@@ -44,7 +45,7 @@ def nearest_rows(
             at = torch.where(found <= limit, at, -1)
             found = torch.where(found <= limit, found, torch.inf)
             if packed:
-                at = torch.where(at >= 0, at + start, at)
+                at = torch.where(at >= 0, at + first_rows, at)
             # Rows of several uniform clouds are contiguous only when whole clouds are taken.
             here = query_start + first
             take = slice(here, here + count * part.shape[1])
