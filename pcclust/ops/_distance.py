@@ -212,9 +212,10 @@ def neighbor_rows(clouds: Clouds, source: Clouds, indices: Tensor) -> Tensor:
 
 def _squared_distances(queries: Tensor, points: Tensor, rows: Tensor) -> Tensor:
     """Sums ``(q - p)²`` in order of dimension; 0 where the row is -1."""
+    at, known = rows.clamp(min=0).flatten(), rows >= 0
     total = queries.new_zeros(rows.shape)
     for axis in range(queries.shape[-1]):
-        difference = _difference(queries, points, rows, axis)
+        difference = _difference(queries[:, axis], points[:, axis], at, known)
         total = total + difference * difference
     return total
 
@@ -242,16 +243,22 @@ class SquaredDistances(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401
         """Returns ``2 Σ_k g (q - p)`` for the queries and its negative, scattered, for points."""
         queries, points, rows = ctx.saved_tensors
-        to_queries, to_points = [], []
+        at, known = rows.clamp(min=0).flatten(), rows >= 0
+        to_queries, to_points = gradient, points
         for axis in range(queries.shape[-1]):
-            pull = 2 * gradient * _difference(queries, points, rows, axis)
-            to_queries.append(pull.sum(dim=-1))
+            pull = 2 * gradient * _difference(queries[:, axis], points[:, axis], at, known)
             zeros = torch.zeros_like(points[:, axis])
-            to_points.append(zeros.index_add(0, rows.clamp(min=0).flatten(), -pull.flatten()))
-        return torch.stack(to_queries, dim=-1), torch.stack(to_points, dim=-1), None
+            columns = pull.sum(dim=-1), zeros.index_add(0, at, pull.flatten(), alpha=-1)
+            if axis == 0:
+                # Room for all columns at once: small results that outlive large temporaries
+                # would leave holes in the heap, as large together as a (M, k, D) tensor.
+                to_queries, to_points = (c[:, None].repeat(1, queries.shape[-1]) for c in columns)
+            else:
+                to_queries[:, axis], to_points[:, axis] = columns
+        return to_queries, to_points, None
 
 
-def _difference(queries: Tensor, points: Tensor, rows: Tensor, axis: int) -> Tensor:
-    found = points[:, axis].index_select(0, rows.clamp(min=0).flatten()).view_as(rows)
+def _difference(queries: Tensor, points: Tensor, at: Tensor, known: Tensor) -> Tensor:
+    found = points.index_select(0, at).view_as(known)
     # Rows of padding may hold NaN, which no gradient may see.
-    return torch.where(rows >= 0, queries[:, axis, None] - found, 0)
+    return torch.where(known, queries[:, None] - found, 0)

@@ -18,9 +18,9 @@ from torch._ops import OpOverload
 
 Tier = Literal["torch", "cpu", "cuda"]
 TIERS: tuple[Tier, ...] = ("torch", "cpu", "cuda")
+TWIN = "_torch"
 
 LIBRARY = torch.library.Library("pcclust", "DEF")  # type: ignore[no-untyped-call]
-_twins: dict[str, Callable[..., Any]] = {}
 _override: ContextVar[Tier | None] = ContextVar("pcclust backend", default=None)
 
 
@@ -53,12 +53,19 @@ def declare(schema: str, twin: Callable[..., Any], fake: Callable[..., Any]) -> 
         fake: returns empty outputs of the right shape and dtype, for the compilers.
     """
     name = schema.split("(", 1)[0]
+    _define(name, schema, twin, fake)
+    # A name that only the twin serves, for those who demand the torch tier.
+    _define(f"{name}{TWIN}", schema.replace(name, f"{name}{TWIN}", 1), twin, fake)
+
+
+def _define(
+    name: str, schema: str, implementation: Callable[..., Any], fake: Callable[..., Any]
+) -> None:
     LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))  # type: ignore[no-untyped-call]
-    LIBRARY.impl(name, twin, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
+    LIBRARY.impl(name, implementation, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"pcclust::{name}", fake, lib=LIBRARY)
     operator = getattr(torch.ops.pcclust, name).default
     torch.library.register_vmap(operator, partial(_run_batch, operator), lib=LIBRARY)
-    _twins[name] = twin
 
 
 def _run_batch(operator: OpOverload, info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:  # noqa: ANN401
@@ -75,8 +82,11 @@ def _run_batch(operator: OpOverload, info: Any, in_dims: tuple[Any, ...], *args:
         if values.get(starts) is not None:
             first_row = number * values[rows].shape[1]
             values[starts] = values[starts] + first_row[:, None]
-    flat = [v.flatten(0, 1) if isinstance(v, torch.Tensor) else v for v in values.values()]
-    results = operator(*flat)
+    flat = {
+        name: value.flatten(0, 1).contiguous() if isinstance(value, torch.Tensor) else value
+        for name, value in values.items()
+    }
+    results = operator(*flat.values())
     several = isinstance(results, tuple)
     unfolded = [
         result.view(batch, result.shape[0] // batch, *result.shape[1:])
@@ -102,7 +112,7 @@ def call(name: str, *args: Any) -> Any:  # noqa: ANN401
         device = next(a.device.type for a in args if isinstance(a, torch.Tensor))
         _refuse_unless_served(forced_tier(), device)
         if forced_tier() == "torch":
-            return _twins[name](*args)
+            name += TWIN
     return getattr(torch.ops.pcclust, name)(*args)
 
 
