@@ -1,0 +1,123 @@
+"""Where `pcclust rri` writes: first into a folder beside the output, then under its final name.
+
+The folder ``NAME.partial`` takes whole files only, each renamed into place, so that an interruption
+at any instant, even a killed process, leaves nothing half-written and can be continued.
+"""
+
+import json
+import shutil
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+SETTINGS_FILE = "settings.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What determines the features; an interrupted run goes on only with the same."""
+
+    k: int
+    num_points: int | None
+    seed: int
+    format: str
+    pcclust: str
+
+
+class FeatureBatch(NamedTuple):
+    """Features of some shapes.
+
+    Attributes:
+        names: of the B shapes.
+        sizes: ``(B,)`` int64, points of each.
+        centroids: ``(B, 3)`` float64, in the unit and position of the file.
+        points: ``(ΣN, 3)`` float32, relative to the centroid.
+        features: ``(ΣN, k, 4)`` float32.
+    """
+
+    names: list[str]
+    sizes: NDArray[np.int64]
+    centroids: NDArray[np.float64]
+    points: NDArray[np.float32]
+    features: NDArray[np.float32]
+
+
+class FeatureOutput(ABC):
+    """Takes batches of features; an output appears under its final name only when finished."""
+
+    def __init__(self, out: Path, settings: Settings, resume: bool) -> None:
+        """Opens the partial folder, which shows whether the output can be written."""
+        self.out = out
+        self.settings = settings
+        self.partial = partial_folder(out)
+        _open_partial(self.partial, settings, resume)
+
+    @abstractmethod
+    def done(self) -> set[str]:
+        """Returns the names of the shapes that are safely stored."""
+
+    @abstractmethod
+    def add(self, batch: FeatureBatch) -> None:
+        """Stores the features of some shapes."""
+
+    @abstractmethod
+    def finish(self) -> str:
+        """Moves everything under the final name and returns a description of it."""
+
+    def discard_if_empty(self) -> None:
+        """Removes the partial folder where no shape is stored in it."""
+        if self.partial.is_dir() and not self.done():
+            shutil.rmtree(self.partial)
+
+
+def partial_folder(out: Path) -> Path:
+    """Returns the folder that an unfinished output lives in."""
+    return out.with_name(out.name + ".partial")
+
+
+def check_destination(out: Path) -> None:
+    """Raises OSError where the folder that is to hold ``out`` does not exist."""
+    folder = out.absolute().parent
+    if not folder.exists():
+        raise FileNotFoundError(f"--out {out}: the folder {folder} does not exist; create it first")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"--out {out}: {folder} is a file, not a folder")
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file under a temporary name and renames it."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def _open_partial(folder: Path, settings: Settings, resume: bool) -> None:
+    stored = folder / SETTINGS_FILE
+    if folder.is_dir() and not resume:
+        raise ValueError(
+            f"{folder} is what an interrupted run has left: "
+            "continue it with --resume, or remove it to begin anew"
+        )
+    try:
+        folder.mkdir(exist_ok=True)
+        if stored.exists():
+            _check_same(folder, json.loads(stored.read_text()), asdict(settings))
+        else:
+            write_whole(stored, json.dumps(asdict(settings)).encode())
+    except OSError as error:
+        raise OSError(f"cannot write into {folder.parent}: {error.strerror}") from error
+
+
+def _check_same(folder: Path, before: dict[str, object], now: dict[str, object]) -> None:
+    different = [name for name in now if before.get(name) != now[name]]
+    if different:
+        was = ", ".join(f"{name}={before.get(name)}" for name in different)
+        wanted = ", ".join(f"{name}={now[name]}" for name in different)
+        raise ValueError(
+            f"{folder} was begun with {was}, but now {wanted} is asked for: "
+            "use the same settings, or remove it to begin anew"
+        )

@@ -1,0 +1,56 @@
+"""The command ``pcclust`` and its subcommands."""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+import tyro
+
+from pcclust.cli.console import ExitCode, errors
+
+# Each is the function of that name in the module pcclust.cli of that name; its docstring is its
+# help, its arguments are the options, and it returns the exit code.
+COMMANDS = (
+    "info",
+    "rri",
+)
+DESCRIPTION = "Cluster 3-D shapes from bare point clouds, in any orientation, without labels."
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs ``pcclust`` and exits: 0 done, 1 done with failures, 2 wrong use, 130 interrupted.
+
+    What goes wrong by the user's files, options or installation is one line on the standard error
+    stream, without a traceback.
+
+    Args:
+        arguments: of the command line; by default those of this process.
+    """
+    try:
+        code = tyro.extras.subcommand_cli_from_dict(
+            {name: _command(name) for name in COMMANDS},
+            prog="pcclust",
+            description=DESCRIPTION,
+            args=arguments,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+    except KeyboardInterrupt:
+        errors.print("Interrupted.")
+        code = ExitCode.INTERRUPTED
+    except (ValueError, OSError, ImportError, MemoryError, RuntimeError) as error:
+        errors.print(f"[bold red]pcclust: error:[/] {_plain(error)}")
+        code = ExitCode.WRONG_USE
+    sys.exit(code)
+
+
+def _command(name: str) -> Callable[..., int]:
+    function: Callable[..., int] = getattr(import_module(f"pcclust.cli.{name}"), name)
+    return function
+
+
+def _plain(error: BaseException) -> str:
+    return str(error).replace("[", r"\[") or type(error).__name__
+
+
+if __name__ == "__main__":
+    main()

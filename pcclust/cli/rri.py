@@ -1,0 +1,222 @@
+"""``pcclust rri``: rotation-invariant features of files, folders and patterns."""
+
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from tyro.conf import Positional, arg
+
+import pcclust
+from pcclust.cli._cloud_folder import CloudFolder
+from pcclust.cli._feature_arrays import FeatureArrays
+from pcclust.cli._feature_output import (
+    FeatureBatch,
+    FeatureOutput,
+    Settings,
+    check_destination,
+    partial_folder,
+)
+from pcclust.cli.console import ExitCode, errors, output, progress_bar
+from pcclust.data import NamedCloud, ReadFailure, find_files, name_clouds, stream_clouds
+from pcclust.data.extras import import_open3d
+from pcclust.data.streaming import ReadResult
+
+FORMAT_OF_SUFFIX = {".h5": "h5", ".hdf5": "h5", ".npz": "npz"}
+
+# Shapes are described together up to this many points: enough work for every thread, and with
+# k = 20 an array of 10 MB, which bounds memory and what an interruption loses.
+POINTS_PER_BATCH = 32_768
+
+
+def rri(
+    paths: Annotated[tuple[str, ...], Positional, arg(metavar="PATH…")],
+    /,
+    *,
+    out: Path,
+    k: int = 20,
+    num_points: int | None = None,
+    seed: int = 0,
+    format: Literal["ply", "pcd"] | None = None,
+    resume: bool = False,
+    workers: int | None = None,
+) -> int:
+    """Computes rotation-invariant features (RRI) of many shapes.
+
+    Each point is described by four numbers for each of its k nearest neighbours: r_i, r_ik, θ_ik
+    and φ_ik (see pcclust.rri). A file that cannot be read is named at the end and stops nothing.
+    Until it is complete, the output is a folder NAME.partial beside its final place.
+
+    Args:
+        paths: files, folders (searched at all levels) and quoted patterns such as 'a/**/*.txt'.
+            OFF, OBJ, PLY, STL, GLB, glTF, PCD, XYZ, PTS, TXT, CSV, NPY, NPZ, HDF5, LAS, LAZ;
+            in folders, TXT and CSV are passed over, since they often are notes.
+        out: the file to write, NAME.h5 or NAME.npz, with the arrays points (relative to the
+            centroids), features, names and centroids, and offsets where the shapes differ in size;
+            or with --format a new folder of one file per shape.
+        k: how many neighbours describe a point.
+        num_points: how many points to take from each shape. Without it a mesh gives 1,024 and a
+            cloud all it has.
+        seed: of the sampling.
+        format: write clouds for a viewer instead, with four scalars per point: r_i, the means of
+            r_ik and θ_ik over the neighbours, and the largest φ_ik.
+        resume: continue what an interrupted run of the same settings has left.
+        workers: processes that read files, 0 for none; by default as many as pay.
+    """
+    kind = _check_options(paths, out, k, num_points, format)
+    if resume and out.exists() and not partial_folder(out).exists():
+        output.print(f"{out} is there already, with no interrupted run of it: nothing to resume")
+        return ExitCode.DONE
+    check_destination(out)
+    files = find_files(paths, ignore=[out, partial_folder(out)])
+    names = [name for file in files for name in _names(file)]
+    store = _open_output(
+        out, Settings(k, num_points, seed, kind, pcclust.__version__), resume, names
+    )
+    start, done = time.perf_counter(), store.done()
+    stream = stream_clouds(files, num_points, seed, skip=done, workers=workers)
+    try:
+        failures = _describe_all(stream, store, len(names) - len(done), k)
+        return _finish(store, failures, len(done), time.perf_counter() - start)
+    except KeyboardInterrupt:
+        errors.print(f"Interrupted; {_kept(store)}")
+        return ExitCode.INTERRUPTED
+    finally:
+        store.discard_if_empty()
+
+
+def _check_options(
+    paths: Sequence[str], out: Path, k: int, num_points: int | None, format: str | None
+) -> str:
+    """Refuses what cannot work before anything is read; returns the kind of output."""
+    if not paths:
+        raise ValueError("name at least one file, folder or pattern to read")
+    if k < 1:
+        raise ValueError(f"--k {k} must be at least 1")
+    if num_points is not None and num_points <= k:
+        raise ValueError(
+            f"--num-points {num_points} is too few for --k {k}: "
+            f"a point then has {max(num_points - 1, 0)} neighbours"
+        )
+    if format == "pcd":
+        import_open3d()
+    suffix = out.suffix.lower()
+    if format is not None:
+        if suffix in (*FORMAT_OF_SUFFIX, ".ply", ".pcd"):
+            raise ValueError(f"--format {format} writes a file per shape: --out {out} is no folder")
+        return format
+    if suffix not in FORMAT_OF_SUFFIX:
+        raise ValueError(f"--out {out} must end in .h5 or .npz, or be given --format ply or pcd")
+    return FORMAT_OF_SUFFIX[suffix]
+
+
+def _names(file: Path) -> list[str]:
+    try:
+        return name_clouds(file)
+    except (ValueError, OSError):  # reported with its reason when its turn comes to be read
+        return [file.as_posix()]
+
+
+def _open_output(out: Path, settings: Settings, resume: bool, names: list[str]) -> FeatureOutput:
+    store: FeatureOutput
+    if settings.format in ("ply", "pcd"):
+        store = CloudFolder(out, settings, resume, names)
+    else:
+        store = FeatureArrays(out, settings, resume)
+    strangers = sorted(store.done() - set(names))
+    if strangers:
+        raise ValueError(
+            f"{store.partial} holds {strangers[0]} and {len(strangers) - 1} other shapes that are "
+            "not among the inputs now: name the same inputs, or remove it to begin anew"
+        )
+    return store
+
+
+def _describe_all(
+    stream: Generator[ReadResult, None, None], store: FeatureOutput, total: int, k: int
+) -> list[ReadFailure]:
+    """Stores the features of all shapes and returns those that have none."""
+    failures: list[ReadFailure] = []
+    with closing(stream), progress_bar("shapes") as bar:
+        task = bar.add_task("RRI", total=total)
+        for clouds, unread in _batches(stream):
+            batch, refused = _describe_readable(clouds, k)
+            if batch is not None:
+                store.add(batch)
+            failures += [*unread, *refused]
+            bar.advance(task, len(clouds) + len(unread))
+    return failures
+
+
+def _batches(
+    stream: Iterable[ReadResult],
+) -> Iterator[tuple[list[NamedCloud], list[ReadFailure]]]:
+    """Groups shapes until they have `POINTS_PER_BATCH` points together."""
+    clouds: list[NamedCloud] = []
+    failures: list[ReadFailure] = []
+    for result in stream:
+        if isinstance(result, ReadFailure):
+            failures.append(result)
+        else:
+            clouds.append(result)
+        if sum(len(cloud.points) for cloud in clouds) >= POINTS_PER_BATCH:
+            yield clouds, failures
+            clouds, failures = [], []
+    if clouds or failures:
+        yield clouds, failures
+
+
+def _describe_readable(
+    clouds: list[NamedCloud], k: int
+) -> tuple[FeatureBatch | None, list[ReadFailure]]:
+    """Describes the shapes that can be; one of too few points for k spoils no other."""
+    if not clouds:
+        return None, []
+    try:
+        return _describe(clouds, k), []
+    except ValueError as error:
+        if len(clouds) == 1:
+            return None, [ReadFailure(clouds[0].name, f"{clouds[0].name}: {error}")]
+    alone = [_describe_readable([cloud], k) for cloud in clouds]
+    good = [cloud for cloud, (batch, _) in zip(clouds, alone, strict=True) if batch is not None]
+    refused = [failure for _, failures in alone for failure in failures]
+    return (_describe(good, k) if good else None), refused
+
+
+def _describe(clouds: list[NamedCloud], k: int) -> FeatureBatch:
+    sizes = np.array([len(cloud.points) for cloud in clouds], dtype=np.int64)
+    centroids = np.stack([cloud.points.mean(axis=0) for cloud in clouds])
+    # Centred in float64 first, so that float32 suffices for georeferenced coordinates too.
+    centred = np.concatenate([cloud.points for cloud in clouds]) - centroids.repeat(sizes, axis=0)
+    points = centred.astype(np.float32)
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    features = pcclust.rri(torch.from_numpy(points), k, offsets=torch.from_numpy(offsets))
+    return FeatureBatch(
+        [cloud.name for cloud in clouds], sizes, centroids, points, features.numpy()
+    )
+
+
+def _finish(store: FeatureOutput, failures: list[ReadFailure], before: int, seconds: float) -> int:
+    stored = len(store.done())
+    if stored:
+        what = store.finish()
+        rate = f"{(stored - before) / seconds:,.1f} shapes/s" if stored > before else "none new"
+        output.print(f"{store.out}: {stored:,} shapes, {what}; {seconds:.1f} s, {rate}")
+    else:
+        errors.print(f"Nothing is written to {store.out}.")
+    if not failures:
+        return ExitCode.DONE
+    errors.print(f"[bold red]{len(failures):,} could not be used:[/]")
+    for failure in failures:
+        errors.print(f"  {failure.reason}", markup=False)
+    return ExitCode.PARTLY_FAILED
+
+
+def _kept(store: FeatureOutput) -> str:
+    count = len(store.done())
+    if count == 0:
+        return "no shape was complete, so nothing is kept."
+    return f"{count:,} shapes are kept in {store.partial}: the same command with --resume goes on."

@@ -1,0 +1,31 @@
+"""How a file that cannot be used is reported: by its name and what is wrong with it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class ContentError(ValueError):
+    """What is wrong with the content of a file, said without its name."""
+
+
+@contextmanager
+def blaming(path: Path, what: str) -> Iterator[None]:
+    """Turns whatever a parser raises on a broken file into a ValueError that names the file.
+
+    A missing optional library (ImportError) is no fault of the file and passes unchanged.
+
+    Args:
+        path: the file, or part of a file, at fault.
+        what: the format it should have, for the message.
+    """
+    try:
+        yield
+    except ContentError as error:
+        raise ValueError(f"{path}: {error}") from error
+    except ImportError:
+        raise
+    # Parsers raise anything, from IndexError to UnicodeDecodeError, where a file is broken.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".rstrip(": \n")
+        raise ValueError(f"{path}: not a readable {what} file ({reason})") from error

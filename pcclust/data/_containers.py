@@ -1,0 +1,141 @@
+"""Arrays of one or many clouds: NPY, NPZ and HDF5."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, overload
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from pcclust.data._blame import ContentError
+
+# Where a file holds several arrays, its points are the first of these: the names of this project,
+# of the published ModelNet40 files, and of common exporters.
+POINT_NAMES = ("points", "data", "xyz", "pos", "coordinates", "coords", "vertices", "point_cloud")
+
+
+class CloudArray(Sequence[NDArray[np.float64]]):
+    """Clouds in one array, ``(N, 3)``, ``(B, N, 3)`` or packed with offsets, read one by one."""
+
+    def __init__(self, points: Any, offsets: NDArray[np.int64] | None = None) -> None:  # noqa: ANN401
+        """Takes any array that can be sliced, in memory or on disk."""
+        self._points = points
+        self._dense = points.ndim == 3
+        whole = np.array([0, points.shape[0]], dtype=np.int64)
+        self._offsets = whole if offsets is None else offsets
+        _check_offsets(self._offsets, points.shape)
+
+    def __len__(self) -> int:
+        return int(self._points.shape[0]) if self._dense else len(self._offsets) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.float64]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[NDArray[np.float64]]: ...
+    def __getitem__(self, index: int | slice) -> NDArray[np.float64] | list[NDArray[np.float64]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if self._dense:
+            return np.asarray(self._points[index, :, :3], dtype=np.float64)
+        begin, end = self._offsets[index : index + 2]
+        return np.asarray(self._points[begin:end, :3], dtype=np.float64)
+
+
+@contextmanager
+def open_npy(path: Path) -> Iterator[CloudArray]:
+    """Opens the array of an NPY file without reading it whole."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    _refuse_unfit(_fault(array.shape, array.dtype))
+    yield CloudArray(array)
+
+
+@contextmanager
+def open_npz(path: Path) -> Iterator[CloudArray]:
+    """Opens the points of an NPZ file; other members are not read."""
+    with np.load(path, allow_pickle=False) as arrays:
+        name = _choose(arrays.files, lambda member: _npz_header(arrays, member))
+        offsets = arrays["offsets"] if "offsets" in arrays.files else None
+        points = arrays[name]
+        yield CloudArray(points, offsets if points.ndim == 2 else None)
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[CloudArray]:
+    """Opens the points of an HDF5 file without reading them."""
+    with h5py.File(path, "r") as file:
+        datasets: dict[str, h5py.Dataset] = {}
+        file.visititems(
+            lambda name, item: (
+                datasets.update({name: item}) if isinstance(item, h5py.Dataset) else None
+            )
+        )
+        name = _choose(datasets, lambda member: (datasets[member].shape, datasets[member].dtype))
+        beside = datasets.get(name.rpartition("/")[0] + "/offsets", datasets.get("offsets"))
+        packed = beside is not None and datasets[name].ndim == 2
+        yield CloudArray(datasets[name], beside[:] if packed and beside is not None else None)
+
+
+Header = tuple[tuple[int, ...], np.dtype[Any]]
+
+
+def _choose(names: Iterable[str], header: Callable[[str], Header]) -> str:
+    """Returns the name of the array of points: a usual name, or the only array that can be."""
+    faults = {name: _fault(*header(name)) for name in names}
+    for wanted in POINT_NAMES:
+        found = [name for name in faults if name.rpartition("/")[2].lower() == wanted]
+        if len(found) > 1:
+            raise ContentError(f"several arrays are called {wanted!r}: {', '.join(found)}")
+        if found:
+            _refuse_unfit(faults[found[0]], found[0])
+            return found[0]
+    fit = [name for name, fault in faults.items() if fault is None]
+    if len(fit) == 1:
+        return fit[0]
+    raise ContentError(
+        f"holds {len(fit) or 'no'} arrays that may be points and none with a usual name "
+        f"({', '.join(POINT_NAMES)}); its arrays: {', '.join(faults) or 'none'}"
+    )
+
+
+def _fault(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:
+    """Returns why an array cannot be clouds, or None where it can."""
+    if dtype.kind not in "fiu":
+        return f"has dtype {dtype}, not numbers"
+    if len(shape) not in (2, 3):
+        return f"has shape {shape}, not (N, 3) or (B, N, 3)"
+    if 0 in shape:
+        return f"is empty: shape {shape}"
+    if shape[-1] < 3:
+        return f"has shape {shape}: its last axis must be x, y, z"
+    if shape[-2] == 3 and shape[-1] > 3:
+        return f"has shape {shape}: it looks transposed, the last axis must be x, y, z"
+    return None
+
+
+def _refuse_unfit(fault: str | None, name: str | None = None) -> None:
+    if fault is not None:
+        raise ContentError(f"the array {name + ' ' if name else ''}{fault}")
+
+
+def _check_offsets(offsets: NDArray[np.int64], shape: tuple[int, ...]) -> None:
+    if offsets.ndim != 1 or len(offsets) < 2 or offsets.dtype.kind not in "iu":
+        raise ContentError(
+            f"offsets must be (B + 1,) integers, got {offsets.dtype} {offsets.shape}"
+        )
+    if offsets[0] != 0 or offsets[-1] != shape[0] or (np.diff(offsets.astype(np.int64)) <= 0).any():
+        raise ContentError(f"offsets must increase from 0 to the {shape[0]} points")
+
+
+def _npz_header(arrays: Any, member: str) -> Header:  # noqa: ANN401
+    """Reads shape and dtype of a member without its data."""
+    with arrays.zip.open(member + ".npy") as file:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read(file)
+    return shape, dtype

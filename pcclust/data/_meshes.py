@@ -1,0 +1,55 @@
+"""Mesh files, read by trimesh."""
+
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from numpy.typing import NDArray
+
+from pcclust.data._blame import ContentError
+from pcclust.data._promises import check_promises
+
+
+def load_mesh(path: Path) -> trimesh.Trimesh | NDArray[np.float64]:
+    """Reads a mesh file.
+
+    Args:
+        path: an OFF, OBJ, PLY, STL, GLB or glTF file.
+
+    Returns:
+        All its surfaces as one mesh, each where the scene places it; or, where the file has no
+        surface, its ``(N, 3)`` vertices.
+    """
+    check_promises(path)
+    scene = trimesh.load_scene(path, process=False, skip_materials=True)
+    mesh = scene.to_mesh()
+    if len(mesh.faces):
+        return _checked(mesh)
+    clouds = [_placed(scene, node) for node in scene.graph.nodes_geometry]
+    if not clouds:
+        kind = path.suffix[1:].upper()
+        raise ContentError(
+            f"trimesh finds no vertices in it: it is empty, truncated or no {kind} file"
+        )
+    return np.concatenate(clouds)
+
+
+def _placed(scene: trimesh.Scene, node: str) -> NDArray[np.float64]:
+    transform, name = scene.graph[node]
+    vertices = np.asarray(scene.geometry[name].vertices, dtype=np.float64)
+    if vertices.ndim != 2 or vertices.shape[1] != 3:
+        raise ContentError(
+            f"vertices must have 3 coordinates, got an array of shape {vertices.shape}"
+        )
+    return np.asarray(trimesh.transform_points(vertices, transform), dtype=np.float64)
+
+
+def _checked(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    faces = np.asarray(mesh.faces)
+    lowest, highest = int(faces.min()), int(faces.max())
+    if lowest < 0 or highest >= len(mesh.vertices):
+        wrong = lowest if lowest < 0 else highest
+        raise ContentError(
+            f"a face names vertex {wrong}, but there are {len(mesh.vertices)} vertices"
+        )
+    return mesh

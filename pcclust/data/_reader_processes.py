@@ -1,0 +1,105 @@
+"""A function applied to files in other processes, in order, whatever becomes of those processes."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+R = TypeVar("R")
+
+AHEAD = 4  # files in flight per process: enough to keep it busy, few enough to keep memory low
+
+
+def map_in_processes(
+    function: Callable[[Path], R], paths: Sequence[Path], workers: int
+) -> Generator[R | None, None, None]:
+    """Applies a function to files, reading ahead in several processes.
+
+    Args:
+        function: picklable; what it raises is raised here.
+        paths: the files.
+        workers: how many processes, at least 1.
+
+    Yields:
+        The function's result for each file, in order, or None where the process that worked on it
+        died (for want of memory, or of a fault in a library).
+    """
+    remaining = iter(paths)
+    flying: deque[tuple[Path, Future[R]]] = deque()
+    executor = _start(workers)
+    try:
+        while True:
+            for path in islice(remaining, AHEAD * workers - len(flying)):
+                flying.append((path, _submit(executor, function, path)))
+            if not flying:
+                return
+            path, future = flying.popleft()
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                # A file in flight killed its process; alone, each shows whether it was the one.
+                suspects = [path, *(other for other, _ in flying)]
+                flying.clear()
+                yield from (_apply_alone(function, suspect) for suspect in suspects)
+                executor = _start(workers)
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _start(workers: int) -> ProcessPoolExecutor:
+    # Forking a process that runs torch's threads may deadlock; a spawned one starts clean.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare)
+
+
+def _prepare() -> None:
+    """Runs first in each reader process."""
+    # Several processes share the processors already.
+    torch.set_num_threads(1)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+
+def _exit_with_parent() -> None:
+    """Ends this process when its parent is gone, even killed, instead of waiting for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _submit(
+    executor: ProcessPoolExecutor, function: Callable[[Path], R], path: Path
+) -> "Future[R]":
+    with _interrupts_ignored():
+        return executor.submit(function, path)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Lets processes started here ignore Ctrl-C for good: their parent decides what ends."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _apply_alone(function: Callable[[Path], R], path: Path) -> R | None:
+    with _start(1) as executor:
+        try:
+            return _submit(executor, function, path).result()
+        except BrokenProcessPool:
+            return None

@@ -1,0 +1,145 @@
+"""What this installation of pcclust runs on, and why."""
+
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
+
+import numpy as np
+import torch
+
+from pcclust.data.extras import import_laspy, import_open3d
+from pcclust.ops import _registry
+from pcclust.ops._registry import Tier
+
+
+@dataclass(frozen=True)
+class OperatorInfo:
+    """Which tier serves an operator.
+
+    Attributes:
+        name: of the operator.
+        cpu: the tier for tensors on a CPU.
+        cuda: the tier for tensors on a CUDA device.
+        reasons: why these are not faster tiers; empty where every device has kernels of its own.
+    """
+
+    name: str
+    cpu: Tier
+    cuda: Tier
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ReaderInfo:
+    """Whether files of some formats can be read.
+
+    Attributes:
+        formats: their names.
+        library: what reads them.
+        version: of the library, or None where it is not installed.
+        reason: why the formats cannot be read and what to do, or None where they can.
+    """
+
+    formats: str
+    library: str
+    version: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Info:
+    """What `info` returns.
+
+    Attributes:
+        versions: of pcclust, Python, PyTorch, NumPy and the platform.
+        threads: how many threads the operators use on a CPU.
+        native: facts about the build of the native library, or None where there is none.
+        native_reason: why there is a native library or why there is none.
+        operators: the tier of each operator.
+        readers: the formats that can be read.
+    """
+
+    versions: dict[str, str]
+    threads: int
+    native: dict[str, str] | None
+    native_reason: str
+    operators: tuple[OperatorInfo, ...]
+    readers: tuple[ReaderInfo, ...]
+
+
+def info() -> Info:
+    """Says which tier serves each operator and why, and what else is installed.
+
+    Example:
+        >>> import pcclust
+        >>> facts = pcclust.info()
+        >>> {operator.name: operator.cpu for operator in facts.operators}["knn"] in ("cpu", "torch")
+        True
+    """
+    return Info(
+        versions=_versions(),
+        threads=torch.get_num_threads(),
+        native=_build_facts(),
+        native_reason=_registry.native_reason,
+        operators=tuple(_operator(name) for name in sorted(_registry._twins)),
+        readers=(
+            _reader("meshes, PLY", "trimesh", None),
+            _reader("HDF5", "h5py", None),
+            _reader("text, NPY, NPZ", "numpy", None),
+            _reader("PCD", "open3d", import_open3d),
+            _reader("LAS, LAZ", "laspy", lambda: import_laspy(compressed=True)),
+        ),
+    )
+
+
+def _versions() -> dict[str, str]:
+    from pcclust import __version__  # the package imports this module first
+
+    return {
+        "pcclust": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": f"{platform.system()} {platform.machine()}, {sys.platform}",
+    }
+
+
+def _build_facts() -> dict[str, str] | None:
+    if _registry.native is None:
+        return None
+    facts: Callable[[], dict[str, str]] = getattr(_registry.native, "build_facts", dict)
+    return dict(facts())
+
+
+def _operator(name: str) -> OperatorInfo:
+    cpu, why_not_native = _tier(name, "cpu")
+    cuda, why_not_cuda = _tier(name, "cuda")
+    reasons = dict.fromkeys(reason for reason in (why_not_native, why_not_cuda) if reason)
+    return OperatorInfo(name, cpu, cuda, tuple(reasons))
+
+
+def _tier(name: str, device: Tier) -> tuple[Tier, str | None]:
+    """Returns the tier that serves tensors on a device, and why it is not that device's own."""
+    if _registry.forced_tier() == "torch":
+        return "torch", "the torch tier is demanded (PCCLUST_BACKEND or use_backend)"
+    if torch._C._dispatch_has_kernel_for_dispatch_key(f"pcclust::{name}", device.upper()):
+        return device, None
+    return "torch", _registry.why_missing(device) or f"{name} has no kernel for {device} tensors"
+
+
+def _reader(formats: str, library: str, load: Callable[[], ModuleType] | None) -> ReaderInfo:
+    """Imports an optional library, since one that is installed may still not load."""
+    try:
+        installed = version(library)
+    except PackageNotFoundError:
+        installed = None
+    reason = None
+    if load is not None:
+        try:
+            load()
+        except ImportError as error:
+            reason = str(error)
+    return ReaderInfo(formats, library, installed, reason)
