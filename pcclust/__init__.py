@@ -2,16 +2,30 @@
 
 from pcclust.data import read_points
 from pcclust.info import info
-from pcclust.ops import Ball, Neighbors, ball_query, knn, use_backend
+from pcclust.ops import (
+    Ball,
+    Neighbors,
+    RRICode,
+    ball_query,
+    knn,
+    rri,
+    rri_decode,
+    rri_encode,
+    use_backend,
+)
 
 __version__ = "0.1.0"
 __all__ = [
     "Ball",
     "Neighbors",
+    "RRICode",
     "__version__",
     "ball_query",
     "info",
     "knn",
     "read_points",
+    "rri",
+    "rri_decode",
+    "rri_encode",
     "use_backend",
 ]

@@ -3,5 +3,17 @@
 from pcclust.ops._registry import use_backend
 from pcclust.ops.ball_query import Ball, ball_query
 from pcclust.ops.knn import Neighbors, knn
+from pcclust.ops.rri import rri
+from pcclust.ops.rri_code import RRICode, rri_decode, rri_encode
 
-__all__ = ["Ball", "Neighbors", "ball_query", "knn", "use_backend"]
+__all__ = [
+    "Ball",
+    "Neighbors",
+    "RRICode",
+    "ball_query",
+    "knn",
+    "rri",
+    "rri_decode",
+    "rri_encode",
+    "use_backend",
+]

@@ -1,0 +1,194 @@
+"""Rebuilds one cloud from neighbourhoods that are known up to a rotation each."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+# What a neighbour of uncertain azimuth (tied with a nearer one, or on the axis) counts for, beside
+# others: its error, the tolerance of the azimuths, disappears; alone it still places a point.
+UNCERTAIN = 1e-6
+# A frame is turned into place when the points already placed are spread at least this share as
+# wide (in squares) as all its points; less is taken only when no frame has as much.
+WIDE_ENOUGH = 0.25
+# Passes over all frames after the growth; each lowers what rounding added on the way.
+REFINEMENTS = 2
+
+
+class Frames(NamedTuple):
+    """Each point's neighbourhood in a frame of its own.
+
+    Attributes:
+        members: ``(N, k + 1)`` the point and its neighbours.
+        local: ``(N, k + 1, 3)`` where they are in the frame.
+        weights: ``(N, k + 1)`` what each counts for; 0 at the centre, where there is no direction.
+        central: ``(N,)`` whether a point is at the centre and so has no frame.
+        spread: ``(N,)`` second eigenvalue of the weighted second moment of the frame.
+        flat: ``(N,)`` whether no neighbour has an azimuth: one direction places such a frame.
+    """
+
+    members: Integers
+    local: Floats
+    weights: Floats
+    central: Booleans
+    spread: Floats
+    flat: Booleans
+
+
+def glue(features: Floats, neighbors: Integers, successors: Integers, tolerance: float) -> Floats:
+    """Returns the ``(N, 3)`` points of a cloud from its RRI code.
+
+    Args:
+        features: ``(N, k, 4)``.
+        neighbors: ``(N, k)``.
+        successors: ``(N, k)``.
+        tolerance: the `DIRECTION_TOLERANCE` of the arithmetic that made the features.
+
+    Raises:
+        ValueError: the code is damaged or does not determine the cloud.
+    """
+    _check_range(neighbors, 0, len(features), "neighbors")
+    _check_range(successors, -1, features.shape[1], "successors")
+    frames = _frames(features, neighbors, successors, tolerance)
+    points, placed = _grow(frames, tolerance)
+    if not placed.all():
+        raise ValueError(_why_not(neighbors, int((~placed).sum())))
+    turned = np.flatnonzero(~frames.central)
+    for _ in range(REFINEMENTS):
+        rotations = _rotations(frames, turned, points, placed)
+        points = _means(*_predictions(frames, turned, rotations))
+    return points
+
+
+def _check_range(links: Integers, low: int, high: int, name: str) -> None:
+    bad = np.argwhere((links < low) | (links >= high))
+    if len(bad):
+        i, column = bad[0]
+        raise ValueError(
+            f"{name}[{i}, {column}]={links[i, column]} is not between {low} and {high - 1}"
+        )
+
+
+def _frames(
+    features: Floats, neighbors: Integers, successors: Integers, tolerance: float
+) -> Frames:
+    radii, polar = features[:, 0, 0], features[..., 2]
+    azimuths, uncertain = _azimuths(features[..., 3], successors)
+    sine = np.where(successors >= 0, np.sin(polar), 0.0)
+    directions = [sine * np.cos(azimuths), sine * np.sin(azimuths), np.cos(polar)]
+    nothing = np.zeros_like(radii)
+    own = np.stack([nothing, nothing, radii], axis=-1)
+    local = np.stack(directions, axis=-1) * features[..., 1, None]
+    local = np.concatenate([own[:, None], local], axis=1)
+    members = np.concatenate([np.arange(len(radii))[:, None], neighbors], axis=1)
+    # A little wider than `rri` draws it: rounding must not give a frame to a point without.
+    central: Booleans = np.asarray(radii <= tolerance * (1 + 1e-6) * radii.max())
+    weights = np.where(np.pad(uncertain, ((0, 0), (1, 0))), UNCERTAIN, 1.0)
+    weights[central[members]] = 0.0
+    spread = _second_moments(local, weights)
+    return Frames(
+        members, local, weights, central, spread, np.asarray((successors < 0).all(axis=1))
+    )
+
+
+def _azimuths(gaps: Floats, successors: Integers) -> tuple[Floats, Booleans]:
+    """Sums the gaps along the successors; says which azimuths are known only to the tolerance."""
+    takes_part = successors >= 0
+    azimuths = np.zeros_like(gaps)
+    uncertain, visited = ~takes_part, np.zeros_like(takes_part)
+    rows = np.flatnonzero(takes_part.any(axis=1))
+    at = np.asarray(takes_part[rows].argmax(axis=1))
+    angle = np.zeros(len(rows))
+    while len(rows):
+        azimuths[rows, at], visited[rows, at] = angle, True
+        gap, following = gaps[rows, at], successors[rows, at]
+        uncertain[rows, following] = gap == 0
+        go = ~visited[rows, following]
+        rows, at, angle = rows[go], following[go], (angle + gap)[go]
+    if (visited != takes_part).any():
+        row = int(np.argwhere(visited != takes_part)[0, 0])
+        raise ValueError(f"successors[{row}]={successors[row].tolist()} is not one cycle")
+    return azimuths, uncertain
+
+
+def _grow(frames: Frames, narrowest: float) -> tuple[Floats, Booleans]:
+    """Places frame after frame from the widest on; returns the points and which are placed."""
+    placed, waiting = frames.central.copy(), ~frames.central
+    totals, weights = np.zeros((len(placed), 3)), np.zeros(len(placed))
+    ready = np.array([], dtype=np.int64)
+    if waiting.any():
+        ready = np.argmax(np.where(waiting, frames.spread, -1.0), keepdims=True)
+    rotations = np.eye(3)[None]
+    while len(ready):
+        waiting[ready] = False
+        more, weight = _predictions(frames, ready, rotations)
+        totals, weights = totals + more, weights + weight
+        placed |= weights > 0
+        ready = _ready(frames, waiting, placed, narrowest)
+        rotations = _rotations(frames, ready, _means(totals, weights), placed)
+    return _means(totals, weights), placed
+
+
+def _ready(frames: Frames, waiting: Booleans, placed: Booleans, narrowest: float) -> Integers:
+    """Returns the frames to place next: all whose placed points are spread wide enough."""
+    weights = frames.weights * placed[frames.members]
+    found = (weights > 0).sum(axis=1)
+    candidates = np.flatnonzero(waiting & (found >= np.where(frames.flat, 1, 2)))
+    if len(candidates) == 0:
+        return candidates
+    spread = _second_moments(frames.local[candidates], weights[candidates])
+    flat = frames.flat[candidates]
+    share = np.where(flat, 1.0, spread / np.where(flat, 1.0, frames.spread[candidates]))
+    enough = max(narrowest, min(WIDE_ENOUGH, share.max() * WIDE_ENOUGH))
+    return np.asarray(candidates[share >= enough])
+
+
+def _second_moments(local: Floats, weights: Floats) -> Floats:
+    """Returns the second eigenvalues of Σ w x xᵀ: 0 where all points are in one direction."""
+    moments = np.einsum("nk,nki,nkj->nij", weights, local, local, optimize=True)
+    return np.linalg.eigvalsh(moments)[:, 1].clip(min=0.0)
+
+
+def _rotations(frames: Frames, which: Integers, points: Floats, placed: Booleans) -> Floats:
+    """Returns the proper rotations that bring frames nearest to the placed points (Kabsch)."""
+    members = frames.members[which]
+    targets = points[members] * (frames.weights[which] * placed[members])[..., None]
+    u, _, vt = np.linalg.svd(targets.transpose(0, 2, 1) @ frames.local[which])
+    u[:, :, 2] *= np.sign(np.linalg.det(u @ vt))[:, None]
+    return np.asarray(u @ vt)
+
+
+def _predictions(frames: Frames, which: Integers, rotations: Floats) -> tuple[Floats, Floats]:
+    """Sums, for every point, where the frames place it, and their weights."""
+    count = len(frames.members)
+    members, weights = frames.members[which].ravel(), frames.weights[which].ravel()
+    turned = (frames.local[which] @ rotations.transpose(0, 2, 1)).reshape(-1, 3)
+    *totals, total = (
+        np.bincount(members, part, count) for part in (*(weights * turned.T), weights)
+    )
+    return np.stack(totals, axis=-1), np.asarray(total, dtype=np.float64)
+
+
+def _means(totals: Floats, weights: Floats) -> Floats:
+    return totals / np.where(weights > 0, weights, 1.0)[:, None]
+
+
+def _why_not(neighbors: Integers, missing: int) -> str:
+    count, k = neighbors.shape
+    ends = (np.ones(count * k, bool), neighbors.ravel(), np.arange(0, count * k + 1, k))
+    components = connected_components(csr_array(ends, shape=(count, count)), directed=False)[0]
+    if components > 1:
+        return (
+            f"its kNN graph (k={k}) is not connected but has {components} components, whose "
+            "places relative to each other the code does not hold; encode with a larger k"
+        )
+    return (
+        f"its kNN graph (k={k}) is connected, but {missing} of its {count} points hang on the rest "
+        "by one direction only, about which they may turn; encode with a larger k"
+    )

@@ -1,0 +1,177 @@
+"""Rigorously rotation-invariant features of every neighbourhood (RRI)."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from pcclust.ops._arrays import accepts_numpy
+from pcclust.ops._azimuth import azimuth_gaps
+from pcclust.ops._clouds import Clouds, check_count, cloud_of_rows, flatten
+from pcclust.ops._distance import nearest_rows, neighbor_rows
+from pcclust.ops._neighborhoods import Neighborhoods, centroids, neighborhoods, taken, turn
+from pcclust.ops._registry import call, declare
+
+Center = Literal["centroid", "origin"]
+Links = tuple[Tensor, Tensor, Tensor]  # features, neighbors, successors
+
+
+@accepts_numpy
+def rri(
+    points: Tensor,
+    k: int,
+    *,
+    center: Center = "centroid",
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+) -> Tensor:
+    """Describes the neighbourhood of each point by four numbers that no rotation changes.
+
+    With coordinates relative to the centre and n_i = p_i / ‖p_i‖, each of the k nearest neighbours
+    p_ik of a point p_i, itself excluded, gives
+
+    - r_i = ‖p_i‖ and r_ik = ‖p_ik‖,
+    - θ_ik, the angle between p_i and p_ik, in [0, π],
+    - φ_ik, the gap from p_ik to the next neighbour counter-clockwise about n_i, in [0, 2π]: the
+      smallest of the angles, wrapped to [0, 2π), from its projection on the plane orthogonal to
+      n_i to those of the other neighbours. The gaps of a point sum to 2π.
+
+    Neighbours whose azimuths agree to 1e-6 rad (float64) or 1e-5 rad (float32) count as one
+    direction: in order of distance, then index, all but the last have φ = 0. A neighbour on the
+    axis of n_i, and one at the centre, has φ = 0 and is no one's next. A point at the centre has
+    θ = φ = 0. A single neighbour has φ = 2π. Nothing is ever NaN.
+
+    Args:
+        points: ``(N, 3)`` one cloud, ``(B, N, 3)`` a batch, or packed ``(ΣN, 3)`` with
+            ``offsets``; any floating dtype, float16 and bfloat16 are computed in float32.
+        k: how many neighbours, from 1 to one less than the points of the smallest cloud.
+        center: the fixed point of the rotations: ``"centroid"``, the mean of each cloud, or
+            ``"origin"`` of the coordinates.
+        lengths: ``(B,)`` the number of points of each cloud of a padded batch.
+        offsets: ``(B + 1,)`` where each packed cloud begins; the last entry is ΣN.
+
+    Returns:
+        ``(N, k, 4)``, ``(B, N, k, 4)`` or ``(ΣN, k, 4)`` of r_i, r_ik, θ_ik, φ_ik, neighbours
+        nearest first: lengths in the unit of the points, angles in radians, float32 or float64,
+        differentiable to any order. Rows of padding are 0.
+
+    Raises:
+        TypeError: wrong type or dtype.
+        ValueError: not three-dimensional, no points, NaN or inf, ``k`` beyond a cloud, bad
+            lengths or offsets, or an unknown center.
+
+    The representation is that of ClusterNet (Chen et al., "ClusterNet: Deep Hierarchical Cluster
+    Network with Rigorously Rotation-Invariant Representation for Point Cloud Analysis", CVPR 2019,
+    section 3.1). The wrapped gap and the treatment of degenerate neighbourhoods are our reading.
+
+    Example:
+        >>> import torch, pcclust
+        >>> cloud = torch.randn(100, 3, dtype=torch.float64)
+        >>> turned = cloud @ torch.tensor([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]]).double()
+        >>> features = pcclust.rri(cloud, k=20)
+        >>> features.shape, torch.allclose(features, pcclust.rri(turned, k=20))
+        (torch.Size([100, 20, 4]), True)
+    """
+    clouds = flatten(points, lengths, offsets)
+    return linked_features(clouds, k, center, links=False)[0].view(*clouds.shape, k, 4)
+
+
+def linked_features(clouds: Clouds, k: int, center: Center, links: bool) -> Links:
+    """Returns features, neighbours and successors, ``(R, k, …)``; the links only where asked for.
+
+    Features are differentiable; neighbours count points of their cloud, successors columns.
+    """
+    check_count(k, clouds, "k", spare=1)
+    centers = _centers(clouds, center)
+    arguments = (clouds.rows.detach(), clouds.starts, clouds.sizes, centers.detach(), k)
+    if not _gradient_asked(clouds.rows):
+        return call("rri_links", *arguments) if links else (call("rri", *arguments),) * 3
+    features, neighbors, successors = call("rri_links", *arguments)
+    formula = _differentiable(clouds, centers, neighbors, successors, features[..., 3])
+    # The difference is 0: asking for a gradient does not change a bit.
+    return features + (formula - formula.detach()), neighbors, successors
+
+
+def _gradient_asked(rows: Tensor) -> bool:
+    return torch.is_grad_enabled() and rows.requires_grad
+
+
+def _centers(clouds: Clouds, center: Center) -> Tensor:
+    """Returns ``(B, 3)`` the centres about which rotations turn."""
+    if clouds.rows.shape[1] != 3:
+        raise ValueError(f"rri needs points in 3 dimensions, got {clouds.rows.shape[1]}")
+    if center == "origin":
+        return clouds.rows.new_zeros(clouds.starts.shape[0], 3)
+    if center != "centroid":
+        raise ValueError(f"center={center!r} is neither 'centroid' nor 'origin'")
+    return centroids(clouds.rows, clouds.starts, clouds.sizes, cloud_of_rows(clouds))
+
+
+def _differentiable(
+    clouds: Clouds, centers: Tensor, neighbors: Tensor, successors: Tensor, gaps: Tensor
+) -> Tensor:
+    """Returns the features as a smooth formula of the points, with the links held fixed.
+
+    φ only has to be right up to a constant: within a group of equal azimuths, and where one group
+    is all there is, it is constant.
+    """
+    at = neighbor_rows(clouds._replace(packed=False), clouds, neighbors)
+    seen = neighborhoods(clouds.rows, centers, cloud_of_rows(clouds), at)
+    smooth = seen.takes_part & (successors >= 0) & (gaps > 0) & (gaps < 2 * math.pi)
+    following = taken(seen.normals, successors.clamp(min=0))
+    angle = turn(seen.axis, seen.normals, following, smooth)
+    return _stacked(seen, angle, neighbors)
+
+
+def _rri_links_torch(
+    points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor, k: int
+) -> Links:
+    clouds = Clouds(points, starts, sizes, points.shape[:1], packed=False, smallest=None)
+    _, neighbors = nearest_rows(clouds[:3], clouds[:3], False, k, True, math.inf)
+    at = neighbor_rows(clouds, clouds, neighbors)
+    seen = neighborhoods(points, centers, cloud_of_rows(clouds), at)
+    gaps, successors = azimuth_gaps(_azimuths(seen), seen.takes_part & (neighbors >= 0))
+    return _stacked(seen, gaps, neighbors), neighbors, successors
+
+
+def _azimuths(seen: Neighborhoods) -> Tensor:
+    """Returns azimuths in [0, 2π] from the neighbour farthest from the axis, the first of such.
+
+    This reference turns with the cloud, so the azimuths themselves are rotation-invariant.
+    """
+    x, y, z = seen.normals
+    distance = torch.where(seen.takes_part, x * x + y * y + z * z, -1)
+    farthest = distance.argmax(dim=-1, keepdim=True)
+    angle = turn(seen.axis, taken(seen.normals, farthest), seen.normals, seen.takes_part)
+    return torch.where(angle < 0, angle + 2 * math.pi, angle)
+
+
+def _stacked(seen: Neighborhoods, gaps: Tensor, neighbors: Tensor) -> Tensor:
+    channels = (seen.radii.expand_as(gaps), seen.neighbor_radii, seen.polar, gaps)
+    return torch.where((neighbors >= 0)[..., None], torch.stack(channels, dim=-1), 0)
+
+
+def _rri_torch(points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor, k: int) -> Tensor:
+    return _rri_links_torch(points, starts, sizes, centers, k)[0]
+
+
+def _rri_links_fake(
+    points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor, k: int
+) -> Links:
+    shape = (points.shape[0], k)
+    links = points.new_empty(shape, dtype=torch.int64)
+    return points.new_empty((*shape, 4)), links, torch.empty_like(links)
+
+
+def _rri_fake(points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor, k: int) -> Tensor:
+    return points.new_empty((points.shape[0], k, 4))
+
+
+_ARGUMENTS = "(Tensor points, Tensor starts, Tensor sizes, Tensor centers, int k)"
+declare(f"rri{_ARGUMENTS} -> Tensor", _rri_torch, _rri_fake)
+declare(
+    f"rri_links{_ARGUMENTS} -> (Tensor features, Tensor neighbors, Tensor successors)",
+    _rri_links_torch,
+    _rri_links_fake,
+)
