@@ -69,7 +69,6 @@ class Searcher {
     }
   }
 
- private:
   // No point inside a box is nearer than this, rounding included: differences, squares and sums
   // round monotonically.
   static PCCLUST_INLINE void box_distances(const Position<T>& query, const Boxes<T>& boxes,
@@ -85,6 +84,7 @@ class Searcher {
     }
   }
 
+ private:
   // The boxes that may hold a better candidate: nearer than the threshold, or as near with a lower
   // id. The second half keeps a million equal points from being looked at one and all.
   template <class List>
