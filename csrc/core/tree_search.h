@@ -130,7 +130,6 @@ class Searcher {
     finish(list);
   }
 
- private:
   // No point inside a box is nearer than this, rounding included: differences, squares and sums
   // round monotonically.
   static PCCLUST_INLINE void box_distances(const Position<T>& query, const Boxes<T>& boxes,
@@ -146,6 +145,7 @@ class Searcher {
     }
   }
 
+ private:
   // The same between two boxes.
   static PCCLUST_INLINE void box_distances(const Span& span, const Boxes<T>& boxes, T* distance) {
     for (int lane = 0; lane < kFan; lane += kLanes) {
