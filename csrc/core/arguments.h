@@ -30,4 +30,45 @@ struct SearchArguments {
   int64_t* counts;     // (queries,) or null
 };
 
+// The points of each cloud that lie farthest from those chosen before.
+template <class T>
+struct FarthestPointArguments {
+  Clouds<T> points;
+  const int64_t* first;  // (clouds,) where each cloud begins
+  bool packed;           // indices count rows of all clouds instead of points of one
+  int64_t num_samples;   // at most the points of any cloud
+  int64_t* indices;      // (clouds, num_samples)
+};
+
+// The edges of kNN graphs: row i of a cloud leads to its neighbours, and the edge to neighbour j
+// carries u_i + v_j in each channel.
+template <class T>
+struct EdgeArguments {
+  const T* projected;        // (rows, 2, channels): u, then v
+  const int64_t* neighbors;  // (rows, k) positions in the cloud, all of them valid
+  const int64_t* starts;     // (clouds,)
+  const int64_t* sizes;      // (clouds,)
+  int64_t clouds;
+  int64_t k;
+  int64_t channels;
+};
+
+template <class T>
+struct EdgeReduceArguments {
+  EdgeArguments<T> edges;
+  const T* sign;     // (channels,) 1: the largest edge counts, -1: the smallest, 0: the first
+  T* peaks;          // (rows, channels) that edge's value
+  int32_t* chosen;   // (rows, channels) and the position of its neighbour
+  double* moments;   // (2, channels) sums over all edges of values and squares, or null
+};
+
+template <class T>
+struct EdgeReduceBackwardArguments {
+  EdgeArguments<T> edges;
+  const int32_t* chosen;
+  const T* peak_gradient;         // (rows, channels)
+  const double* moment_gradient;  // (2, channels), or null where it is zero
+  T* gradient;                    // (rows, 2, channels)
+};
+
 }  // namespace pcclust

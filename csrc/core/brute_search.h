@@ -29,8 +29,7 @@ void brute_query(const SearchArguments<T>& a, int64_t cloud, int64_t query, Buff
   auto& waiting = list.waiting();
   for (int64_t i = 0; i < size; ++i) {
     if (!(distances[i] <= list.threshold()) || (a.exclude_self && i == query)) continue;
-    waiting.distance[waiting.count] = distances[i];
-    waiting.id[waiting.count++] = static_cast<int32_t>(i);
+    waiting.candidate[waiting.count++] = make_candidate(distances[i], static_cast<int32_t>(i));
     if (waiting.count == Waiting<T>::full) list.work_in();
   }
   list.work_in();

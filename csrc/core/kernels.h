@@ -10,6 +10,12 @@ struct Kernels {
   const char* name;
   void (*search_f32)(const SearchArguments<float>&, const Threads&);
   void (*search_f64)(const SearchArguments<double>&, const Threads&);
+  void (*farthest_points_f32)(const FarthestPointArguments<float>&, const Threads&);
+  void (*farthest_points_f64)(const FarthestPointArguments<double>&, const Threads&);
+  void (*edge_reduce_f32)(const EdgeReduceArguments<float>&, const Threads&);
+  void (*edge_reduce_f64)(const EdgeReduceArguments<double>&, const Threads&);
+  void (*edge_reduce_backward_f32)(const EdgeReduceBackwardArguments<float>&, const Threads&);
+  void (*edge_reduce_backward_f64)(const EdgeReduceBackwardArguments<double>&, const Threads&);
 };
 
 // The best that this processor runs; PCCLUST_ISA=baseline|avx2|avx512 in the environment lowers it.
@@ -17,5 +23,25 @@ const Kernels& kernels();
 
 inline void search(const SearchArguments<float>& a, const Threads& t) { kernels().search_f32(a, t); }
 inline void search(const SearchArguments<double>& a, const Threads& t) { kernels().search_f64(a, t); }
+
+inline void farthest_points(const FarthestPointArguments<float>& a, const Threads& t) {
+  kernels().farthest_points_f32(a, t);
+}
+inline void farthest_points(const FarthestPointArguments<double>& a, const Threads& t) {
+  kernels().farthest_points_f64(a, t);
+}
+
+inline void edge_reduce(const EdgeReduceArguments<float>& a, const Threads& t) {
+  kernels().edge_reduce_f32(a, t);
+}
+inline void edge_reduce(const EdgeReduceArguments<double>& a, const Threads& t) {
+  kernels().edge_reduce_f64(a, t);
+}
+inline void edge_reduce_backward(const EdgeReduceBackwardArguments<float>& a, const Threads& t) {
+  kernels().edge_reduce_backward_f32(a, t);
+}
+inline void edge_reduce_backward(const EdgeReduceBackwardArguments<double>& a, const Threads& t) {
+  kernels().edge_reduce_backward_f64(a, t);
+}
 
 }  // namespace pcclust

@@ -51,34 +51,89 @@ class RowWriter {
   int64_t first_row_, first_index_;
 };
 
-// Searches from the queries of the leaves [begin, end) of `order`, which is the tree itself where
-// points are their own queries, and calls emit(query, list) for each.
+// The queries of one leaf, searched one after the other.
 template <class T, class List, class Emit>
-void search_leaves(const Tree<T>& tree, const Tree<T>& order, int64_t begin, int64_t end,
-                   const SearchArguments<T>& a, List& list, const Emit& emit) {
-  const Searcher<T> searcher(tree);
-  const bool self = &tree == &order;
-  T previous[3] = {};
-  bool warm = false;
-  for (int64_t l = begin; l < end; ++l) {
-    const Leaf<T>& leaf = order.leaf[l];
-    for (int lane = 0; lane < kFan && leaf.id[lane] >= 0; ++lane) {
-      T at[3], step[3];
-      for (int axis = 0; axis < 3; ++axis) {
-        at[axis] = leaf.coordinate[axis][lane];
-        step[axis] = at[axis] - previous[axis];
+class LeafQueries {
+ public:
+  LeafQueries(const Tree<T>& tree, const Tree<T>& order, const SearchArguments<T>& a, List& list,
+              const Emit& emit)
+      : searcher_(tree), order_(order), a_(a), list_(list), emit_(emit), self_(&tree == &order) {}
+
+  // Searches the first query through the whole tree. Its k-th distance bounds those of the others,
+  // and so the leaves in which their neighbours can lie: those are collected once for all.
+  void search(int64_t l) {
+    const Leaf<T>& leaf = order_.leaf[l];
+    search_tree(leaf, 0, l);
+    const bool near = warm_ && collect(leaf, l);
+    for (int lane = 1; lane < kFan && leaf.id[lane] >= 0; ++lane) {
+      if (near) {
+        search_near(leaf, lane);
+      } else {
+        search_tree(leaf, lane, l);
       }
-      T limit = a.limit;
-      if (warm) limit = std::min(limit, inherited_bound(list.threshold(), squared_norm(step)));
-      list.start(limit);
-      const int64_t start_leaf = self ? l : searcher.nearest_leaf(at);
-      searcher.search(at, start_leaf, a.exclude_self ? leaf.id[lane] : -2, list);
-      warm = list.full();
-      for (int axis = 0; axis < 3; ++axis) previous[axis] = at[axis];
-      emit(leaf.id[lane], list);
     }
   }
-}
+
+ private:
+  void search_tree(const Leaf<T>& leaf, int lane, int64_t l) {
+    begin(leaf, lane);
+    const int64_t start_leaf = self_ ? l : searcher_.nearest_leaf(at_);
+    searcher_.search(at_, start_leaf, excluded(leaf, lane), list_);
+    end(leaf, lane);
+  }
+
+  void search_near(const Leaf<T>& leaf, int lane) {
+    begin(leaf, lane);
+    searcher_.search_near(at_, near_, excluded(leaf, lane), a_.k, list_);
+    end(leaf, lane);
+  }
+
+  bool collect(const Leaf<T>& leaf, int64_t l) {
+    T farthest = 0, low[3], high[3];
+    for (int lane = 1; lane < kFan && leaf.id[lane] >= 0; ++lane) {
+      farthest = std::max(farthest, squared_step(leaf, lane));
+    }
+    const Boxes<T>& boxes = order_.level[0][l / kFan];
+    for (int axis = 0; axis < 3; ++axis) {
+      low[axis] = boxes.low[axis][l % kFan];
+      high[axis] = boxes.high[axis][l % kFan];
+    }
+    return searcher_.collect(low, high, bound(farthest), near_);
+  }
+
+  void begin(const Leaf<T>& leaf, int lane) {
+    list_.start(warm_ ? bound(squared_step(leaf, lane)) : a_.limit);
+    for (int axis = 0; axis < 3; ++axis) at_[axis] = leaf.coordinate[axis][lane];
+  }
+
+  void end(const Leaf<T>& leaf, int lane) {
+    warm_ = list_.full();
+    emit_(leaf.id[lane], list_);
+  }
+
+  // What the last query found bounds a query that far (squared) from it.
+  T bound(T step) const { return std::min(a_.limit, inherited_bound(list_.threshold(), step)); }
+
+  T squared_step(const Leaf<T>& leaf, int lane) const {
+    T step[3];
+    for (int axis = 0; axis < 3; ++axis) step[axis] = leaf.coordinate[axis][lane] - at_[axis];
+    return squared_norm(step);
+  }
+
+  int32_t excluded(const Leaf<T>& leaf, int lane) const {
+    return a_.exclude_self ? leaf.id[lane] : -2;
+  }
+
+  const Searcher<T> searcher_;
+  const Tree<T>& order_;
+  const SearchArguments<T>& a_;
+  List& list_;
+  const Emit& emit_;
+  const bool self_;
+  bool warm_ = false;  // whether the last query found k neighbours
+  T at_[3] = {};       // where it was
+  Neighborhood<T> near_;
+};
 
 // A thread's trees, kept from cloud to cloud.
 template <class T>
@@ -124,8 +179,9 @@ void search_cloud(const SearchArguments<T>& a, int64_t cloud, SearchScratch<T>& 
   const int64_t run = threads.count > 1 ? 64 : order.leaves;
   for_each_task(threads, (order.leaves + run - 1) / run, [&](int64_t task) {
     with_list<T>(a.k, [&](auto& list) {
-      search_leaves(scratch.tree, order, task * run, std::min(order.leaves, (task + 1) * run), a,
-                    list, emit);
+      LeafQueries queries(scratch.tree, order, a, list, emit);
+      const int64_t end = std::min(order.leaves, (task + 1) * run);
+      for (int64_t l = task * run; l < end; ++l) queries.search(l);
     });
   });
 }

@@ -24,20 +24,23 @@ typedef float F32x16 __attribute__((vector_size(64)));
 typedef int32_t I32x16 __attribute__((vector_size(64)));
 typedef double F64x8 __attribute__((vector_size(64)));
 typedef int64_t I64x8 __attribute__((vector_size(64)));
+typedef int32_t I32x8 __attribute__((vector_size(32)));
 
-// The 64-byte vector of T, and the integers of its width.
+// The 64-byte vector of T, the integers of its width, and as many 32-bit ids.
 template <class T>
 struct Vector;
 template <>
 struct Vector<float> {
   using Type = F32x16;
   using Mask = I32x16;
+  using Ids = I32x16;
   static constexpr int lanes = 16;
 };
 template <>
 struct Vector<double> {
   using Type = F64x8;
   using Mask = I64x8;
+  using Ids = I32x8;
   static constexpr int lanes = 8;
 };
 
@@ -68,61 +71,78 @@ PCCLUST_INLINE V minimum(V a, V b) {
   return a < b ? a : b;
 }
 
-#if defined(__x86_64__)
 // One bit for each lane of a comparison's result (all ones or all zeros).
-PCCLUST_INLINE uint32_t bits(I32x16 mask) {
-#if defined(__AVX512DQ__)
-  return _mm512_movepi32_mask((__m512i)mask);
-#elif defined(__AVX2__)
-  const __m256* half = reinterpret_cast<const __m256*>(&mask);
-  return static_cast<uint32_t>(_mm256_movemask_ps(half[0])) |
-         static_cast<uint32_t>(_mm256_movemask_ps(half[1])) << 8;
-#else
-  const __m128* part = reinterpret_cast<const __m128*>(&mask);
-  uint32_t result = 0;
-  for (int i = 0; i < 4; ++i) result |= static_cast<uint32_t>(_mm_movemask_ps(part[i])) << (4 * i);
-  return result;
-#endif
-}
-
-PCCLUST_INLINE uint32_t bits(I64x8 mask) {
-#if defined(__AVX512DQ__)
-  return _mm512_movepi64_mask((__m512i)mask);
-#elif defined(__AVX2__)
-  const __m256d* half = reinterpret_cast<const __m256d*>(&mask);
-  return static_cast<uint32_t>(_mm256_movemask_pd(half[0])) |
-         static_cast<uint32_t>(_mm256_movemask_pd(half[1])) << 4;
-#else
-  const __m128d* part = reinterpret_cast<const __m128d*>(&mask);
-  uint32_t result = 0;
-  for (int i = 0; i < 4; ++i) result |= static_cast<uint32_t>(_mm_movemask_pd(part[i])) << (2 * i);
-  return result;
-#endif
-}
-#else
 template <class Mask>
 PCCLUST_INLINE uint32_t bits(Mask mask) {
+#if defined(__AVX512DQ__)
+  if constexpr (sizeof(mask[0]) == 4) return _mm512_movepi32_mask((__m512i)mask);
+  else return _mm512_movepi64_mask((__m512i)mask);
+#elif defined(__AVX2__)
+  constexpr int lanes = 32 / sizeof(mask[0]);
+  __m256i half[2];
+  std::memcpy(half, &mask, sizeof(mask));
+  const auto gather = [](__m256i v) -> uint32_t {
+    if constexpr (lanes == 8) return _mm256_movemask_ps(_mm256_castsi256_ps(v));
+    else return _mm256_movemask_pd(_mm256_castsi256_pd(v));
+  };
+  return gather(half[0]) | gather(half[1]) << lanes;
+#elif defined(__x86_64__)
+  constexpr int lanes = 16 / sizeof(mask[0]);
+  __m128i part[4];
+  std::memcpy(part, &mask, sizeof(mask));
+  uint32_t result = 0;
+  for (int i = 0; i < 4; ++i) {
+    uint32_t here;
+    if constexpr (lanes == 4) here = _mm_movemask_ps(_mm_castsi128_ps(part[i]));
+    else here = _mm_movemask_pd(_mm_castsi128_pd(part[i]));
+    result |= here << (lanes * i);
+  }
+  return result;
+#else
   uint32_t result = 0;
   for (unsigned i = 0; i < sizeof(Mask) / sizeof(mask[0]); ++i) result |= (mask[i] & 1u) << i;
   return result;
-}
 #endif
+}
+
+// The lanes where a <= b, a == b or a < b. Spelt out for AVX-512, whose comparisons make bits directly.
+#if defined(__AVX512F__)
+#define PCCLUST_COMPARE(name, op, predicate)                                                       \
+  PCCLUST_INLINE uint32_t name(F32x16 a, F32x16 b) {                                               \
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, predicate);                                    \
+  }                                                                                                \
+  PCCLUST_INLINE uint32_t name(F64x8 a, F64x8 b) {                                                 \
+    return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, predicate);                                  \
+  }
+#else
+#define PCCLUST_COMPARE(name, op, predicate)                                                       \
+  PCCLUST_INLINE uint32_t name(F32x16 a, F32x16 b) { return bits(a op b); }                        \
+  PCCLUST_INLINE uint32_t name(F64x8 a, F64x8 b) { return bits(a op b); }
+#endif
+PCCLUST_COMPARE(lanes_at_most, <=, _CMP_LE_OQ)
+PCCLUST_COMPARE(lanes_equal, ==, _CMP_EQ_OQ)
+#undef PCCLUST_COMPARE
+
+PCCLUST_INLINE uint32_t lanes_equal(I32x16 a, I32x16 b) {
+#if defined(__AVX512F__)
+  return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b);
+#else
+  return bits(a == b);
+#endif
+}
+
+PCCLUST_INLINE uint32_t lanes_below(I64x8 a, I64x8 b) {
+#if defined(__AVX512F__)
+  return _mm512_cmplt_epi64_mask((__m512i)a, (__m512i)b);
+#else
+  return bits(a < b);
+#endif
+}
 
 // Appends the chosen lanes of `v` to `to`, which has room for a whole vector; returns how many.
-PCCLUST_INLINE int append(float* to, F32x16 v, uint32_t chosen) {
+PCCLUST_INLINE int append(int64_t* to, I64x8 v, uint32_t chosen) {
 #if defined(__AVX512F__)
-  _mm512_storeu_ps(to, _mm512_maskz_compress_ps(static_cast<__mmask16>(chosen), (__m512)v));
-  return __builtin_popcount(chosen);
-#else
-  int count = 0;
-  for (; chosen; chosen &= chosen - 1) to[count++] = v[__builtin_ctz(chosen)];
-  return count;
-#endif
-}
-
-PCCLUST_INLINE int append(int32_t* to, I32x16 v, uint32_t chosen) {
-#if defined(__AVX512F__)
-  _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(static_cast<__mmask16>(chosen), (__m512i)v));
+  _mm512_storeu_si512(to, _mm512_maskz_compress_epi64(static_cast<__mmask8>(chosen), (__m512i)v));
   return __builtin_popcount(chosen);
 #else
   int count = 0;
@@ -139,6 +159,37 @@ PCCLUST_INLINE I64x8 shift_in(I64x8 before, I64x8 v) {
   return __builtin_shufflevector(before, v, 7, 8, 9, 10, 11, 12, 13, 14);
 #else
   return __builtin_shuffle(before, v, I64x8{7, 8, 9, 10, 11, 12, 13, 14});
+#endif
+}
+
+// A float's bits above an index: comparing such keys compares (distance, index), since squared
+// distances are not negative.
+PCCLUST_INLINE int64_t make_key(float distance, int32_t id) {
+  uint32_t high;
+  std::memcpy(&high, &distance, sizeof(high));
+  return static_cast<int64_t>(high) << 32 | static_cast<uint32_t>(id);
+}
+
+// Appends the keys of the chosen lanes; returns how many. Whole vectors are written.
+PCCLUST_INLINE int append_keys(int64_t* to, F32x16 distance, const int32_t* id, uint32_t chosen) {
+#if defined(__AVX512F__)
+  const __m512i high = (__m512i)distance;
+  int count = 0;
+  for (int half = 0; half < 2; ++half) {
+    const __m256i eight = half ? _mm512_extracti64x4_epi64(high, 1) : _mm512_castsi512_si256(high);
+    const __m512i ids = _mm512_cvtepu32_epi64(load<__m256i>(id + 8 * half));
+    const __m512i keys = _mm512_or_si512(_mm512_slli_epi64(_mm512_cvtepu32_epi64(eight), 32), ids);
+    const uint32_t here = chosen >> (8 * half) & 0xffu;
+    count += append(to + count, (I64x8)keys, here);
+  }
+  return count;
+#else
+  int count = 0;
+  for (; chosen; chosen &= chosen - 1) {
+    const int lane = __builtin_ctz(chosen);
+    to[count++] = make_key(distance[lane], id[lane]);
+  }
+  return count;
 #endif
 }
 

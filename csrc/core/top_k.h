@@ -9,43 +9,51 @@
 #include <bit>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include "core/buffer.h"
 #include "core/simd.h"
 
 namespace pcclust::inline PCCLUST_ISA {
 
-// Candidates waiting: distances and ids side by side, with room for a leaf beyond the full mark.
+// A squared distance and the point it belongs to; of floats, a key that fits one register.
+struct WideCandidate {
+  double distance;
+  int32_t id;
+  bool operator<(const WideCandidate& other) const {
+    return (distance < other.distance) | ((distance == other.distance) & (id < other.id));
+  }
+};
+template <class T>
+using Candidate = std::conditional_t<std::is_same_v<T, float>, int64_t, WideCandidate>;
+
+PCCLUST_INLINE int64_t make_candidate(float distance, int32_t id) { return make_key(distance, id); }
+PCCLUST_INLINE WideCandidate make_candidate(double distance, int32_t id) { return {distance, id}; }
+PCCLUST_INLINE float distance_of(int64_t key) {
+  return std::bit_cast<float>(static_cast<uint32_t>(key >> 32));
+}
+PCCLUST_INLINE int32_t id_of(int64_t key) { return static_cast<int32_t>(key); }
+PCCLUST_INLINE double distance_of(const WideCandidate& candidate) { return candidate.distance; }
+PCCLUST_INLINE int32_t id_of(const WideCandidate& candidate) { return candidate.id; }
+
+// Candidates that wait to be worked in, with room for whole vectors beyond the full mark.
 template <class T>
 struct Waiting {
   static constexpr int full = 32;
+  static constexpr int room = full + 32;
   int count = 0;
-  alignas(64) T distance[full + 16];
-  alignas(64) int32_t id[full + 16];
+  alignas(64) Candidate<T> candidate[room];
 };
-
-// A float's bits above an index: comparing the integers compares (distance, index), since squared
-// distances are not negative.
-PCCLUST_INLINE int64_t make_key(float distance, int32_t id) {
-  return static_cast<int64_t>(std::bit_cast<uint32_t>(distance)) << 32 | static_cast<uint32_t>(id);
-}
-PCCLUST_INLINE float key_distance(int64_t key) {
-  return std::bit_cast<float>(static_cast<uint32_t>(key >> 32));
-}
-PCCLUST_INLINE int32_t key_id(int64_t key) { return static_cast<int32_t>(key); }
 
 // Sorted keys in `Octets` registers of 8; places after the k-th hold what was pushed out.
 template <int Octets>
 class RegisterList {
  public:
-  using Value = float;
-  static constexpr int room = 8 * Octets;
-
   explicit RegisterList(int64_t k) : k_(static_cast<int>(k)) {}
 
   // Starts a query that accepts distances up to `limit`.
   void start(float limit) {
-    for (int i = 0; i < room; ++i) keys_[i] = kEmpty;
+    for (int i = 0; i < Octets; ++i) store(keys_ + 8 * i, splat<I64x8>(kEmpty));
     threshold_ = limit;
     last_id_ = INT32_MAX;
     waiting_.count = 0;
@@ -58,18 +66,18 @@ class RegisterList {
     I64x8 list[Octets];
     for (int i = 0; i < Octets; ++i) list[i] = load<I64x8>(keys_ + 8 * i);
     const int count = waiting_.count;
-    for (int c = 0; c < count; ++c) insert(list, make_key(waiting_.distance[c], waiting_.id[c]));
+    for (int c = 0; c < count; ++c) insert(list, waiting_.candidate[c]);
     for (int i = 0; i < Octets; ++i) store(keys_ + 8 * i, list[i]);
     waiting_.count = 0;
-    if (keys_[k_ - 1] != kEmpty) {
-      threshold_ = key_distance(keys_[k_ - 1]);
-      last_id_ = key_id(keys_[k_ - 1]);
+    if (full()) {
+      threshold_ = distance_of(keys_[k_ - 1]);
+      last_id_ = id_of(keys_[k_ - 1]);
     }
   }
 
   bool full() const { return keys_[k_ - 1] != kEmpty; }
-  float distance(int64_t i) const { return key_distance(keys_[i]); }
-  int32_t id(int64_t i) const { return key_id(keys_[i]); }  // -1 where there is none
+  float distance(int64_t i) const { return distance_of(keys_[i]); }
+  int32_t id(int64_t i) const { return id_of(keys_[i]); }  // -1 where there is none
 
  private:
   static constexpr int64_t kEmpty = int64_t{0x7f800000} << 32 | 0xffffffff;  // (inf, -1)
@@ -85,7 +93,7 @@ class RegisterList {
     }
   }
 
-  alignas(64) int64_t keys_[room];
+  alignas(64) int64_t keys_[8 * Octets];
   int k_;
   float threshold_;
   int32_t last_id_;
@@ -96,10 +104,8 @@ class RegisterList {
 template <class T>
 class BufferList {
  public:
-  using Value = T;
-
   explicit BufferList(int64_t k) : k_(k), step_(std::max<int64_t>(k, 64)) {
-    kept_.resize(k + step_ + Waiting<T>::full + 16);
+    kept_.resize(k + step_ + Waiting<T>::room);
   }
 
   void start(T limit) {
@@ -114,10 +120,10 @@ class BufferList {
   int32_t last_id() const { return last_id_; }
 
   void work_in() {
+    const Candidate<T> last = make_candidate(threshold_, last_id_);
     for (int c = 0; c < waiting_.count; ++c) {
-      const Candidate candidate{waiting_.distance[c], waiting_.id[c]};
-      kept_[count_] = candidate;
-      count_ += candidate < Candidate{threshold_, last_id_} || last_id_ == INT32_MAX;
+      kept_[count_] = waiting_.candidate[c];
+      count_ += waiting_.candidate[c] < last;
     }
     waiting_.count = 0;
     if (count_ >= cut_at_) cut();
@@ -130,31 +136,23 @@ class BufferList {
   }
   bool full() const { return count_ >= k_; }
   T distance(int64_t i) const {
-    return i < count_ ? kept_[i].distance : std::numeric_limits<T>::infinity();
+    return i < count_ ? distance_of(kept_[i]) : std::numeric_limits<T>::infinity();
   }
-  int32_t id(int64_t i) const { return i < count_ ? kept_[i].id : -1; }
+  int32_t id(int64_t i) const { return i < count_ ? id_of(kept_[i]) : -1; }
 
  private:
-  struct Candidate {
-    T distance;
-    int32_t id;
-    bool operator<(const Candidate& other) const {
-      return (distance < other.distance) | ((distance == other.distance) & (id < other.id));
-    }
-  };
-
   void cut() {
     std::nth_element(kept_.data(), kept_.data() + k_ - 1, kept_.data() + count_);
     count_ = k_;
     cut_at_ = k_ + step_;
-    threshold_ = kept_[k_ - 1].distance;
-    last_id_ = kept_[k_ - 1].id;
+    threshold_ = distance_of(kept_[k_ - 1]);
+    last_id_ = id_of(kept_[k_ - 1]);
   }
 
   int64_t k_, step_, count_ = 0, cut_at_ = 0;
   T threshold_;
   int32_t last_id_;
-  Buffer<Candidate> kept_;
+  Buffer<Candidate<T>> kept_;
   Waiting<T> waiting_;
 };
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "core/buffer.h"
@@ -29,6 +30,16 @@ struct alignas(64) Boxes {
   T high[3][kFan];
   int32_t first[kFan];  // the lowest id inside, which decides ties between boxes
 };
+
+// An unused lane is infinitely far, and its id loses every tie.
+template <class T>
+inline void clear_lane(Boxes<T>& boxes, int lane) {
+  for (int axis = 0; axis < 3; ++axis) {
+    boxes.low[axis][lane] = std::numeric_limits<T>::infinity();
+    boxes.high[axis][lane] = std::numeric_limits<T>::infinity();
+  }
+  boxes.first[lane] = INT32_MAX;
+}
 
 template <class T>
 struct Tree {

@@ -3,15 +3,14 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <utility>
 #include <vector>
 
 #include "core/buffer.h"
 #include "core/parallel.h"
+#include "core/select.h"
 #include "core/simd.h"
 #include "core/tree.h"
 
@@ -24,85 +23,57 @@ struct alignas(4 * sizeof(T)) Item {
   int32_t id;
 };
 
-// Items are ordered by one coordinate, ties by id, so that every order is the only one possible.
-template <class T>
-PCCLUST_INLINE bool precedes(const Item<T>& a, const Item<T>& b, int axis) {
-  const T left = a.coordinate[axis], right = b.coordinate[axis];
-  return (left < right) | ((left == right) & (a.id < b.id));
-}
-
 template <class T>
 PCCLUST_INLINE int widest_axis(const Item<T>* items, int64_t count) {
   typedef T Quad __attribute__((vector_size(4 * sizeof(T))));
-  Quad low, high;
-  std::memcpy(&low, items, sizeof(Quad));
-  high = low;
-  for (int64_t i = 1; i < count; ++i) {
-    Quad item;
-    std::memcpy(&item, items + i, sizeof(Quad));
-    low = item < low ? item : low;
-    high = item > high ? item : high;
+  constexpr int kChains = 4;  // independent minima hide the latency of each
+  Quad low[kChains], high[kChains];
+  for (int c = 0; c < kChains; ++c) low[c] = high[c] = load<Quad>(items);
+  int64_t i = 0;
+  const auto widen = [&](int c, int64_t at) {
+    const Quad item = load<Quad>(items + at);
+    low[c] = minimum(item, low[c]);
+    high[c] = maximum(item, high[c]);
+  };
+  for (; i + kChains <= count; i += kChains) {
+    for (int c = 0; c < kChains; ++c) widen(c, i + c);
   }
-  const Quad extent = high - low;
+  for (; i < count; ++i) widen(0, i);
+  const Quad extent = maximum(maximum(high[0], high[1]), maximum(high[2], high[3])) -
+                      minimum(minimum(low[0], low[1]), minimum(low[2], low[3]));
   if (extent[0] >= extent[1]) return extent[0] >= extent[2] ? 0 : 2;
   return extent[1] >= extent[2] ? 1 : 2;
 }
 
-// Moves the items that precede `pivot` to the front, without a branch; returns how many there are.
-template <class T>
-PCCLUST_INLINE int64_t partition(Item<T>* items, int64_t count, Item<T> pivot, int axis) {
+// Moves the items that precede a pivot to the front, without a branch.
+template <class T, class Precedes>
+PCCLUST_INLINE void partition(Item<T>* items, int64_t count, const Precedes& precedes) {
   int64_t front = 0;
   for (int64_t i = 0; i < count; ++i) {
     const Item<T> item = items[i];
     items[i] = items[front];
     items[front] = item;
-    front += precedes(item, pivot, axis);
-  }
-  return front;
-}
-
-template <class T>
-void insertion_sort(Item<T>* items, int64_t count, int axis) {
-  for (int64_t i = 1; i < count; ++i) {
-    const Item<T> item = items[i];
-    int64_t j = i;
-    for (; j > 0 && precedes(item, items[j - 1], axis); --j) items[j] = items[j - 1];
-    items[j] = item;
+    front += precedes(item);
   }
 }
 
-// Reorders so that items[0 … rank) precede the rest, by the selection of Floyd and Rivest
-// ("Algorithm 489: SELECT", 1975): the pivot comes from a sample, just beside the rank.
-template <class T>
-void select(Item<T>* items, int64_t count, int64_t rank, int axis) {
-  while (count > 32) {
-    int64_t at = rank;
-    if (count > 256) {
-      const double n = static_cast<double>(count), share = rank / n;
-      const double sample = 0.5 * std::pow(n, 2.0 / 3.0);
-      const double margin = 0.5 * std::sqrt(std::log(n) * sample * (n - sample) / n);
-      // Aim a little past the rank on the side that leaves the smaller part to look at.
-      const double aim = share * sample + (share < 0.5 ? margin : -margin);
-      const int64_t taken = static_cast<int64_t>(sample);
-      const int64_t stride = count / taken;
-      for (int64_t i = 0; i < taken; ++i) std::swap(items[i], items[i * stride]);
-      at = std::clamp<int64_t>(static_cast<int64_t>(aim), 0, taken - 1);
-      select(items, taken, at, axis);
-    }
-    std::swap(items[at], items[count - 1]);
-    const Item<T> pivot = items[count - 1];
-    const int64_t front = partition(items, count - 1, pivot, axis);
-    std::swap(items[front], items[count - 1]);
-    if (rank == front) return;
-    if (rank < front) {
-      count = front;
-    } else {
-      items += front + 1;
-      count -= front + 1;
-      rank -= front + 1;
-    }
-  }
-  insertion_sort(items, count, axis);
+// Reorders so that items[0 … rank) precede the rest by one coordinate, ties by id: that set is
+// unique, whatever the algorithm and the instruction set.
+inline void split(Item<float>* items, int64_t count, int64_t rank, int axis) {
+  static thread_local KeySelector selector;
+  const auto key = [axis](const Item<float>& item) {
+    return ordered_key(item.coordinate[axis], item.id);
+  };
+  const int64_t pivot = selector.nth(count, rank, [&](int64_t i) { return key(items[i]); });
+  partition(items, count, [&](const Item<float>& item) { return key(item) < pivot; });
+}
+
+inline void split(Item<double>* items, int64_t count, int64_t rank, int axis) {
+  std::nth_element(items, items + rank, items + count,
+                   [axis](const Item<double>& a, const Item<double>& b) {
+                     const double left = a.coordinate[axis], right = b.coordinate[axis];
+                     return (left < right) | ((left == right) & (a.id < b.id));
+                   });
 }
 
 // A run of items that becomes a run of leaves.
@@ -117,7 +88,7 @@ struct Span {
   std::pair<Span, Span> halves() const {
     const int64_t left = kFan * static_cast<int64_t>(std::bit_floor(
                                     static_cast<uint64_t>(leaves() - 1)));
-    select(items, count, left, widest_axis(items, count));
+    split(items, count, left, widest_axis(items, count));
     return {{items, left}, {items + left, count - left}};
   }
 };
@@ -165,16 +136,6 @@ void fill_leaf(const Item<T>* items, int64_t count, Leaf<T>& leaf) {
     }
     leaf.id[lane] = used ? items[lane].id : -1;
   }
-}
-
-// An unused lane is infinitely far, and its id loses every tie.
-template <class T>
-void clear_lane(Boxes<T>& boxes, int lane) {
-  for (int axis = 0; axis < 3; ++axis) {
-    boxes.low[axis][lane] = std::numeric_limits<T>::infinity();
-    boxes.high[axis][lane] = std::numeric_limits<T>::infinity();
-  }
-  boxes.first[lane] = INT32_MAX;
 }
 
 template <class T>

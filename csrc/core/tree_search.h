@@ -32,11 +32,46 @@ PCCLUST_INLINE V squared_norm(const V (&d)[3]) {
   return (d[0] * d[0] + d[1] * d[1]) + d[2] * d[2];
 }
 
+// The leaves in which the neighbours of all queries of one leaf lie.
+template <class T>
+struct Neighborhood {
+  static constexpr int room = 6 * kFan;
+  Boxes<T> boxes[room / kFan];
+  int64_t leaf[room];
+  int count = 0;
+  // Of one query: the leaves near enough and the distances to their points.
+  int64_t measured[room];
+  alignas(64) T distance[room * kFan];
+
+  void add(const Boxes<T>& from, int lane, int64_t which) {
+    Boxes<T>& to = boxes[count / kFan];
+    for (int axis = 0; axis < 3; ++axis) {
+      to.low[axis][count % kFan] = from.low[axis][lane];
+      to.high[axis][count % kFan] = from.high[axis][lane];
+    }
+    to.first[count % kFan] = from.first[lane];
+    leaf[count++] = which;
+  }
+  void clear(int lane) { clear_lane(boxes[lane / kFan], lane % kFan); }
+};
+
 template <class T>
 class Searcher {
  public:
   using V = typename Vector<T>::Type;
+  using Ids = typename Vector<T>::Ids;
   static constexpr int kLanes = Vector<T>::lanes;
+
+  // A box in every lane.
+  struct Span {
+    V low[3], high[3];
+    Span(const T (&l)[3], const T (&h)[3]) {
+      for (int axis = 0; axis < 3; ++axis) {
+        low[axis] = splat<V>(l[axis]);
+        high[axis] = splat<V>(h[axis]);
+      }
+    }
+  };
 
   explicit Searcher(const Tree<T>& tree) : tree_(tree) {}
 
@@ -69,7 +104,32 @@ class Searcher {
     }
   }
 
- private:
+  // Copies the boxes of the leaves within squared distance `limit` of a box to `near`; returns
+  // false where they are too many.
+  bool collect(const T (&low)[3], const T (&high)[3], T limit, Neighborhood<T>& near) const {
+    near.count = 0;
+    const bool fits = collect_group(Span(low, high), tree_.levels - 1, 0, limit, near);
+    if (!fits) return false;
+    for (int lane = near.count; lane % kFan; ++lane) near.clear(lane);
+    return true;
+  }
+
+  // As search(), for a query none of whose neighbours lies outside the leaves of `near`, and whose
+  // list was started with a distance that at least k points do not exceed, if there is one.
+  template <class List>
+  void search_near(const T* at, Neighborhood<T>& near, int32_t excluded, int64_t k,
+                   List& list) const {
+    const int leaves = measure(Position<T>(at), excluded, list.threshold(), near);
+    const T limit = narrow(near, leaves, k, list.threshold());
+    auto& waiting = list.waiting();
+    for (int l = 0; l < leaves; ++l) {
+      append_leaf(near.distance + l * kFan, tree_.leaf[near.measured[l]].id, limit, waiting);
+      if (waiting.count >= Waiting<T>::full) list.work_in();
+    }
+    list.work_in();
+    finish(list);
+  }
+
   // No point inside a box is nearer than this, rounding included: differences, squares and sums
   // round monotonically.
   static PCCLUST_INLINE void box_distances(const Position<T>& query, const Boxes<T>& boxes,
@@ -85,6 +145,94 @@ class Searcher {
     }
   }
 
+ private:
+  // The same between two boxes.
+  static PCCLUST_INLINE void box_distances(const Span& span, const Boxes<T>& boxes, T* distance) {
+    for (int lane = 0; lane < kFan; lane += kLanes) {
+      V gap[3];
+      for (int axis = 0; axis < 3; ++axis) {
+        const V below = load<V>(boxes.low[axis] + lane) - span.high[axis];
+        const V above = span.low[axis] - load<V>(boxes.high[axis] + lane);
+        gap[axis] = maximum(maximum(below, above), V{});
+      }
+      store(distance + lane, squared_norm(gap));
+    }
+  }
+
+  // Computes the distances to all points of the leaves whose boxes are within `limit`; returns how
+  // many leaves those are.
+  int measure(const Position<T>& query, int32_t excluded, T limit, Neighborhood<T>& near) const {
+    int leaves = 0;
+    for (int part = 0; part * kFan < near.count; ++part) {
+      alignas(64) T distance[kFan];
+      box_distances(query, near.boxes[part], distance);
+      for (uint32_t left = lanes_within(distance, limit); left; left &= left - 1) {
+        const int64_t which = near.leaf[part * kFan + __builtin_ctz(left)];
+        near.measured[leaves] = which;
+        measure_leaf(query, tree_.leaf[which], excluded, near.distance + leaves * kFan);
+        ++leaves;
+      }
+    }
+    return leaves;
+  }
+
+  static PCCLUST_INLINE uint32_t lanes_within(const T* distance, T limit) {
+    uint32_t result = 0;
+    for (int lane = 0; lane < kFan; lane += kLanes) {
+      result |= lanes_at_most(load<V>(distance + lane), splat<V>(limit)) << lane;
+    }
+    return result;
+  }
+
+  // Lowers `limit` while at least k measured distances stay within it, so that few candidates have
+  // to be sorted. Points near a surface grow in number with the squared distance, which makes the
+  // guess a good one; a wrong guess costs time only.
+  static T narrow(const Neighborhood<T>& near, int leaves, int64_t k, T limit) {
+    const int64_t enough = k + k / 8 + 4;
+    int64_t count = count_within(near, leaves, limit);
+    T low = 0;
+    for (int guess = 0; guess < 4 && count > enough; ++guess) {
+      const T share = (static_cast<T>(k) + static_cast<T>(enough)) / (2 * static_cast<T>(count));
+      T middle = low + (limit - low) * share;
+      if (guess > 0 && low > 0) middle = (low + limit) / 2;
+      if (!(middle > low && middle < limit)) break;
+      const int64_t within = count_within(near, leaves, middle);
+      if (within >= k) {
+        limit = middle;
+        count = within;
+      } else {
+        low = middle;
+      }
+    }
+    return limit;
+  }
+
+  static PCCLUST_INLINE int64_t count_within(const Neighborhood<T>& near, int leaves, T limit) {
+    int64_t count = 0;
+    for (int l = 0; l < leaves; ++l) {
+      count += __builtin_popcount(lanes_within(near.distance + l * kFan, limit));
+    }
+    return count;
+  }
+
+  bool collect_group(const Span& span, int level, int64_t group, T limit,
+                     Neighborhood<T>& near) const {
+    const Boxes<T>& boxes = tree_.level[level][group];
+    alignas(64) T distance[kFan];
+    box_distances(span, boxes, distance);
+    for (int lane = 0; lane < kFan && boxes.first[lane] != INT32_MAX; ++lane) {
+      if (!(distance[lane] <= limit)) continue;
+      const int64_t child = group * kFan + lane;
+      if (level > 0) {
+        if (!collect_group(span, level - 1, child, limit, near)) return false;
+      } else {
+        if (near.count == Neighborhood<T>::room) return false;
+        near.add(boxes, lane, child);
+      }
+    }
+    return true;
+  }
+
   // The boxes that may hold a better candidate: nearer than the threshold, or as near with a lower
   // id. The second half keeps a million equal points from being looked at one and all.
   template <class List>
@@ -94,8 +242,8 @@ class Searcher {
     for (int lane = 0; lane < kFan; lane += kLanes) {
       const V d = load<V>(distance + lane);
       const V threshold = splat<V>(list.threshold());
-      uint32_t near = bits(d <= threshold);
-      uint32_t tied = bits(d == threshold);
+      uint32_t near = lanes_at_most(d, threshold);
+      uint32_t tied = lanes_equal(d, threshold);
       while (tied) {
         const int bit = __builtin_ctz(tied);
         if (boxes.first[lane + bit] >= list.last_id()) near &= ~(1u << bit);
@@ -129,28 +277,35 @@ class Searcher {
   template <class List>
   static PCCLUST_INLINE void scan_leaf(const Position<T>& query, const Leaf<T>& leaf,
                                        int32_t excluded, List& list) {
-    auto& waiting = list.waiting();
-    const V threshold = splat<V>(list.threshold());
+    alignas(64) T distance[kFan];
+    measure_leaf(query, leaf, excluded, distance);
+    append_leaf(distance, leaf.id, list.threshold(), list.waiting());
+  }
+
+  // The excluded point gets a NaN, which is within no limit.
+  static PCCLUST_INLINE void measure_leaf(const Position<T>& query, const Leaf<T>& leaf,
+                                          int32_t excluded, T* distance) {
     for (int lane = 0; lane < kFan; lane += kLanes) {
       V d[3];
       for (int axis = 0; axis < 3; ++axis) {
         d[axis] = query.coordinate[axis] - load<V>(leaf.coordinate[axis] + lane);
       }
-      const V distance = squared_norm(d);
-      uint32_t near = bits(distance <= threshold);
-      if (!near) continue;
-      if constexpr (kLanes == 16) {
-        const I32x16 id = load<I32x16>(leaf.id);
-        near &= ~bits(id == excluded);
-        append(waiting.id + waiting.count, id, near);
-        waiting.count += append(waiting.distance + waiting.count, distance, near);
-      } else {
-        for (; near; near &= near - 1) {
-          const int bit = __builtin_ctz(near);
-          waiting.distance[waiting.count] = distance[bit];
-          waiting.id[waiting.count] = leaf.id[lane + bit];
-          waiting.count += leaf.id[lane + bit] != excluded;
-        }
+      const auto id = __builtin_convertvector(load<Ids>(leaf.id + lane), typename Vector<T>::Mask);
+      const V nothing = splat<V>(std::numeric_limits<T>::quiet_NaN());
+      store(distance + lane, id == excluded ? nothing : squared_norm(d));
+    }
+  }
+
+  static PCCLUST_INLINE void append_leaf(const T* distance, const int32_t* id, T limit,
+                                         Waiting<T>& waiting) {
+    uint32_t near = lanes_within(distance, limit);
+    if constexpr (kLanes == 16) {
+      waiting.count +=
+          append_keys(waiting.candidate + waiting.count, load<V>(distance), id, near);
+    } else {
+      for (; near; near &= near - 1) {
+        const int lane = __builtin_ctz(near);
+        waiting.candidate[waiting.count++] = {distance[lane], id[lane]};
       }
     }
   }

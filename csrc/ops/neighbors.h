@@ -13,12 +13,12 @@ struct NeighborTensors {
   Tensor distances, indices, counts;
 };
 
-// Searches clouds of points; `limit` is the largest squared distance, inf for kNN.
+// Searches clouds of points within `radius`, which is inf for kNN and rounded to their dtype first.
 inline NeighborTensors search_tensors(const Tensor& points, const Tensor& starts,
                                       const Tensor& sizes, const std::optional<Tensor>& queries,
                                       const std::optional<Tensor>& query_starts,
                                       const std::optional<Tensor>& query_sizes, bool packed,
-                                      double limit, int64_t k, bool exclude_self) {
+                                      double radius, int64_t k, bool exclude_self) {
   const bool self = !queries.has_value();
   STD_TORCH_CHECK(k >= 1, "k must be at least 1, got ", k);
   STD_TORCH_CHECK(self || (query_starts && query_sizes), "queries need their starts and sizes");
@@ -40,7 +40,7 @@ inline NeighborTensors search_tensors(const Tensor& points, const Tensor& starts
         .exclude_self = exclude_self && self,
         .packed = packed,
         .k = k,
-        .limit = static_cast<T>(limit),
+        .limit = static_cast<T>(radius) * static_cast<T>(radius),
         .distances = out.distances.template mutable_data_ptr<T>(),
         .indices = out.indices.template mutable_data_ptr<int64_t>(),
         .counts = out.counts.template mutable_data_ptr<int64_t>(),

@@ -1,1 +1,5 @@
-"""nn."""
+"""Layers and backbones."""
+
+from pcclust.nn.edge_conv import EdgeConv
+
+__all__ = ["EdgeConv"]

@@ -2,6 +2,7 @@
 
 from pcclust.ops._registry import use_backend
 from pcclust.ops.ball_query import Ball, ball_query
+from pcclust.ops.farthest_point_sample import farthest_point_sample
 from pcclust.ops.knn import Neighbors, knn
 from pcclust.ops.rri import rri
 from pcclust.ops.rri_code import RRICode, rri_decode, rri_encode
@@ -11,6 +12,7 @@ __all__ = [
     "Neighbors",
     "RRICode",
     "ball_query",
+    "farthest_point_sample",
     "knn",
     "rri",
     "rri_decode",

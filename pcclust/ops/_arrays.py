@@ -27,8 +27,8 @@ def accepts_numpy(function: Callable[P, R]) -> Callable[P, R]:
         if any(isinstance(value, Tensor) for value in values):
             raise TypeError(f"{function.__name__} got both tensors and NumPy arrays")
         result = function(
-            *(to_tensor(a) for a in args),  # type: ignore[arg-type]
-            **{k: to_tensor(v) for k, v in kwargs.items()},  # type: ignore[arg-type]
+            *(to_tensor(a) for a in args),
+            **{k: to_tensor(v) for k, v in kwargs.items()},
         )
         return to_numpy(result)  # type: ignore[no-any-return]
 

@@ -5,8 +5,20 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch._C import _functorch
+from torch._subclasses import FakeTensor
 
 FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+INTEGERS = (
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.uint8,
+    torch.uint16,
+    torch.uint32,
+    torch.uint64,
+)
 
 
 class Clouds(NamedTuple):
@@ -69,9 +81,20 @@ def flatten(
         offsets is not None,
         _smallest(points, sizes, lengths is None and offsets is None),
     )
-    if not torch.compiler.is_compiling():
-        _check_finite(clouds, name)
+    if readable(clouds.rows) and readable(sizes):
+        check_finite(clouds, name)
     return clouds
+
+
+def readable(tensor: Tensor) -> bool:
+    """Returns whether Python may look at the values: not in a graph, under vmap or on meta."""
+    if torch.compiler.is_compiling() or tensor.is_meta or isinstance(tensor, FakeTensor):
+        return False
+    while _functorch.is_functorch_wrapped_tensor(tensor):
+        if _functorch.is_batchedtensor(tensor):
+            return False
+        tensor = _functorch.get_unwrapped(tensor)
+    return True
 
 
 def working_precision(points: Tensor) -> Tensor:
@@ -109,19 +132,26 @@ def check_count(count: int, clouds: Clouds, name: str, spare: int = 0) -> None:
     if clouds.smallest is None:
         return
     if torch.compiler.is_compiling():
-        torch._check(count <= clouds.smallest - spare)
+        torch._check(count <= clouds.smallest - spare)  # type: ignore[no-untyped-call]
     elif count > clouds.smallest - spare:
-        cloud = int((clouds.sizes < count + spare).nonzero()[0])
-        others = "other than the point itself, of which there are" if spare else ""
-        raise ValueError(
-            f"{name}={count} exceeds the {int(clouds.sizes[cloud]) - spare} points "
-            f"{others + ' that many in' if spare else 'of'} cloud {cloud}"
-        )
+        cloud, size = _first_below(count + spare, clouds)
+        others = f"{size - spare} other points" if spare else f"{size} points"
+        raise ValueError(f"{name}={count} exceeds the {others} of cloud {cloud}")
+
+
+def _first_below(count: int, clouds: Clouds) -> tuple[int, int]:
+    """Returns the number and the size of the first cloud with fewer points than ``count``."""
+    if not readable(clouds.sizes) or clouds.sizes.numel() == 0:
+        return 0, clouds.smallest or 0
+    cloud = int((clouds.sizes < count).nonzero()[0])
+    return cloud, int(clouds.sizes[cloud])
 
 
 def _check_points(points: Tensor, name: str) -> None:
     if not isinstance(points, Tensor):
-        raise TypeError(f"{name} must be a torch tensor, got {type(points).__name__}")
+        raise TypeError(
+            f"{name} must be a torch tensor or a NumPy array, got {type(points).__name__}"
+        )
     if points.dtype not in FLOATING:
         raise TypeError(
             f"{name} must be float16, bfloat16, float32 or float64, got {points.dtype}; "
@@ -138,22 +168,22 @@ def _from_batch(points: Tensor, lengths: Tensor | None, name: str) -> tuple[Tens
     starts = torch.arange(batch, device=points.device) * count
     if lengths is None:
         return starts, torch.full((batch,), count, dtype=torch.int64, device=points.device)
-    _check_integers(lengths, f"lengths of {name}", batch)
-    if not torch.compiler.is_compiling():
+    lengths = _integers(lengths, f"lengths of {name}", batch).to(points.device)
+    if readable(lengths):
         bad = ((lengths < 1) | (lengths > count)).nonzero().flatten()
         if bad.numel():
             raise ValueError(
                 f"{name}: lengths[{int(bad[0])}]={int(lengths[bad[0]])} "
                 f"is not between 1 and the padded {count}"
             )
-    return starts, lengths.to(points.device, torch.int64)
+    return starts, lengths
 
 
 def _from_offsets(points: Tensor, offsets: Tensor, name: str) -> tuple[Tensor, Tensor]:
     if points.dim() != 2:
         raise ValueError(f"{name}: offsets need packed (ΣN, D) points, got {_shape(points)}")
-    _check_integers(offsets, f"offsets of {name}", None)
-    if not torch.compiler.is_compiling():
+    offsets = _integers(offsets, f"offsets of {name}", None).to(points.device)
+    if readable(offsets):
         if int(offsets[0]) != 0 or int(offsets[-1]) != points.shape[0]:
             raise ValueError(
                 f"{name}: offsets must go from 0 to the {points.shape[0]} points, "
@@ -166,29 +196,33 @@ def _from_offsets(points: Tensor, offsets: Tensor, name: str) -> tuple[Tensor, T
                 f"{name}: offsets must increase (no cloud is empty), but offsets[{at + 1}]="
                 f"{int(offsets[at + 1])} follows {int(offsets[at])}"
             )
-    offsets = offsets.to(points.device, torch.int64)
     return offsets[:-1].contiguous(), offsets[1:] - offsets[:-1]
 
 
-def _check_integers(values: Tensor, name: str, count: int | None) -> None:
-    if not isinstance(values, Tensor) or values.is_floating_point() or values.dtype == torch.bool:
-        raise TypeError(f"{name} must be a tensor of integers")
+def _integers(values: Tensor, name: str, count: int | None) -> Tensor:
+    """Returns ``values`` as int64; there must be ``count`` of them, or two where it is None."""
+    if not isinstance(values, Tensor):
+        raise TypeError(f"{name} must be a tensor of integers, got {type(values).__name__}")
+    if values.dtype not in INTEGERS:
+        raise TypeError(f"{name} must be integers, got {values.dtype}")
     if values.dim() != 1 or (count is not None and values.shape[0] != count):
         wanted = "(B + 1,)" if count is None else f"({count},)"
         raise ValueError(f"{name} must be {wanted}, got {_shape(values)}")
     if count is None and values.shape[0] < 2:
         raise ValueError(f"{name} must be (B + 1,) with at least one cloud, got {_shape(values)}")
+    return values.long()
 
 
 def _smallest(points: Tensor, sizes: Tensor, uniform: bool) -> int | None:
     if uniform:
         return points.shape[-2]
-    if torch.compiler.is_compiling() or sizes.numel() == 0:
+    if not readable(sizes) or sizes.numel() == 0:
         return None
     return int(sizes.min())
 
 
-def _check_finite(clouds: Clouds, name: str) -> None:
+def check_finite(clouds: Clouds, name: str) -> None:
+    """Raises ValueError at the first point with a NaN or inf; padding may hold anything."""
     # A finite sum proves all finite in one fast pass; a sum may also overflow, so look closer.
     if bool(torch.isfinite(clouds.rows.sum())):
         return
@@ -196,7 +230,7 @@ def _check_finite(clouds: Clouds, name: str) -> None:
     if bool(bad.any()):
         row = int(bad.nonzero()[0])
         index = tuple(int(i) for i in np.unravel_index(row, clouds.shape))
-        at = index[0] if len(index) == 1 else index
+        at = ", ".join(str(i) for i in index)
         raise ValueError(f"{name}[{at}] is not finite: {clouds.rows[row].tolist()}")
 
 

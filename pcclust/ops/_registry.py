@@ -8,17 +8,20 @@ torch's own dispatcher picks the tier: cuda, then native CPU, then torch.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
 from types import ModuleType
 from typing import Any, Literal
 
 import torch
+from torch._ops import OpOverload
 
 Tier = Literal["torch", "cpu", "cuda"]
 TIERS: tuple[Tier, ...] = ("torch", "cpu", "cuda")
+TWIN = "_torch"
 
-LIBRARY = torch.library.Library("pcclust", "DEF")
-_twins: dict[str, Callable[..., Any]] = {}
-_override: Tier | None = None
+LIBRARY = torch.library.Library("pcclust", "DEF")  # type: ignore[no-untyped-call]
+_override: ContextVar[Tier | None] = ContextVar("pcclust backend", default=None)
 
 
 def _load_native() -> tuple[ModuleType | None, str]:
@@ -38,7 +41,11 @@ native, native_reason = _load_native()
 
 
 def declare(schema: str, twin: Callable[..., Any], fake: Callable[..., Any]) -> None:
-    """Declares ``pcclust::<schema>`` with its pure-torch twin and its fake kernel.
+    """Declares ``pcclust::<schema>`` with its pure-torch twin, its fake kernel and its vmap rule.
+
+    Arguments named ``points`` and ``queries`` are rows of many clouds, ``starts`` and
+    ``query_starts`` say where each cloud begins, and of all other tensors the first dimension goes
+    with the rows or the clouds. Results named ``indices`` count rows where ``packed`` is true.
 
     Args:
         schema: the operator's schema, e.g. ``"knn(Tensor points, int k) -> Tensor"``.
@@ -46,10 +53,57 @@ def declare(schema: str, twin: Callable[..., Any], fake: Callable[..., Any]) -> 
         fake: returns empty outputs of the right shape and dtype, for the compilers.
     """
     name = schema.split("(", 1)[0]
-    LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
-    LIBRARY.impl(name, twin, "CompositeExplicitAutograd")
+    _define(name, schema, twin, fake)
+    # A name that only the twin serves, for those who demand the torch tier.
+    _define(f"{name}{TWIN}", schema.replace(name, f"{name}{TWIN}", 1), twin, fake)
+
+
+def _define(
+    name: str, schema: str, implementation: Callable[..., Any], fake: Callable[..., Any]
+) -> None:
+    LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))  # type: ignore[no-untyped-call]
+    LIBRARY.impl(name, implementation, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"pcclust::{name}", fake, lib=LIBRARY)
-    _twins[name] = twin
+    operator = getattr(torch.ops.pcclust, name).default
+    torch.library.register_vmap(operator, partial(_run_batch, operator), lib=LIBRARY)
+
+
+def _run_batch(operator: OpOverload, info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:  # noqa: ANN401
+    """Runs an operator under vmap in one call: the batch is laid out as more clouds."""
+    batch = info.batch_size
+    names = [argument.name for argument in operator._schema.arguments]
+    values = dict(zip(names, args, strict=True))
+    for name, dim in zip(names, in_dims, strict=True):
+        if isinstance(values[name], torch.Tensor):
+            rest = values[name].movedim(dim, 0) if dim is not None else values[name][None]
+            values[name] = rest.expand(batch, *rest.shape[1:])
+    number = torch.arange(batch, device=values["points"].device)
+    for starts, rows in (("starts", "points"), ("query_starts", "queries")):
+        if values.get(starts) is not None:
+            first_row = number * values[rows].shape[1]
+            values[starts] = values[starts] + first_row[:, None]
+    flat = {
+        name: value.flatten(0, 1).contiguous() if isinstance(value, torch.Tensor) else value
+        for name, value in values.items()
+    }
+    results = operator(*flat.values())
+    several = isinstance(results, tuple)
+    unfolded = [
+        result.view(batch, result.shape[0] // batch, *result.shape[1:])
+        for result in (results if several else (results,))
+    ]
+    if values.get("packed"):
+        _count_from(unfolded, operator, number * values["points"].shape[1])
+    return (tuple(unfolded), (0,) * len(unfolded)) if several else (unfolded[0], 0)
+
+
+def _count_from(results: list[torch.Tensor], operator: OpOverload, first_row: torch.Tensor) -> None:
+    """Makes the rows in results named ``indices`` count from the first of each batch entry."""
+    for at, returned in enumerate(operator._schema.returns):
+        if returned.name == "indices":
+            rows = results[at]
+            first = first_row.view(-1, *(1,) * (rows.dim() - 1))
+            results[at] = torch.where(rows >= 0, rows - first, rows)
 
 
 def call(name: str, *args: Any) -> Any:  # noqa: ANN401
@@ -58,14 +112,15 @@ def call(name: str, *args: Any) -> Any:  # noqa: ANN401
         device = next(a.device.type for a in args if isinstance(a, torch.Tensor))
         _refuse_unless_served(forced_tier(), device)
         if forced_tier() == "torch":
-            return _twins[name](*args)
+            name += TWIN
     return getattr(torch.ops.pcclust, name)(*args)
 
 
 def forced_tier() -> Tier | None:
     """Returns the tier that ``use_backend`` or ``PCCLUST_BACKEND`` demands, or None."""
-    if _override is not None:
-        return _override
+    override = _override.get()
+    if override is not None:
+        return override
     wish = os.environ.get("PCCLUST_BACKEND")
     if not wish:
         return None
@@ -92,17 +147,16 @@ def use_backend(tier: Tier) -> Iterator[None]:
         ...     pcclust.knn(torch.eye(3), 1).indices.flatten().tolist()
         [0, 1, 2]
     """
-    global _override
     if tier not in TIERS:
         raise ValueError(f"backend {tier!r} is none of {', '.join(TIERS)}")
     reason = why_missing(tier)
     if reason is not None:
         raise RuntimeError(f"backend {tier!r} is not available: {reason}")
-    previous, _override = _override, tier
+    token = _override.set(tier)
     try:
         yield
     finally:
-        _override = previous
+        _override.reset(token)
 
 
 def why_missing(tier: Tier) -> str | None:

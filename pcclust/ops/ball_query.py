@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -9,7 +10,7 @@ from pcclust.ops._arrays import accepts_numpy
 from pcclust.ops._clouds import check_count, flatten
 from pcclust.ops._distance import nearest_rows
 from pcclust.ops._registry import call, declare
-from pcclust.ops.knn import check_pair, differentiable_distances, search_arguments
+from pcclust.ops.knn import differentiable_distances, flatten_queries, search_arguments
 
 
 class Ball(NamedTuple):
@@ -65,12 +66,9 @@ def ball_query(
         >>> ball.indices.tolist(), ball.counts.tolist()
         ([[0, 1], [1, 0], [2, -1]], [2, 2, 1])
     """
-    radius = float(radius)
-    if not radius >= 0:
-        raise ValueError(f"radius={radius} must be at least 0")
+    radius = checked_radius(radius)
     clouds = flatten(points, lengths, offsets)
-    asked = None if queries is None else flatten(queries, query_lengths, query_offsets, "queries")
-    check_pair(clouds, asked, exclude_self)
+    asked = flatten_queries(clouds, queries, query_lengths, query_offsets, exclude_self)
     check_count(max_neighbors, clouds._replace(smallest=None), "max_neighbors")
     arguments = search_arguments(clouds, asked)
     distances, indices, counts = call("ball_query", *arguments, radius, max_neighbors, exclude_self)
@@ -78,6 +76,16 @@ def ball_query(
     leading = (asked or clouds).shape
     shape = (*leading, max_neighbors)
     return Ball(distances.view(shape), indices.view(shape), counts.view(leading))
+
+
+def checked_radius(radius: float) -> float:
+    """Returns the radius, which must be a number and at least 0; inf holds everything."""
+    numbers = (int, float, np.integer, np.floating, torch.SymInt, torch.SymFloat)
+    if isinstance(radius, bool) or not isinstance(radius, numbers):
+        raise TypeError(f"radius must be a number, got {type(radius).__name__}")
+    if not radius >= 0:
+        raise ValueError(f"radius={radius} must be at least 0")
+    return float(radius)
 
 
 def _ball_query_torch(
@@ -95,8 +103,9 @@ def _ball_query_torch(
     asked = (points, starts, sizes)
     if queries is not None and query_starts is not None and query_sizes is not None:
         asked = (queries, query_starts, query_sizes)
-    # The square is rounded once to the points' dtype, as the kernels do.
-    limit = float(torch.tensor(radius * radius, dtype=points.dtype))
+    # Rounded to the points' dtype before it is squared, as the kernels do: a neighbour at 0.1 along
+    # an axis is within a radius of 0.1 in every precision.
+    limit = float(torch.tensor(radius, dtype=points.dtype).square())
     distances, indices = nearest_rows(
         (points, starts, sizes), asked, packed, max_neighbors, exclude_self, limit
     )
@@ -124,7 +133,7 @@ def _ball_query_fake(
 declare(
     "ball_query(Tensor points, Tensor starts, Tensor sizes, Tensor? queries, Tensor? query_starts, "
     "Tensor? query_sizes, bool packed, float radius, int max_neighbors, bool exclude_self) "
-    "-> (Tensor, Tensor, Tensor)",
+    "-> (Tensor distances, Tensor indices, Tensor counts)",
     _ball_query_torch,
     _ball_query_fake,
 )

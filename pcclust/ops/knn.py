@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pcclust.ops._arrays import accepts_numpy
 from pcclust.ops._clouds import Clouds, check_count, flatten
-from pcclust.ops._distance import gathered_distances, nearest_rows
+from pcclust.ops._distance import gathered_distances, may_be_differentiated, nearest_rows
 from pcclust.ops._registry import call, declare
 
 
@@ -64,8 +64,7 @@ def knn(
         ([[0.0, 1.0], [0.0, 1.0], [0.0, 4.0]], [[0, 1], [1, 0], [2, 1]])
     """
     clouds = flatten(points, lengths, offsets)
-    asked = None if queries is None else flatten(queries, query_lengths, query_offsets, "queries")
-    check_pair(clouds, asked, exclude_self)
+    asked = flatten_queries(clouds, queries, query_lengths, query_offsets, exclude_self)
     check_count(k, clouds, "k", spare=int(exclude_self))
     distances, indices = call("knn", *search_arguments(clouds, asked), k, exclude_self)
     distances = differentiable_distances(clouds, asked, distances, indices)
@@ -73,12 +72,26 @@ def knn(
     return Neighbors(distances.view(shape), indices.view(shape))
 
 
-def check_pair(clouds: Clouds, asked: Clouds | None, exclude_self: bool) -> None:
-    """Raises unless queries and points can be searched together."""
-    if asked is None:
-        return
+def flatten_queries(
+    clouds: Clouds,
+    queries: Tensor | None,
+    lengths: Tensor | None,
+    offsets: Tensor | None,
+    exclude_self: bool,
+) -> Clouds | None:
+    """Lays out the queries of a search in ``clouds``, or returns None where there are none.
+
+    Raises:
+        TypeError: wrong type, or another dtype than the points.
+        ValueError: as `flatten`, or the queries do not fit the points.
+    """
+    if queries is None:
+        if lengths is not None or offsets is not None:
+            raise ValueError("query_lengths and query_offsets need queries, which are None")
+        return None
     if exclude_self:
         raise ValueError("exclude_self needs the points to be their own queries (queries=None)")
+    asked = flatten(queries, lengths, offsets, "queries")
     if asked.rows.shape[1] != clouds.rows.shape[1]:
         raise ValueError(
             f"queries have {asked.rows.shape[1]} dimensions, points have {clouds.rows.shape[1]}"
@@ -91,6 +104,7 @@ def check_pair(clouds: Clouds, asked: Clouds | None, exclude_self: bool) -> None
         raise ValueError(
             f"queries hold {asked.starts.shape[0]} clouds, points {clouds.starts.shape[0]}"
         )
+    return asked
 
 
 def search_arguments(clouds: Clouds, asked: Clouds | None) -> tuple[object, ...]:
@@ -103,10 +117,10 @@ def differentiable_distances(
     clouds: Clouds, asked: Clouds | None, distances: Tensor, indices: Tensor
 ) -> Tensor:
     """Recomputes the distances in torch where a gradient may be asked of them."""
-    source = clouds if asked is None else asked
-    if not (torch.is_grad_enabled() and (clouds.rows.requires_grad or source.rows.requires_grad)):
-        return distances
-    return gathered_distances(clouds, asked, indices)
+    rows = (clouds if asked is None else asked).rows
+    if may_be_differentiated(clouds.rows, rows):
+        return gathered_distances(clouds, asked, indices)
+    return distances
 
 
 def _knn_torch(
@@ -141,7 +155,8 @@ def _knn_fake(
 
 declare(
     "knn(Tensor points, Tensor starts, Tensor sizes, Tensor? queries, Tensor? query_starts, "
-    "Tensor? query_sizes, bool packed, int k, bool exclude_self) -> (Tensor, Tensor)",
+    "Tensor? query_sizes, bool packed, int k, bool exclude_self) "
+    "-> (Tensor distances, Tensor indices)",
     _knn_torch,
     _knn_fake,
 )

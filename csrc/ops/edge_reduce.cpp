@@ -1,0 +1,120 @@
+// pcclust::edge_reduce and its backward on the CPU; the schemas are in pcclust/ops/edge_reduce.py.
+#include <tuple>
+
+#include "core/kernels.h"
+#include "ops/tensors.h"
+
+namespace pcclust {
+namespace {
+
+void check_rows(const Tensor& tensor, const char* name, ScalarType dtype, int64_t rows,
+                int64_t columns) {
+  STD_TORCH_CHECK(tensor.dim() == 2 && tensor.is_contiguous() && tensor.is_cpu() &&
+                      tensor.scalar_type() == dtype && tensor.size(0) == rows &&
+                      tensor.size(1) == columns,
+                  name, " must be contiguous (", rows, ", ", columns, ") of the right dtype");
+}
+
+// Raises where a neighbour is no point of its cloud: kernels do not look.
+template <class T>
+void check_neighbors(const EdgeArguments<T>& e) {
+  for (int64_t cloud = 0; cloud < e.clouds; ++cloud) {
+    const int64_t* begin = e.neighbors + e.starts[cloud] * e.k;
+    const int64_t count = e.sizes[cloud] * e.k;
+    const uint64_t size = static_cast<uint64_t>(e.sizes[cloud]);
+    bool valid = true;
+    for (int64_t i = 0; i < count; ++i) valid &= static_cast<uint64_t>(begin[i]) < size;
+    for (int64_t i = 0; !valid && i < count; ++i) {
+      STD_TORCH_CHECK(static_cast<uint64_t>(begin[i]) < size, "indices of point ", i / e.k,
+                      " of cloud ", cloud, " hold ", begin[i], ", but the cloud has ", size,
+                      " points");
+    }
+  }
+}
+
+template <class T>
+EdgeArguments<T> edges_of(const Tensor& projected, const Tensor& neighbors, const Tensor& starts,
+                          const Tensor& sizes) {
+  STD_TORCH_CHECK(projected.dim() == 3 && projected.size(1) == 2 && projected.is_contiguous(),
+                  "projected must be a contiguous (R, 2, C)");
+  STD_TORCH_CHECK(neighbors.dim() == 2 && neighbors.size(1) >= 1, "neighbors must be (R, k)");
+  check_rows(neighbors, "neighbors", ScalarType::Long, projected.size(0), neighbors.size(1));
+  // The neighbours' rows stand for the clouds' points, so that their checks serve here too.
+  const Clouds<int64_t> clouds = clouds_of<int64_t>(neighbors, starts, sizes);
+  const EdgeArguments<T> edges{projected.const_data_ptr<T>(), clouds.rows, clouds.starts,
+                               clouds.sizes, clouds.count, neighbors.size(1), projected.size(2)};
+  check_neighbors(edges);
+  return edges;
+}
+
+template <class T>
+bool has_padding(const EdgeArguments<T>& e, int64_t rows) {
+  for (int64_t cloud = 0; cloud < e.clouds; ++cloud) rows -= e.sizes[cloud];
+  return rows > 0;
+}
+
+std::tuple<Tensor, Tensor, Tensor> forward(Tensor projected, Tensor neighbors, Tensor starts,
+                                           Tensor sizes, Tensor sign, bool moments) {
+  const int64_t rows = projected.size(0), channels = projected.size(2);
+  Tensor peaks = torch::stable::new_empty(projected, {rows, channels});
+  Tensor chosen = torch::stable::new_empty(projected, {rows, channels}, ScalarType::Int);
+  Tensor sums = torch::stable::new_empty(projected, {2, channels}, ScalarType::Double);
+  STD_TORCH_CHECK(sign.is_cpu() && sign.is_contiguous() && sign.numel() == channels &&
+                      sign.scalar_type() == projected.scalar_type(),
+                  "sign must be (C,) of the dtype of projected");
+  with_floating(projected, [&](auto zero) {
+    using T = decltype(zero);
+    const EdgeReduceArguments<T> a{
+        .edges = edges_of<T>(projected, neighbors, starts, sizes),
+        .sign = sign.const_data_ptr<T>(),
+        .peaks = peaks.mutable_data_ptr<T>(),
+        .chosen = chosen.mutable_data_ptr<int32_t>(),
+        .moments = moments ? sums.mutable_data_ptr<double>() : nullptr,
+    };
+    if (has_padding(a.edges, rows)) {
+      torch::stable::fill_(peaks, 0);
+      torch::stable::fill_(chosen, -1);
+    }
+    if (!moments) torch::stable::fill_(sums, 0);
+    edge_reduce(a, torch_threads());
+  });
+  return {peaks, chosen, sums};
+}
+
+Tensor backward(Tensor peak_gradient, Tensor moment_gradient, Tensor projected, Tensor neighbors,
+                Tensor starts, Tensor sizes, Tensor chosen, bool moments) {
+  const int64_t rows = projected.size(0), channels = projected.size(2);
+  check_rows(peak_gradient, "peak_gradient", projected.scalar_type(), rows, channels);
+  check_rows(moment_gradient, "moment_gradient", ScalarType::Double, 2, channels);
+  check_rows(chosen, "chosen", ScalarType::Int, rows, channels);
+  Tensor gradient = torch::stable::new_empty(projected, {rows, 2, channels});
+  with_floating(projected, [&](auto zero) {
+    using T = decltype(zero);
+    const EdgeReduceBackwardArguments<T> a{
+        .edges = edges_of<T>(projected, neighbors, starts, sizes),
+        .chosen = chosen.const_data_ptr<int32_t>(),
+        .peak_gradient = peak_gradient.const_data_ptr<T>(),
+        .moment_gradient = moments ? moment_gradient.const_data_ptr<double>() : nullptr,
+        .gradient = gradient.mutable_data_ptr<T>(),
+    };
+    for (int64_t cloud = 0; cloud < a.edges.clouds; ++cloud) {
+      const int32_t* begin = a.chosen + a.edges.starts[cloud] * channels;
+      bool valid = true;
+      for (int64_t i = 0; i < a.edges.sizes[cloud] * channels; ++i) {
+        valid &= begin[i] >= 0 && begin[i] < a.edges.sizes[cloud];
+      }
+      STD_TORCH_CHECK(valid, "chosen holds positions outside of cloud ", cloud);
+    }
+    if (has_padding(a.edges, rows)) torch::stable::fill_(gradient, 0);
+    edge_reduce_backward(a, torch_threads());
+  });
+  return gradient;
+}
+
+}  // namespace
+}  // namespace pcclust
+
+STABLE_TORCH_LIBRARY_IMPL(pcclust, CPU, m) {
+  m.impl("edge_reduce", TORCH_BOX(&pcclust::forward));
+  m.impl("edge_reduce_backward", TORCH_BOX(&pcclust::backward));
+}

@@ -1,0 +1,166 @@
+"""EdgeConv, the layer of DGCNN, in memory that does not grow with the number of neighbours."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pcclust.ops._clouds import FLOATING, working_precision
+from pcclust.ops.edge_reduce import edge_reduce
+
+
+class EdgeConv(nn.Module):
+    """Maps every point to the maximum over its neighbours of a layer on ``[x_i, x_j - x_i]``.
+
+    The layer is linear without bias, BatchNorm over all edges, LeakyReLU. Since
+    ``W [x_i, x_j - x_i] = (A - B) x_i + B x_j`` with ``W = [A, B]``, and what follows is monotone in
+    each channel, it needs one matrix product on points instead of one on edges, and of the edges
+    only a maximum and two sums: equal to the textbook layer to rounding, in O(N·C) memory.
+
+    Statistics, running averages and the two modes are those of ``torch.nn.BatchNorm2d`` on the
+    edges; set ``layer.norm.momentum`` or ``layer.norm.eps`` to change them.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        negative_slope: of the LeakyReLU.
+
+    Attributes:
+        linear: the weight ``(out_channels, 2 * in_channels)`` on ``[x_i, x_j - x_i]``.
+        norm: the BatchNorm's parameters and running statistics.
+
+    Source: Wang et al., "Dynamic Graph CNN for Learning on Point Clouds" (2019), eq. 7 and 8.
+
+    Example:
+        >>> import torch, pcclust
+        >>> from pcclust.nn import EdgeConv
+        >>> points = torch.rand(2, 100, 3)
+        >>> layer = EdgeConv(3, 64)
+        >>> layer(points, pcclust.knn(points, 20).indices).shape
+        torch.Size([2, 100, 64])
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, negative_slope: float = 0.2
+    ) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.negative_slope = negative_slope
+        self.linear = nn.Linear(2 * in_channels, out_channels, bias=False)
+        self.norm = nn.BatchNorm1d(out_channels)
+
+    def forward(self, x: Tensor, indices: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Applies the layer.
+
+        Args:
+            x: ``(N, C)`` or ``(B, N, C)`` features, float32 or float64; float16 and bfloat16 are
+                reduced in float32.
+            indices: ``(N, k)`` or ``(B, N, k)`` integers, each point's neighbours in its cloud.
+            lengths: ``(B,)`` the points of each cloud of a padded batch. Padding takes no part in
+                the statistics, and its output is 0.
+
+        Returns:
+            ``(..., N, out_channels)``.
+
+        Raises:
+            TypeError: features that are not floating, or indices that are not integers.
+            ValueError: wrong shapes, or a single edge to train on.
+            RuntimeError: an index that is no point of its cloud.
+        """
+        graph = self._graph(x, indices, lengths)
+        if lengths is not None:
+            x = x.masked_fill(graph.padding(x), 0)
+        projected, shift = self._project(x.reshape(-1, self.in_channels))
+        edges = working_precision(projected).view(-1, 2, self.out_channels)
+        sign = self.norm.weight.detach().sign().to(edges.dtype)
+        peaks, sums = edge_reduce(edges, *graph, sign, self._batch_statistics)
+        scale, offset = self._scale_and_offset(sums, shift, graph)
+        y = torch.addcmul(offset.to(peaks.dtype), peaks, scale.to(peaks.dtype))
+        y = F.leaky_relu(y, self.negative_slope, inplace=True).to(projected.dtype)
+        y = y.view(*x.shape[:-1], self.out_channels)
+        return y if lengths is None else y.masked_fill(graph.padding(y), 0)
+
+    @property
+    def _batch_statistics(self) -> bool:
+        return self.training or self.norm.running_mean is None
+
+    def _graph(self, x: Tensor, indices: Tensor, lengths: Tensor | None) -> "_Graph":
+        """Checks the input and returns which rows are neighbours."""
+        if x.dtype not in FLOATING:
+            raise TypeError(f"x must be floating, got {x.dtype}; convert with .float()")
+        if indices.is_floating_point() or indices.dtype == torch.bool:
+            raise TypeError(f"indices must be integers, got {indices.dtype}")
+        if x.dim() not in (2, 3) or x.shape[-1] != self.in_channels:
+            raise ValueError(
+                f"x must be (N, C) or (B, N, C) with C={self.in_channels}, got {tuple(x.shape)}"
+            )
+        if indices.shape[:-1] != x.shape[:-1] or indices.shape[-1] == 0:
+            raise ValueError(
+                f"indices must be {(*x.shape[:-1], 'k')} with k >= 1, got {tuple(indices.shape)}"
+            )
+        count, k = indices.shape[-2:]
+        batch = 1 if x.dim() == 2 else x.shape[0]
+        if self.training and lengths is None and batch * count * k == 1:
+            raise ValueError("BatchNorm needs more than one edge to train on")
+        starts = torch.arange(batch, device=x.device) * count
+        sizes = torch.full_like(starts, count) if lengths is None else lengths.to(starts)
+        if sizes.shape != starts.shape:
+            raise ValueError(f"lengths must be ({batch},), got {tuple(sizes.shape)}")
+        return _Graph(indices.reshape(-1, k).long().contiguous(), starts, sizes)
+
+    def _project(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns u and v of every row side by side, and what they lack per channel.
+
+        Rows are centred first: far from the origin, u + v would cancel what tells edges apart.
+        """
+        a, b = self.linear.weight.chunk(2, dim=1)
+        centre = rows.detach().mean(dim=0)
+        projected = F.linear(rows - centre, torch.cat([a - b, b]))
+        return projected, a.double() @ centre.double()
+
+    def _scale_and_offset(
+        self, sums: Tensor, shift: Tensor, graph: "_Graph"
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the BatchNorm as one multiplication and addition, in float64."""
+        norm = self.norm
+        if self._batch_statistics:
+            edges = graph.sizes.sum().double() * graph.neighbors.shape[1]
+            mean, mean_square = sums / edges
+            variance = (mean_square - mean.square()).clamp(min=0)
+            if self.training:
+                self._update_running(mean.detach() + shift.detach(), variance.detach(), edges)
+        else:
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            mean, variance = norm.running_mean.double() - shift, norm.running_var.double()
+        scale = norm.weight.double() * (variance + norm.eps).rsqrt()
+        return scale, norm.bias.double() - mean * scale
+
+    @torch.no_grad()
+    def _update_running(self, mean: Tensor, variance: Tensor, edges: Tensor) -> None:
+        """Moves the running statistics as ``torch.nn.BatchNorm2d`` does, the variance unbiased."""
+        norm = self.norm
+        if norm.running_mean is None or norm.running_var is None:
+            return
+        norm.num_batches_tracked += 1
+        share = norm.momentum
+        if share is None:
+            share = 1 / norm.num_batches_tracked
+        unbiased = variance * (edges / (edges - 1))
+        norm.running_mean.mul_(1 - share).add_((mean * share).to(norm.running_mean))
+        norm.running_var.mul_(1 - share).add_((unbiased * share).to(norm.running_var))
+
+
+class _Graph(NamedTuple):
+    """Neighbours as positions in clouds, and the clouds as runs of rows."""
+
+    neighbors: Tensor
+    starts: Tensor
+    sizes: Tensor
+
+    def padding(self, x: Tensor) -> Tensor:
+        """Returns ``(B, N, 1)``, true where a row of ``x`` belongs to no cloud."""
+        column = torch.arange(x.shape[-2], device=x.device)
+        return (column >= self.sizes[:, None])[..., None]

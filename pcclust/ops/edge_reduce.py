@@ -1,0 +1,187 @@
+"""The reductions of an EdgeConv over the edges of a kNN graph, without the edges.
+
+The edge from point i to its neighbour j carries ``u_i + v_j`` in each channel. An EdgeConv needs of
+all edges only the largest (or smallest) at each point, and the sums of values and squares for
+BatchNorm; nothing of size N×k×C is ever held (design.md, "EdgeConv without edges").
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pcclust.ops._clouds import Clouds, cloud_of_rows
+from pcclust.ops._registry import call, declare
+
+
+def edge_reduce(
+    projected: Tensor,
+    neighbors: Tensor,
+    starts: Tensor,
+    sizes: Tensor,
+    sign: Tensor,
+    moments: bool,
+) -> tuple[Tensor, Tensor]:
+    """Reduces ``u_i + v_j`` over the neighbours j of every point i; differentiable once.
+
+    Args:
+        projected: ``(R, 2, C)`` float32 or float64: u and v of every row.
+        neighbors: ``(R, k)`` int64 positions in the cloud.
+        starts: ``(B,)`` int64, the first row of each cloud; other rows are padding.
+        sizes: ``(B,)`` int64, the rows of each cloud.
+        sign: ``(C,)`` 1 where the largest edge is wanted, -1 the smallest, 0 the first. Ties go to
+            the first neighbour.
+        moments: whether the sums over all edges are wanted.
+
+    Returns:
+        ``(R, C)`` the wanted edge of each point (0 on padding), and ``(2, C)`` float64 sums of all
+        edges and of their squares (0 without ``moments``).
+    """
+    peaks, sums, _ = _EdgeReduce.apply(projected, neighbors, starts, sizes, sign, moments)
+    return peaks, sums
+
+
+class _EdgeReduce(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        projected: Tensor,
+        neighbors: Tensor,
+        starts: Tensor,
+        sizes: Tensor,
+        sign: Tensor,
+        moments: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        peaks, chosen, sums = call(
+            "edge_reduce", projected.contiguous(), neighbors, starts, sizes, sign, moments
+        )
+        return peaks, sums, chosen
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ANN401
+        projected, neighbors, starts, sizes, _, moments = inputs
+        ctx.mark_non_differentiable(output[2])
+        ctx.save_for_backward(projected, neighbors, starts, sizes, output[2])
+        ctx.moments = moments
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(  # type: ignore[override]
+        ctx: Any,  # noqa: ANN401
+        peak_gradient: Tensor,
+        moment_gradient: Tensor,
+        _: Tensor,
+    ) -> tuple[Tensor | None, ...]:
+        projected, neighbors, starts, sizes, chosen = ctx.saved_tensors
+        gradient = call(
+            "edge_reduce_backward",
+            peak_gradient.contiguous(),
+            moment_gradient.contiguous(),
+            projected.contiguous(),
+            neighbors,
+            starts,
+            sizes,
+            chosen,
+            ctx.moments,
+        )
+        return gradient, None, None, None, None, None
+
+
+def _edge_reduce_torch(
+    projected: Tensor, neighbors: Tensor, starts: Tensor, sizes: Tensor, sign: Tensor, moments: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    rows, inside = _neighbor_rows(neighbors, starts, sizes)
+    u, v = projected.unbind(dim=1)
+    peak = v[rows[:, 0]]
+    chosen = neighbors[:, :1].expand_as(peak)
+    total, squares = u + peak, (u + peak).square()
+    for j in range(1, neighbors.shape[1]):
+        value = v[rows[:, j]]
+        better = value * sign > peak * sign
+        peak = torch.where(better, value, peak)
+        chosen = torch.where(better, neighbors[:, j, None], chosen)
+        total += u + value
+        squares += (u + value).square()
+    sums = torch.stack([torch.where(inside, s, 0).double().sum(dim=0) for s in (total, squares)])
+    return (
+        torch.where(inside, u + peak, 0),
+        torch.where(inside, chosen, -1).int(),
+        sums if moments else torch.zeros_like(sums),
+    )
+
+
+def _edge_reduce_backward_torch(
+    peak_gradient: Tensor,
+    moment_gradient: Tensor,
+    projected: Tensor,
+    neighbors: Tensor,
+    starts: Tensor,
+    sizes: Tensor,
+    chosen: Tensor,
+    moments: bool,
+) -> Tensor:
+    rows, inside = _neighbor_rows(neighbors, starts, sizes)
+    u, v = projected.unbind(dim=1)
+    to_u = torch.where(inside, peak_gradient, 0)
+    # Row i, column 0 of `neighbors` is position p at row `rows[i, 0]`: the cloud begins p before.
+    chosen_rows = chosen.clamp(min=0) + (rows[:, :1] - torch.where(inside, neighbors[:, :1], 0))
+    to_v = torch.zeros_like(to_u).scatter_add_(0, chosen_rows, to_u)
+    if moments:
+        first, second = moment_gradient.to(u.dtype)
+        for j in range(neighbors.shape[1]):
+            edge = torch.where(inside, first + 2 * second * (u + v[rows[:, j]]), 0)
+            to_u = to_u + edge
+            to_v.index_add_(0, rows[:, j], edge)
+    return torch.stack([to_u, to_v], dim=1)
+
+
+def _neighbor_rows(neighbors: Tensor, starts: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns ``(R, k)`` rows of the neighbours (0 on padding) and ``(R, 1)`` what is no padding."""
+    cloud = cloud_of_rows(Clouds(neighbors, starts, sizes, (), False, None))[:, None]
+    inside = cloud >= 0
+    bad = inside & ((neighbors < 0) | (neighbors >= sizes[cloud.clamp(min=0)]))
+    if bool(bad.any()):
+        row, column = bad.nonzero()[0].tolist()
+        at = int(cloud[row])
+        raise RuntimeError(
+            f"indices of point {row - int(starts[at])} of cloud {at} hold "
+            f"{int(neighbors[row, column])}, but the cloud has {int(sizes[at])} points"
+        )
+    return torch.where(inside, neighbors + starts[cloud.clamp(min=0)], 0), inside
+
+
+def _edge_reduce_fake(
+    projected: Tensor, neighbors: Tensor, starts: Tensor, sizes: Tensor, sign: Tensor, moments: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    rows, _, channels = projected.shape
+    return (
+        projected.new_empty((rows, channels)),
+        projected.new_empty((rows, channels), dtype=torch.int32),
+        projected.new_empty((2, channels), dtype=torch.float64),
+    )
+
+
+def _edge_reduce_backward_fake(
+    peak_gradient: Tensor,
+    moment_gradient: Tensor,
+    projected: Tensor,
+    neighbors: Tensor,
+    starts: Tensor,
+    sizes: Tensor,
+    chosen: Tensor,
+    moments: bool,
+) -> Tensor:
+    return torch.empty_like(projected)
+
+
+declare(
+    "edge_reduce(Tensor projected, Tensor neighbors, Tensor starts, Tensor sizes, Tensor sign, "
+    "bool moments) -> (Tensor, Tensor, Tensor)",
+    _edge_reduce_torch,
+    _edge_reduce_fake,
+)
+declare(
+    "edge_reduce_backward(Tensor peak_gradient, Tensor moment_gradient, Tensor projected, "
+    "Tensor neighbors, Tensor starts, Tensor sizes, Tensor chosen, bool moments) -> Tensor",
+    _edge_reduce_backward_torch,
+    _edge_reduce_backward_fake,
+)
