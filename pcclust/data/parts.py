@@ -13,6 +13,7 @@ from pcclust.data.transforms import check_batch, gather_points
 
 Normals = Literal["isotropic", "cube"]
 ROUNDS = 100
+CLOUDS_AT_ONCE = 512  # of which the sides are told together, to bound memory
 
 
 class Parts(NamedTuple):
@@ -221,17 +222,24 @@ def _normals(count: int, normals: Normals, generator: Generator | None) -> Tenso
 
 
 def _leaves_enough(points: Tensor, cloud: Tensor, drawn: Tensor, least: int) -> Tensor:
-    """Tells for each drawn plane whether both sides of its cloud have enough points."""
-    batch, count = points.shape[:2]
-    if len(cloud) == batch and bool((cloud == torch.arange(batch)).all()):
-        positive = cut(points, drawn[:, None]).sum(dim=(1, 2))
-    else:
-        # Planes are ordered by cloud; padding them to the same number costs one product.
-        slot = torch.arange(len(cloud)) - torch.searchsorted(cloud, cloud)
-        padded = points.new_zeros(batch, int(slot.max()) + 1, 3)
-        padded[cloud, slot] = drawn.to(points)
-        positive = cut(points, padded).sum(dim=2)[cloud, slot]
-    return ((positive >= least) & (count - positive >= least)).cpu()
+    """Tells for each drawn plane, ordered by cloud, whether both sides have enough points."""
+    positive = []
+    for first in range(0, points.shape[0], CLOUDS_AT_ONCE):
+        bounds = torch.tensor([first, first + CLOUDS_AT_ONCE])
+        low, high = torch.searchsorted(cloud, bounds).tolist()
+        if low < high:
+            some = points[first : first + CLOUDS_AT_ONCE]
+            positive.append(_count_positive(some, cloud[low:high] - first, drawn[low:high]))
+    count = torch.cat(positive)
+    return (count >= least) & (points.shape[1] - count >= least)
+
+
+def _count_positive(points: Tensor, cloud: Tensor, drawn: Tensor) -> Tensor:
+    """Counts the points on the positive side of each plane, padding clouds to equally many."""
+    slot = torch.arange(len(cloud)) - torch.searchsorted(cloud, cloud)
+    padded = points.new_zeros(points.shape[0], int(slot.max()) + 1, 3)
+    padded[cloud, slot] = drawn.to(points)
+    return cut(points, padded).sum(dim=2)[cloud, slot].cpu()
 
 
 def _draw(

@@ -42,6 +42,15 @@ def test_planes_leave_enough_points_on_both_sides(normals):
     assert torch.equal(planes, again)
 
 
+def test_many_clouds_are_cut_as_well_as_few():
+    points = ball(1100, 24) * torch.tensor([5.0, 1.0, 0.2]) + torch.tensor([1.0, 0.3, 0.0])
+    planes = random_planes(points, 2, min_points=8, generator=seeded())
+    sizes = cut(points, planes).sum(dim=2)
+    assert planes.shape == (1100, 2, 3)
+    assert int(sizes.min()) >= 8
+    assert int(sizes.max()) <= 16
+
+
 def symmetric_cloud():
     """Points that every plane through the origin cuts in half, so that none is rejected."""
     half = ball(1, 50)
