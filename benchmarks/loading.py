@@ -1,6 +1,7 @@
 """How fast ModelNet40 opens, loads, streams and is cut.
 
-Run ``python benchmarks/loading.py``. Each figure is the best of several runs, since other programs on the machine only ever slow it.
+Run ``python benchmarks/loading.py``. Each figure is the best of several runs, since other programs
+on the machine only ever slow it.
 """
 
 import time

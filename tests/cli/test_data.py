@@ -5,7 +5,6 @@ import subprocess
 import sys
 import zipfile
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,10 +13,8 @@ from pcclust.cli import _contact_sheet as sheets
 from pcclust.cli.main import main
 from pcclust.data import open_dataset, registry
 from pcclust.data.registry import SOURCES, Source
-
-sys.path.append(str(Path(__file__).parents[1] / "data"))
-from dataset_layouts import CUBE_OBJ, TRIANGLES, modelnet_off
-from loopback import Behaviour, server
+from tests.data.dataset_layouts import CUBE_OBJ, TRIANGLES, modelnet_off
+from tests.data.loopback import Behaviour, server
 
 
 def run(*arguments):

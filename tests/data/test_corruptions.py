@@ -82,6 +82,7 @@ def test_rotation_angles(level):
     about_x = torch.atan2(rotation[:, 2, 1], rotation[:, 2, 2])
     about_z = torch.atan2(rotation[:, 1, 0], rotation[:, 0, 0])
     for angle in (about_x, about_y, about_z):
+        assert float(angle.abs().max()) <= limit + 1e-9, "points @ R, not R @ points"
         assert stats.kstest(angle, stats.uniform(-limit, 2 * limit).cdf).pvalue > LEVEL
 
 

@@ -6,10 +6,10 @@ import threading
 
 import numpy as np
 import pytest
-from loopback import Behaviour, server
 
 from pcclust.data import download as module
 from pcclust.data.download import DownloadError, download
+from tests.data.loopback import Behaviour, server
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
 HASH = hashlib.sha256(CONTENT).hexdigest()

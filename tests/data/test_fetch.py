@@ -5,12 +5,12 @@ import zipfile
 from dataclasses import replace
 
 import pytest
-from loopback import Behaviour, server
 
 from pcclust.data.archive import UnsafeArchiveError
 from pcclust.data.download import DownloadError
 from pcclust.data.fetch import RECEIPTS, fetch, read_receipt, verify
 from pcclust.data.registry import SOURCES, Source, find_source
+from tests.data.loopback import Behaviour, server
 
 
 def zipped(members):

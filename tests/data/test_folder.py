@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from dataset_layouts import CUBE_OBJ, TRIANGLES, clouds
 
 from pcclust.data import LayoutError, PointFolder, open_dataset
+from tests.data.dataset_layouts import CUBE_OBJ, TRIANGLES, clouds
 
 
 @pytest.fixture

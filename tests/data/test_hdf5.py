@@ -4,11 +4,11 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from dataset_layouts import clouds, write_h5
 
 from pcclust.data import open_dataset
 from pcclust.data.hdf5 import Hdf5Storage, dataset_of_files, inspect_hdf5
 from pcclust.data.hdf5_writer import write_hdf5
+from tests.data.dataset_layouts import clouds, write_h5
 
 
 def write(path, points, **more):

@@ -4,10 +4,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from dataset_layouts import clouds, modelnet_normals, modelnet_off, modelnet_ply_hdf5, write_h5
 
 from pcclust.data import LayoutError, ModelNet, open_dataset
 from pcclust.data.modelnet import MODELNET10, MODELNET40
+from tests.data.dataset_layouts import (
+    clouds,
+    modelnet_normals,
+    modelnet_off,
+    modelnet_ply_hdf5,
+    write_h5,
+)
 
 REAL = Path(os.environ.get("PCCLUST_DATA", "")) / "modelnet40"
 needs_modelnet = pytest.mark.skipif(

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from dataset_layouts import CUBE_OBJ, clouds, modelnet_off
 
 from pcclust.data import PointDataset, PointFolder, open_dataset
 from pcclust.data import prepare as module
 from pcclust.data.modelnet import MODELNET10
 from pcclust.data.prepare import prepare
+from tests.data.dataset_layouts import CUBE_OBJ, clouds, modelnet_off
 
 SHAPES = 150
 

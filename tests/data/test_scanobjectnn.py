@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from dataset_layouts import scanobjectnn
 
 from pcclust.data import LayoutError, ScanObjectNN, open_dataset
+from tests.data.dataset_layouts import scanobjectnn
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from dataset_layouts import shapenetcore, shapenetpart_hdf5, shapenetpart_tree
 
 from pcclust.data import LayoutError, ShapeNetCore, ShapeNetPart, open_dataset
+from tests.data.dataset_layouts import shapenetcore, shapenetpart_hdf5, shapenetpart_tree
 
 TREE = "shapenetcore_partanno_segmentation_benchmark_v0_normal"
 
