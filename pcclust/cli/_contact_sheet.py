@@ -115,10 +115,10 @@ def write_html(sheet: Sheet, out: Path) -> None:
         Section(
             title=row.title or "Shapes",
             views=[
-                PointView(points, {"height": points[:, 2]}, title=Path(name).stem)
+                PointView(points, {"height (radius = 1)": points[:, 2]}, title=Path(name).stem)
                 for name, points in zip(row.names, row.points, strict=True)
             ],
-            view_width=170,
+            view_width=148,
         )
         for row in sheet.rows
     ]

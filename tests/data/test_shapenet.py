@@ -21,6 +21,7 @@ def test_part_text_tree_draws_points_with_their_parts(tmp_path):
     drawn = distance.argmin(axis=1)
     assert float(distance.min(axis=1).max()) < 1e-6
     assert len(set(drawn.tolist())) == 30, "drawn without replacement"
+    assert drawn.max() >= 30, "not simply the first"
     parts = val.part_labels(torch.tensor([1]))[0]
     assert parts.tolist() == table[drawn, -1].astype(int).tolist()
     assert torch.equal(val[1].points, shape.points)
