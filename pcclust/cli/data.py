@@ -154,7 +154,7 @@ class Prepare:
         seed: of the sampling.
         raw: keep position and size instead of centring and scaling to the unit sphere.
         up_axis: the axis against gravity, where the dataset does not know it.
-        workers: processes that read meshes; one a processor if not given, 0 for none.
+        workers: processes that read meshes, 0 for none; by default as many as pay.
     """
 
     dataset: Dataset

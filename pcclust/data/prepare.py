@@ -21,7 +21,7 @@ from pcclust.data.dataset import PointDataset
 from pcclust.data.hdf5 import BLOCK
 from pcclust.data.hdf5_writer import write_hdf5
 from pcclust.data.layouts import FileStorage, shape_seed
-from pcclust.data.streaming import PROCESS_DIED, ReadFailure
+from pcclust.data.streaming import FILES_PER_WORKER, PROCESS_DIED, ReadFailure
 from pcclust.data.transforms import UnitSphere
 
 
@@ -63,13 +63,17 @@ def prepare(
         dataset: for instance a `PointFolder`.
         out: the file.
         normalize: whether each shape is centred on its mean and scaled to the unit sphere.
-        workers: processes that read meshes; 0 reads in this one; if None one a processor.
+        workers: processes that read meshes; 0 reads in this one; if None one a processor, and one
+            for every 64 files.
         progress: told how many shapes are done, of how many.
 
     Raises:
-        ValueError: no shape could be read, or ``out`` was begun from other shapes.
+        ValueError: no shape could be read, ``out`` was begun from other shapes, or a negative
+            number of workers.
         OSError: it cannot be written, for instance because the disk is full.
     """
+    if workers is not None and workers < 0:
+        raise ValueError(f"workers={workers} must not be negative")
     if not out.absolute().parent.is_dir():
         raise FileNotFoundError(f"{out}: the folder {out.absolute().parent} does not exist")
     blocks = _Blocks(out, dataset, normalize)
@@ -181,7 +185,8 @@ def _read_rows(
     reader = copy.copy(storage)
     reader.paths = []
     read_file = partial(_read_file, reader, normalize)
-    workers = min(os.cpu_count() or 1, len(rows)) if workers is None else workers
+    if workers is None:
+        workers = min(os.cpu_count() or 1, len(rows) // FILES_PER_WORKER)
     if workers == 0:
         yield from map(read_file, files)
         return

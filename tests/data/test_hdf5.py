@@ -1,9 +1,14 @@
 import pickle
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import h5py
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
 from pcclust.data import open_dataset
 from pcclust.data.hdf5 import Hdf5Storage, dataset_of_files, inspect_hdf5
@@ -51,6 +56,34 @@ def test_any_rows_of_several_files_in_any_order(tmp_path):
     assert np.array_equal(storage.read(torch.arange(220)).numpy(), expected)
     again = pickle.loads(pickle.dumps(storage))
     assert np.array_equal(again.read(rows).numpy(), expected[rows])
+
+
+def test_processes_read_what_the_parent_has_open(tmp_path):
+    points = clouds(300, 8)
+    write(tmp_path / "a.h5", points)
+    dataset = open_dataset(tmp_path / "a.h5")
+    assert np.array_equal(dataset[250].points, points[250])
+    loader = DataLoader(dataset, batch_size=50, num_workers=2, collate_fn=list)
+    read = [shape.points.numpy() for batch in loader for shape in batch]
+    assert np.array_equal(np.stack(read), points)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    sizes=st.lists(st.integers(1, 140), min_size=1, max_size=3),
+    seed=st.integers(0, 99),
+    asked=st.integers(0, 50),
+)
+def test_any_rows_of_any_files(sizes, seed, asked):
+    with TemporaryDirectory() as folder:
+        every = [clouds(size, 3, seed=seed + at) for at, size in enumerate(sizes)]
+        paths = [Path(folder) / f"{at}.h5" for at in range(len(sizes))]
+        for path, points in zip(paths, every, strict=True):
+            write_h5(path, data=points)
+        storage = Hdf5Storage([inspect_hdf5(path) for path in paths])
+        generator = torch.Generator().manual_seed(seed)
+        rows = torch.randint(sum(sizes), (asked,), generator=generator)
+        assert np.array_equal(storage.read(rows).numpy(), np.concatenate(every)[rows])
 
 
 def test_subsets_and_loaded_datasets_agree(tmp_path):

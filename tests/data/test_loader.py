@@ -3,6 +3,8 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pcclust.data import PointDataset, PointLoader, open_dataset
 from pcclust.data.hdf5_writer import write_hdf5
@@ -195,3 +197,33 @@ def test_streaming_reads_each_block_about_once(streamed, workers, monkeypatch):
     blocks = -(-COUNT // 64)
     assert blocks <= len(reads) + 64, "all but what an earlier test left in the cache"
     assert len(reads) <= blocks + 3, "a block at the border of two windows is read twice"
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    count=st.integers(1, 200),
+    batch_size=st.integers(1, 40),
+    world_size=st.integers(1, 5),
+    drop_last=st.booleans(),
+    seed=st.integers(0, 9),
+)
+def test_processes_share_any_dataset(count, batch_size, world_size, drop_last, seed):
+    dataset = PointDataset(torch.zeros(count, 1, 3))
+    drawn, sizes = [], set()
+    for rank in range(world_size):
+        loader = PointLoader(
+            dataset,
+            batch_size,
+            drop_last=drop_last,
+            seed=seed,
+            rank=rank,
+            world_size=world_size,
+            workers=0,
+        )
+        batches = indices(loader.epoch(0))
+        assert len(batches) == len(loader)
+        sizes.add(sum(map(len, batches)))
+        drawn += [index for batch in batches for index in batch]
+    group = batch_size * world_size
+    assert len(set(drawn)) == len(drawn) == (count - count % group if drop_last else count)
+    assert max(sizes) - min(sizes) <= (0 if drop_last else 1)

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from pcclust.data.parts import cut, draw_parts, halves, part_pairs, random_planes
@@ -128,6 +130,27 @@ def test_parts_lie_on_the_side_that_their_id_names():
             assert bool((height <= 0).all() if side else (height > 0).all())
     many = draw_parts(points[:1], planes[:1], 30_000, 1, generator=seeded()).ids
     assert stats.chisquare(torch.bincount(many.flatten(), minlength=30)).pvalue > LEVEL
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    count=st.integers(1, 6),
+    points=st.integers(2, 40),
+    parts=st.integers(1, 4),
+    num_points=st.integers(1, 30),
+    seed=st.integers(0, 99),
+)
+def test_parts_of_any_size_are_points_of_their_side(count, points, parts, num_points, seed):
+    half = ball(count, points, seed)
+    clouds = torch.cat([half, -half], dim=1)  # so that every plane has points on both sides
+    planes = random_planes(clouds, 3, min_points=1, generator=seeded(seed))
+    drawn = draw_parts(clouds, planes, parts, num_points, generator=seeded(seed))
+    sides = slow_sides(clouds, planes)
+    for cloud in range(count):
+        for part, number in zip(drawn.points[cloud], drawn.ids[cloud].tolist(), strict=True):
+            of_side = sides[cloud, number // 2] != bool(number % 2)
+            members = {row.tobytes() for row in clouds[cloud].numpy()[of_side]}
+            assert {row.tobytes() for row in part.numpy()} <= members
 
 
 def test_pairs_of_two_parts_are_those_of_the_official_code():

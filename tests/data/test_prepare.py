@@ -217,7 +217,9 @@ def test_any_dataset_can_be_prepared(tmp_path):
     assert (made.count, made.failures[0].reason) == (2, "1: holds NaN or inf")
 
 
-def test_output_folder_must_exist(folder, tmp_path):
+def test_wrong_arguments(folder, tmp_path):
+    with pytest.raises(ValueError, match="workers=-1 must not be negative"):
+        prepare(PointFolder(folder), tmp_path / "out.h5", workers=-1)
     with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
         prepare(PointFolder(folder), tmp_path / "nowhere" / "out.h5")
 
