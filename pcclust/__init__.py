@@ -4,6 +4,7 @@ from pcclust.data import read_points
 from pcclust.info import info
 from pcclust.ops import (
     Ball,
+    NeighborIndex,
     Neighbors,
     RRICode,
     ball_query,
@@ -18,6 +19,7 @@ from pcclust.ops import (
 __version__ = "0.1.0"
 __all__ = [
     "Ball",
+    "NeighborIndex",
     "Neighbors",
     "RRICode",
     "__version__",

@@ -71,6 +71,32 @@ PCCLUST_INLINE V minimum(V a, V b) {
   return a < b ? a : b;
 }
 
+// a · b + c, rounded once where the processor can; never for distances that are promised exactly.
+PCCLUST_INLINE F32x16 multiply_add(F32x16 a, F32x16 b, F32x16 c) {
+#if defined(__AVX512F__)
+  return (F32x16)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+  __m256 x[2], y[2], z[2];
+  std::memcpy(x, &a, sizeof(a));
+  std::memcpy(y, &b, sizeof(b));
+  std::memcpy(z, &c, sizeof(c));
+  for (int half = 0; half < 2; ++half) z[half] = _mm256_fmadd_ps(x[half], y[half], z[half]);
+  std::memcpy(&c, z, sizeof(c));
+  return c;
+#else
+  return a * b + c;
+#endif
+}
+
+PCCLUST_INLINE F32x16 square_root(F32x16 v) {
+#if defined(__AVX512F__)
+  return (F32x16)_mm512_sqrt_ps((__m512)v);
+#else
+  for (int lane = 0; lane < 16; ++lane) v[lane] = __builtin_sqrtf(v[lane]);
+  return v;
+#endif
+}
+
 // One bit for each lane of a comparison's result (all ones or all zeros).
 template <class Mask>
 PCCLUST_INLINE uint32_t bits(Mask mask) {

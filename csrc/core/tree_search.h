@@ -123,7 +123,7 @@ class Searcher {
     const T limit = narrow(near, leaves, k, list.threshold());
     auto& waiting = list.waiting();
     for (int l = 0; l < leaves; ++l) {
-      append_leaf(near.distance + l * kFan, tree_.leaf[near.measured[l]].id, limit, waiting);
+      append_near(near.distance + l * kFan, tree_.leaf[near.measured[l]].id, limit, waiting);
       if (waiting.count >= Waiting<T>::full) list.work_in();
     }
     list.work_in();
@@ -174,14 +174,6 @@ class Searcher {
       }
     }
     return leaves;
-  }
-
-  static PCCLUST_INLINE uint32_t lanes_within(const T* distance, T limit) {
-    uint32_t result = 0;
-    for (int lane = 0; lane < kFan; lane += kLanes) {
-      result |= lanes_at_most(load<V>(distance + lane), splat<V>(limit)) << lane;
-    }
-    return result;
   }
 
   // Lowers `limit` while at least k measured distances stay within it, so that few candidates have
@@ -279,7 +271,7 @@ class Searcher {
                                        int32_t excluded, List& list) {
     alignas(64) T distance[kFan];
     measure_leaf(query, leaf, excluded, distance);
-    append_leaf(distance, leaf.id, list.threshold(), list.waiting());
+    append_near(distance, leaf.id, list.threshold(), list.waiting());
   }
 
   // The excluded point gets a NaN, which is within no limit.
@@ -293,20 +285,6 @@ class Searcher {
       const auto id = __builtin_convertvector(load<Ids>(leaf.id + lane), typename Vector<T>::Mask);
       const V nothing = splat<V>(std::numeric_limits<T>::quiet_NaN());
       store(distance + lane, id == excluded ? nothing : squared_norm(d));
-    }
-  }
-
-  static PCCLUST_INLINE void append_leaf(const T* distance, const int32_t* id, T limit,
-                                         Waiting<T>& waiting) {
-    uint32_t near = lanes_within(distance, limit);
-    if constexpr (kLanes == 16) {
-      waiting.count +=
-          append_keys(waiting.candidate + waiting.count, load<V>(distance), id, near);
-    } else {
-      for (; near; near &= near - 1) {
-        const int lane = __builtin_ctz(near);
-        waiting.candidate[waiting.count++] = {distance[lane], id[lane]};
-      }
     }
   }
 

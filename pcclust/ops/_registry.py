@@ -21,6 +21,7 @@ TIERS: tuple[Tier, ...] = ("torch", "cpu", "cuda")
 TWIN = "_torch"
 
 LIBRARY = torch.library.Library("pcclust", "DEF")  # type: ignore[no-untyped-call]
+_declared: list[str] = []
 _override: ContextVar[Tier | None] = ContextVar("pcclust backend", default=None)
 
 
@@ -53,9 +54,15 @@ def declare(schema: str, twin: Callable[..., Any], fake: Callable[..., Any]) -> 
         fake: returns empty outputs of the right shape and dtype, for the compilers.
     """
     name = schema.split("(", 1)[0]
+    _declared.append(name)
     _define(name, schema, twin, fake)
     # A name that only the twin serves, for those who demand the torch tier.
     _define(f"{name}{TWIN}", schema.replace(name, f"{name}{TWIN}", 1), twin, fake)
+
+
+def declared() -> tuple[str, ...]:
+    """Returns the names of all operators, sorted."""
+    return tuple(sorted(_declared))
 
 
 def _define(
