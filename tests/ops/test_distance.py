@@ -25,9 +25,9 @@ SEARCHES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "knn_padded": lambda p, q: finite(
         pcclust.knn(p.view(2, 6, 3), 3, lengths=torch.tensor([6, 3])).distances
     ),
-    "knn_packed": lambda p, q: pcclust.knn(
-        p, 2, queries=q, offsets=OFFSETS, query_offsets=QUERY_OFFSETS
-    ).distances,
+    "knn_packed": lambda p, q: (
+        pcclust.knn(p, 2, queries=q, offsets=OFFSETS, query_offsets=QUERY_OFFSETS).distances
+    ),
     "ball": lambda p, q: finite(pcclust.ball_query(p, 1.5, 6).distances),
     "ball_queries": lambda p, q: finite(pcclust.ball_query(p, 1.5, 3, queries=q).distances),
 }
@@ -143,7 +143,10 @@ def test_vmap_returns_the_indices_of_each_entry(tier: str) -> None:
 
 
 def test_vmap_over_queries_lengths_and_twice(tier: str) -> None:
-    points, lengths = sample_cloud("normal", 24).view(2, 3, 4, 3), torch.tensor([[4, 2, 3], [3, 4, 4]])
+    points, lengths = (
+        sample_cloud("normal", 24).view(2, 3, 4, 3),
+        torch.tensor([[4, 2, 3], [3, 4, 4]]),
+    )
     padded = torch.vmap(lambda p, n: pcclust.knn(p, 2, lengths=n).indices)(points, lengths)
     expected = [pcclust.knn(p, 2, lengths=n).indices for p, n in zip(points, lengths, strict=True)]
     assert same_bits(padded, torch.stack(expected))
