@@ -43,11 +43,12 @@ native, native_reason = _load_native()
 
 
 def declare(schema: str, twin: Callable[..., Any], fake: Callable[..., Any]) -> None:
-    """Declares ``pcclust::<schema>`` with its pure-torch twin, its fake kernel and its vmap rule.
+    """Declares ``pcclust::<schema>`` with its pure-torch twin and its fake kernel.
 
-    Arguments named ``points`` and ``queries`` are rows of many clouds, ``starts`` and
-    ``query_starts`` say where each cloud begins, and of all other tensors the first dimension goes
-    with the rows or the clouds. Results named ``indices`` count rows where ``packed`` is true.
+    An operator on ``points`` also gets a vmap rule, from the names in its schema: ``points`` and
+    ``queries`` are rows of many clouds, ``starts`` and ``query_starts`` say where each begins, and
+    of all other tensors the first dimension goes with the rows or the clouds. Results named
+    ``indices`` count rows where ``packed`` is true.
 
     Args:
         schema: the operator's schema, e.g. ``"knn(Tensor points, int k) -> Tensor"``.
@@ -67,7 +68,8 @@ def _define(
     LIBRARY.impl(name, implementation, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"pcclust::{name}", fake, lib=LIBRARY)
     operator = getattr(torch.ops.pcclust, name).default
-    torch.library.register_vmap(operator, partial(_run_batch, operator), lib=LIBRARY)
+    if any(argument.name == "points" for argument in operator._schema.arguments):
+        torch.library.register_vmap(operator, partial(_run_batch, operator), lib=LIBRARY)
 
 
 def _run_batch(operator: OpOverload, info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:  # noqa: ANN401

@@ -87,5 +87,5 @@ def test_arrays_of_no_numbers_are_refused(points: np.ndarray) -> None:
 
 @pytest.mark.parametrize("dtype", [np.int64, np.bool_, np.complex128, np.longdouble, np.uint64])
 def test_arrays_of_other_numbers_are_refused(dtype: type) -> None:
-    with pytest.raises(TypeError, match="float16, bfloat16, float32 or float64|longdouble"):
+    with pytest.raises(TypeError, match=r"float32 or float64|longdouble"):
         pcclust.knn(POINTS.astype(dtype), 1)

@@ -256,14 +256,19 @@ def test_use_backend_chooses_the_operator(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_use_backend_ends_with_its_block_and_stays_in_its_thread() -> None:
     seen = []
-    with pytest.raises(KeyError), pcclust.use_backend("torch"):
-        assert _registry.forced_tier() == "torch"
-        thread = threading.Thread(target=lambda: seen.append(_registry.forced_tier()))
-        thread.start()
-        thread.join()
-        raise KeyError
+    thread = threading.Thread(target=lambda: seen.append(_registry.forced_tier()))
+
+    def fail_inside() -> None:
+        with pcclust.use_backend("torch"):
+            seen.append(_registry.forced_tier())
+            thread.start()
+            thread.join()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_inside()
     expected = os.environ.get("PCCLUST_BACKEND") or None
-    assert seen == [expected]
+    assert seen == ["torch", expected]
     assert _registry.forced_tier() == expected
 
 
