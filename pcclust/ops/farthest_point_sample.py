@@ -109,7 +109,7 @@ def _farthest_point_sample_torch(
     points: Tensor, starts: Tensor, sizes: Tensor, first: Tensor, packed: bool, num_samples: int
 ) -> Tensor:
     """Samples all clouds in step; what is not a point of a cloud has distance -1."""
-    width = int(sizes.max()) if sizes.numel() else 0
+    width = int(sizes.max()) if sizes.numel() else 1
     column = torch.arange(width, device=points.device)
     rows = (starts[:, None] + column).clamp(max=points.shape[0] - 1)
     coordinates = points[rows].unbind(dim=-1)

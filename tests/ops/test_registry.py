@@ -32,6 +32,10 @@ SAMPLES: dict[str, list[tuple[Any, ...]]] = {
         (POINTS, *TWO_CLOUDS, *NO_QUERIES, True, 0.2, 20, True),
         (POINTS, *TWO_CLOUDS, QUERIES, *TWO_QUERIES, True, 0.9, 2, False),
     ],
+    "farthest_point_sample": [
+        (POINTS, *ONE_CLOUD, torch.tensor([3]), False, 4),
+        (POINTS, *TWO_CLOUDS, torch.tensor([4, 0]), True, 5),
+    ],
 }
 
 
