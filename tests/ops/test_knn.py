@@ -64,6 +64,12 @@ def test_many_dimensions_are_right_to_rounding(kind: str, dims: int, dtype: torc
         assert not (exclude_self and (indices == torch.arange(80)[:, None]).any())
 
 
+@pytest.mark.parametrize("kind", ["lattice", "duplicates", "all_equal", "huge"])
+def test_many_dimensions_break_ties_as_few_do(kind: str) -> None:
+    for k in (1, 20, 79):
+        assert_knn(sample_cloud(kind, 80, 16), k, exclude_self=True)
+
+
 @pytest.mark.parametrize("kind", ["huge", "denormal"])
 def test_many_dimensions_survive_overflow_and_underflow(kind: str) -> None:
     for dtype in (torch.float32, torch.float64):
