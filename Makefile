@@ -5,7 +5,7 @@ TORCH ?= torch==2.13.0
 BIN := .venv/bin
 SOURCES := $(shell find csrc -name '*.h' -o -name '*.cpp' 2>/dev/null) setup.py pyproject.toml
 
-.PHONY: setup demo test test-slow test-sanitize bench lint format clean
+.PHONY: setup demo test test-slow test-abi test-sanitize bench lint format clean
 
 setup: .venv/installed
 
@@ -27,6 +27,20 @@ test: setup lint
 
 test-slow: setup
 	$(BIN)/pytest -q -m slow
+
+# One wheel must serve many torches. Each of them is downloaded: several GB.
+ABI_TORCHES ?= torch==2.13.0 torch==2.14.1
+ABI := $(CURDIR)/build/abi
+
+test-abi: setup
+	rm -rf $(ABI) && mkdir -p $(ABI)/tree
+	PCCLUST_BUILD=1 $(BIN)/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir $(ABI) .
+	cp -r tests pyproject.toml $(ABI)/tree
+	set -e; for torch in $(ABI_TORCHES); do \
+		$(PYTHON) -m venv $(ABI)/$$torch; \
+		$(ABI)/$$torch/bin/pip install --quiet "$$torch" $(ABI)/*.whl hypothesis pytest; \
+		(cd $(ABI)/tree && PCCLUST_BUILD=1 $(ABI)/$$torch/bin/python -m pytest -q tests/ops); \
+	done
 
 lint: setup
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@
 // the distance between the two, holds for this one (triangle inequality) and prunes from the start.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -166,7 +167,9 @@ class Searcher {
     for (int part = 0; part * kFan < near.count; ++part) {
       alignas(64) T distance[kFan];
       box_distances(query, near.boxes[part], distance);
-      for (uint32_t left = lanes_within(distance, limit); left; left &= left - 1) {
+      // A limit that overflowed to inf would take in the unused lanes as well.
+      const uint32_t used = (uint64_t{1} << std::min(near.count - part * kFan, kFan)) - 1;
+      for (uint32_t left = lanes_within(distance, limit) & used; left; left &= left - 1) {
         const int64_t which = near.leaf[part * kFan + __builtin_ctz(left)];
         near.measured[leaves] = which;
         measure_leaf(query, tree_.leaf[which], excluded, near.distance + leaves * kFan);
