@@ -84,7 +84,7 @@ def info() -> Info:
         threads=torch.get_num_threads(),
         native=_build_facts(),
         native_reason=_registry.native_reason,
-        operators=tuple(_operator(name) for name in sorted(_registry._twins)),
+        operators=tuple(_operator(name) for name in _operator_names()),
         readers=(
             _reader("meshes, PLY", "trimesh", None),
             _reader("HDF5", "h5py", None),
@@ -112,6 +112,13 @@ def _build_facts() -> dict[str, str] | None:
         return None
     facts: Callable[[], dict[str, str]] = getattr(_registry.native, "build_facts", dict)
     return dict(facts())
+
+
+def _operator_names() -> list[str]:
+    prefix = "pcclust::"
+    names = (name.split(".")[0] for name in torch._C._dispatch_get_all_op_names())
+    ours = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+    return sorted(name for name in ours if not name.endswith(_registry.TWIN))
 
 
 def _operator(name: str) -> OperatorInfo:

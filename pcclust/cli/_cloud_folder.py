@@ -19,9 +19,7 @@ class CloudFolder(FeatureOutput):
     """One PLY or PCD file per shape, with the features of a point as scalars."""
 
     def __init__(self, out: Path, settings: Settings, resume: bool, names: Sequence[str]) -> None:
-        """Decides the file of each shape; the output folder must be new or empty."""
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise FileExistsError(f"--out {out} is there already: remove it or choose another name")
+        """Decides the file of each shape."""
         super().__init__(out, settings, resume)
         self.files = cloud_files(names, settings.format)
 

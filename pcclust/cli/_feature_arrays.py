@@ -59,8 +59,6 @@ class FeatureArrays(FeatureOutput):
 
     def __init__(self, out: Path, settings: Settings, resume: bool) -> None:
         """Finds the parts that an interrupted run has left."""
-        if out.is_dir():
-            raise IsADirectoryError(f"--out {out} is a folder; name the {settings.format} file")
         super().__init__(out, settings, resume)
         self.parts = sorted(self.partial.glob("[0-9]*.npz"))
 

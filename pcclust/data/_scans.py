@@ -21,12 +21,13 @@ def load_pcd(path: Path) -> NDArray[np.float64]:
     """Reads a PCD file; rows that are all NaN, its mark for "no measurement", are left out."""
     open3d = import_open3d()
     check_promises(path)
-    # open3d only warns where it cannot read, and returns an empty cloud.
+    # The reader of tensors, since open3d.io gives zeros where the coordinates are doubles. Where it
+    # cannot read, it only warns and returns an empty cloud.
     with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):
-        cloud = open3d.io.read_point_cloud(str(path), format="pcd")
-    points = np.asarray(cloud.points, dtype=np.float64)
-    if len(points) == 0:
+        cloud = open3d.t.io.read_point_cloud(str(path), format="pcd")
+    if "positions" not in cloud.point or len(cloud.point.positions) == 0:
         raise ContentError("open3d finds no points in it: it is empty, truncated or no PCD file")
+    points = cloud.point.positions.numpy().astype(np.float64)
     return points[~np.isnan(points).all(axis=1)]
 
 
