@@ -134,7 +134,8 @@ def _tier(name: str, device: Tier) -> tuple[Tier, str | None]:
         return "torch", "the torch tier is demanded (PCCLUST_BACKEND or use_backend)"
     if torch._C._dispatch_has_kernel_for_dispatch_key(f"pcclust::{name}", device.upper()):
         return device, None
-    return "torch", _registry.why_missing(device) or f"{name} has no kernel for {device} tensors"
+    no_kernel = f"{name} has no native kernel for {device} tensors"
+    return "torch", _registry.why_missing(device) or no_kernel
 
 
 def _reader(formats: str, library: str, load: Callable[[], ModuleType] | None) -> ReaderInfo:

@@ -24,9 +24,11 @@ class CloudFolder(FeatureOutput):
         self.files = cloud_files(names, settings.format)
 
     def done(self) -> set[str]:
+        """Returns the shapes whose file is there."""
         return {name for name, file in self.files.items() if (self.partial / file).exists()}
 
     def add(self, batch: FeatureBatch) -> None:
+        """Writes a file for each shape."""
         ends = np.cumsum(batch.sizes)[:-1]
         for name, centroid, points, features in zip(
             batch.names,
@@ -42,6 +44,7 @@ class CloudFolder(FeatureOutput):
             temporary.replace(path)
 
     def finish(self) -> str:
+        """Gives the folder its final name."""
         count = len(self.done())
         if self.out.is_dir():
             self.out.rmdir()  # it is empty

@@ -63,9 +63,11 @@ class FeatureArrays(FeatureOutput):
         self.parts = sorted(self.partial.glob("[0-9]*.npz"))
 
     def done(self) -> set[str]:
+        """Returns the names in all parts."""
         return {str(name) for part in self.parts for name in _member(part, "names")}
 
     def add(self, batch: FeatureBatch) -> None:
+        """Stores a batch as the next part."""
         path = self.partial / f"{len(self.parts):06d}.npz"
         temporary = self.partial / "part.tmp"
         with temporary.open("wb") as file:
@@ -74,6 +76,7 @@ class FeatureArrays(FeatureOutput):
         self.parts.append(path)
 
     def finish(self) -> str:
+        """Joins the parts into the file and removes them."""
         layout = _lay_out(self.parts)
         temporary = self.partial / "joined.tmp"
         join = _join_hdf5 if self.settings.format == "h5" else _join_npz

@@ -27,7 +27,7 @@ def load_pcd(path: Path) -> NDArray[np.float64]:
         cloud = open3d.t.io.read_point_cloud(str(path), format="pcd")
     if "positions" not in cloud.point or len(cloud.point.positions) == 0:
         raise ContentError("open3d finds no points in it: it is empty, truncated or no PCD file")
-    points = cloud.point.positions.numpy().astype(np.float64)
+    points = np.asarray(cloud.point.positions.numpy(), dtype=np.float64)
     return points[~np.isnan(points).all(axis=1)]
 
 

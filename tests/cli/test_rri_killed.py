@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from pcclust.cli import rri
 from pcclust.cli.main import main
 
 RUN = """
@@ -34,7 +35,7 @@ def run(kill_at, *arguments):
 
 
 @pytest.mark.parametrize("options", [["--out", "f.npz"], ["--out", "f", "--format", "ply"]])
-def test_killed_again_and_again(tmp_path, options):
+def test_killed_again_and_again(tmp_path, options, monkeypatch):
     np.save(tmp_path / "many.npy", np.random.default_rng(0).normal(size=(6, 12, 3)))
     options = [tmp_path / "many.npy", "--k", 5, *options[:1], tmp_path / options[1], *options[2:]]
     out = options[4]
@@ -47,12 +48,23 @@ def test_killed_again_and_again(tmp_path, options):
     assert finished.returncode == 0, finished.stderr
     assert not (tmp_path / f"{out.name}.partial").exists()
     options[4] = tmp_path / f"whole{out.suffix}"
+    monkeypatch.setattr(rri, "POINTS_PER_BATCH", 25)
     with pytest.raises(SystemExit):
         main(["rri", *map(str, options)])
-    assert contents(out) == contents(options[4])
+    check_equal(out, options[4])
 
 
-def contents(path):
-    if path.is_file():
-        return path.read_bytes()
-    return {file.name: file.read_bytes() for file in path.iterdir()}
+def check_equal(resumed, whole):
+    if whole.is_file():
+        assert resumed.read_bytes() == whole.read_bytes()
+        return
+    names = [sorted(path.name for path in folder.iterdir()) for folder in (resumed, whole)]
+    assert names[0] == names[1]
+    for path in whole.glob("*.ply"):
+        # Clouds of a batch that was cut short are described in another batch, where the processor
+        # rounds trigonometric functions differently.
+        np.testing.assert_allclose(numbers(resumed / path.name), numbers(path), rtol=1e-5)
+
+
+def numbers(path):
+    return np.frombuffer(path.read_bytes().partition(b"end_header\n")[2], np.float32)

@@ -33,7 +33,7 @@ PCD = (
         ("a.off", "OFF\n4 4 0\n" + V + F[:-3], "last OFF face is cut off: '3 1 2'"),
         ("a.off", "OFF\n", "no vertex and face counts"),
         ("a.off", "4 4 0\n" + V + F, "does not begin with OFF"),
-        ("a.off", "OFF\n4 1 0\n" + V + "3 0 1 9\n", "not a readable OFF file .*index"),
+        ("a.off", "OFF\n4 1 0\n" + V + "3 0 1 9\n", "index outside the range|names vertex 9"),
         (
             "a.off",
             "OFF\n4 4 0\n" + V.replace("1", "nan", 1) + F,
@@ -50,7 +50,7 @@ PCD = (
         (
             "a.ply",
             (PLY + PLY_FACES).format(4, 1) + V + "3 0 1 9",
-            "face names vertex 9, but there are 4",
+            "face names vertex 9, but there are 4|index 9 is out of bounds",
         ),
         (
             "a.ply",
