@@ -51,7 +51,9 @@ def load(path):
 
 
 @pytest.mark.parametrize("out", ["f.h5", "f.hdf5", "f.npz"])
-def test_equal_shapes_lie_dense(tmp_path, meshes, out, capsys):
+@pytest.mark.parametrize("batch", [25, 10**6])
+def test_equal_shapes_lie_dense(tmp_path, meshes, out, capsys, monkeypatch, batch):
+    monkeypatch.setattr(command, "POINTS_PER_BATCH", batch)
     assert run(meshes, "--out", tmp_path / out, "--k", 6, "--num-points", 50, "--seed", 4) == 0
     result = load(tmp_path / out)
     assert result["points"].shape == (4, 50, 3)
@@ -70,7 +72,9 @@ def test_equal_shapes_lie_dense(tmp_path, meshes, out, capsys):
 
 
 @pytest.mark.parametrize("out", ["f.h5", "f.npz"])
-def test_shapes_of_different_sizes_are_packed(tmp_path, ragged, out):
+@pytest.mark.parametrize("batch", [25, 10**6])
+def test_shapes_of_different_sizes_are_packed(tmp_path, ragged, out, monkeypatch, batch):
+    monkeypatch.setattr(command, "POINTS_PER_BATCH", batch)
     assert run(ragged, "--out", tmp_path / out, "--k", 5) == 0
     result = load(tmp_path / out)
     np.testing.assert_array_equal(result["offsets"], np.cumsum([0, *range(12, 20)]))
