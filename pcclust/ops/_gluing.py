@@ -189,6 +189,7 @@ def _why_not(neighbors: Integers, missing: int) -> str:
             "places relative to each other the code does not hold; encode with a larger k"
         )
     return (
-        f"its kNN graph (k={k}) is connected, but {missing} of its {count} points hang on the rest "
-        "by one direction only, about which they may turn; encode with a larger k"
+        f"its kNN graph (k={k}) is connected, but {missing} of its {count} points are out of "
+        "reach: no neighbourhood there shares two directions with those already placed; encode "
+        "with a larger k"
     )
