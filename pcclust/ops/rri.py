@@ -9,7 +9,7 @@ from torch import Tensor
 from pcclust.ops._arrays import accepts_numpy
 from pcclust.ops._azimuth import azimuth_gaps
 from pcclust.ops._clouds import Clouds, check_count, cloud_of_rows, flatten
-from pcclust.ops._distance import nearest_rows, neighbor_rows
+from pcclust.ops._distance import may_be_differentiated, nearest_rows, neighbor_rows
 from pcclust.ops._neighborhoods import Neighborhoods, centroids, neighborhoods, taken, turn
 from pcclust.ops._registry import call, declare
 
@@ -85,16 +85,12 @@ def linked_features(clouds: Clouds, k: int, center: Center, links: bool) -> Link
     check_count(k, clouds, "k", spare=1)
     centers = _centers(clouds, center)
     arguments = (clouds.rows.detach(), clouds.starts, clouds.sizes, centers.detach(), k)
-    if not _gradient_asked(clouds.rows):
+    if not may_be_differentiated(clouds.rows):
         return call("rri_links", *arguments) if links else (call("rri", *arguments),) * 3
     features, neighbors, successors = call("rri_links", *arguments)
     formula = _differentiable(clouds, centers, neighbors, successors, features[..., 3])
     # The difference is 0: asking for a gradient does not change a bit.
     return features + (formula - formula.detach()), neighbors, successors
-
-
-def _gradient_asked(rows: Tensor) -> bool:
-    return torch.is_grad_enabled() and rows.requires_grad
 
 
 def _centers(clouds: Clouds, center: Center) -> Tensor:
