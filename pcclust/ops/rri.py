@@ -89,7 +89,7 @@ def linked_features(clouds: Clouds, k: int, center: Center, links: bool) -> Link
         return call("rri_links", *arguments) if links else (call("rri", *arguments),) * 3
     features, neighbors, successors = call("rri_links", *arguments)
     formula = _differentiable(clouds, centers, neighbors, successors, features[..., 3])
-    # The difference is 0: asking for a gradient does not change a bit.
+    # The difference is 0: the formula lends its derivatives, not its rounding.
     return features + (formula - formula.detach()), neighbors, successors
 
 

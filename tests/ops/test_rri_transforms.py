@@ -58,13 +58,14 @@ def test_degenerate_clouds_have_finite_derivatives(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["normal", "lattice", "duplicates", "huge", "far_away"])
-def test_asking_for_a_gradient_does_not_change_a_bit(kind: str) -> None:
+def test_asking_for_a_gradient_does_not_change_the_code(kind: str) -> None:
     for dtype in (torch.float32, torch.float64):
         points = sample_cloud(kind, 50, dtype=dtype)
-        plain, code = pcclust.rri(points, 9), pcclust.rri_encode(points, 9)
         watched = pcclust.rri_encode(points.clone().requires_grad_(), 9)
-        assert torch.equal(watched.features.detach(), plain)
-        assert all(torch.equal(a, b) for a, b in zip(watched[1:], code[1:], strict=True))
+        for part, plain in zip(watched, pcclust.rri_encode(points, 9), strict=True):
+            assert torch.equal(part.detach(), plain)
+        # Without links a kernel may take a shorter way, to rounding.
+        torch.testing.assert_close(pcclust.rri(points, 9), watched.features.detach())
 
 
 def test_half_precision_carries_gradients() -> None:
