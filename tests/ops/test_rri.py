@@ -17,6 +17,7 @@ pytestmark = pytest.mark.usefixtures("tier")
 
 DEGENERATE = {
     "point at the centroid": [[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 0]],
+    "point near the centroid": [[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [1e-9, 2e-9, 1e-9]],
     "collinear neighbours": [[1, 1, 0], [2, 2, 0], [4, 4, 0], [-1, 2, 1], [0, -3, 5], [-6, -6, -6]],
     "all equal": [[0.1, 0.2, 0.3]] * 6,
     "duplicates": [[1, 0, 0]] * 3 + [[0, 1, 0]] * 3 + [[0, 0, 1]] * 2,

@@ -64,7 +64,7 @@ def test_nearly_tied_azimuths_cost_no_precision() -> None:
     code = pcclust.rri_encode(points, 12, center="origin")
     assert ((code.features[..., 3] == 0) & (code.successors >= 0)).mean() > 0.1
     decoded = pcclust.rri_decode(code)
-    np.testing.assert_allclose(pdist(decoded), pdist(points), atol=1e-11)
+    np.testing.assert_allclose(pdist(decoded), pdist(points), rtol=0, atol=1e-12)
 
 
 @given(

@@ -57,6 +57,14 @@ def test_degenerate_clouds_have_finite_derivatives(name: str) -> None:
         assert second.isfinite().all()
 
 
+def test_the_gap_of_neighbours_in_one_direction_is_constant() -> None:
+    points = torch.tensor([[0, 0, 4.0], [1, 0, 4], [2, 1e-7, 4]]).double().requires_grad_()
+    gaps = pcclust.rri(points, 2, center="origin")[0, :, 3]
+    assert gaps.tolist() == [0, 2 * torch.pi]
+    (gradient,) = torch.autograd.grad(gaps.sum(), points)
+    assert (gradient == 0).all()
+
+
 @pytest.mark.parametrize("kind", ["normal", "lattice", "duplicates", "huge", "far_away"])
 def test_asking_for_a_gradient_does_not_change_the_code(kind: str) -> None:
     for dtype in (torch.float32, torch.float64):
