@@ -10,7 +10,12 @@ from pcclust.ops import _registry
 from pcclust.ops._arrays import to_numpy, to_tensor
 from pcclust.ops._clouds import Clouds, check_count, flatten
 from pcclust.ops.ball_query import Ball, checked_radius
-from pcclust.ops.knn import Neighbors, check_pair, differentiable_distances, search_arguments
+from pcclust.ops.knn import (
+    Neighbors,
+    differentiable_distances,
+    flatten_queries,
+    search_arguments,
+)
 
 INDEXED_DIMENSIONS = 3  # more are searched exhaustively, and there is nothing to build
 
@@ -90,17 +95,13 @@ class NeighborIndex:
     def _asked(
         self, queries: Any, exclude_self: bool, lengths: Any, offsets: Any  # noqa: ANN401
     ) -> Clouds | None:
-        if queries is None:
-            return None
-        if isinstance(queries, np.ndarray) != self._numpy:
+        if queries is not None and isinstance(queries, np.ndarray) != self._numpy:
             raise TypeError(
                 f"queries are {type(queries).__name__}, "
                 f"the index holds {'NumPy arrays' if self._numpy else 'tensors'}"
             )
-        rows = (to_tensor(value) for value in (queries, lengths, offsets))
-        asked = flatten(*rows, name="queries")
-        check_pair(self._clouds, asked, exclude_self)
-        return asked
+        tensors = (to_tensor(value) for value in (queries, lengths, offsets))
+        return flatten_queries(self._clouds, *tensors, exclude_self)
 
     def _search(
         self, asked: Clouds | None, radius: float, k: int, exclude_self: bool
