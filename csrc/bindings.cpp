@@ -2,6 +2,7 @@
 // Importing it registers the operators of csrc/ops.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <limits>
 #include <optional>
