@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks.suite import Answer, Unfit
 
 CHECKED_ROWS = 50_000  # of a case; the answers to more queries are compared at regular intervals
-LARGEST_MATRIX = 4 << 30  # bytes of distances that plain torch may hold
+LARGEST_MATRIX = 1 << 30  # bytes of distances that plain torch may hold
 Indices = NDArray[np.integer[Any]]
 
 

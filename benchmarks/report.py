@@ -62,11 +62,11 @@ def write(
 def opening(threads: int, rounds: int) -> str:
     """Returns how the numbers came about."""
     command = shlex.join(["python", "-m", "benchmarks.run", *sys.argv[1:]])
-    fewer = "".join(f"; {few} above {limit:g} s" for limit, few in FEWER_ROUNDS.items())
+    fewer = "".join(f", of {few} where that took more than {limit:g} s" for limit, few in FEWER_ROUNDS.items())
     return f"""Written by `{command}` on {date.today()}; `make bench` does the same.
 
 - All contestants of a case run in one process, in turn: ours, each peer, ours again, …
-- A time is the median of {rounds} rounds{fewer}, after one warm-up.
+- A time is the median of {rounds} rounds after one warm-up{fewer}.
 - Everybody has {threads} threads, and the process is held to {threads} cores.
 - Everybody gets the same clouds, in the layout and precision it prefers, converted beforehand.
   Building trees is part of the time.
