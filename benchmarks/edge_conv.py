@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import pcclust
+import pcclust.nn
 from benchmarks import clouds
 from benchmarks.suite import Answer, Case, Entry, Goal, Suite, usual_difference
 

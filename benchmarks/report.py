@@ -62,7 +62,9 @@ def write(
 def opening(threads: int, rounds: int) -> str:
     """Returns how the numbers came about."""
     command = shlex.join(["python", "-m", "benchmarks.run", *sys.argv[1:]])
-    fewer = "".join(f", of {few} where that took more than {limit:g} s" for limit, few in FEWER_ROUNDS.items())
+    fewer = "".join(
+        f", of {few} where that took more than {limit:g} s" for limit, few in FEWER_ROUNDS.items()
+    )
     return f"""Written by `{command}` on {date.today()}; `make bench` does the same.
 
 - All contestants of a case run in one process, in turn: ours, each peer, ours again, …
