@@ -25,6 +25,15 @@ demo: setup
 test: setup lint
 	$(BIN)/pytest -q
 
+bench: .venv/bench
+	$(BIN)/python -m benchmarks.run --out benchmarks/RESULTS.md
+
+# torch-cluster has no wheels for recent torches; where it does not compile, the page names it.
+.venv/bench: setup
+	$(BIN)/pip install --quiet --no-build-isolation --editable ".[bench]"
+	-$(BIN)/pip install --quiet --no-build-isolation torch-cluster
+	touch $@
+
 test-slow: setup
 	$(BIN)/pytest -q -m slow
 
