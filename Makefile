@@ -51,6 +51,17 @@ test-abi: setup
 		(cd $(ABI)/tree && PCCLUST_BUILD=1 $(ABI)/$$torch/bin/python -m pytest -q tests/ops); \
 	done
 
+# The native kernels under AddressSanitizer and UBSan, through the tests of the operators.
+SANITIZE := -fsanitize=address,undefined
+test-sanitize: setup
+	rm -rf build/sanitize
+	PCCLUST_BUILD=1 PCCLUST_CXXFLAGS="-O1 -g1 $(SANITIZE) -fno-sanitize-recover=undefined" \
+	PCCLUST_LDFLAGS="$(SANITIZE)" $(BIN)/pip install --quiet --no-deps --no-build-isolation \
+		--target build/sanitize .
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0 PCCLUST_BUILD=1 $(BIN)/python -m pytest -q -p no:doctest \
+		-o pythonpath="build/sanitize ." tests/ops -k "cpu or native"
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
