@@ -66,11 +66,11 @@ void assign_tile(const NearestCenterArguments<T>& to, const CenterCodes& centers
     best[i] = squared_distance(points + i * to.dims, to.centers + label[i] * to.dims, to.dims);
     limit[i] = static_cast<float>(best[i]);
   }
-  Candidate found[kTile * kCenters];
+  NearPair found[kTile * kCenters];
   for (int64_t j = 0; j < to.center_count; j += kCenters) {
     const int64_t some = std::min<int64_t>(kCenters, to.center_count - j);
     const int candidates = screen(codes, terms, centers, j, some, limit, found);
-    for (const Candidate* c = found; c != found + candidates; ++c) {
+    for (const NearPair* c = found; c != found + candidates; ++c) {
       const int32_t i = c->lane;
       if (i >= count || c->center == label[i] || c->bound > limit[i]) continue;
       const T d = squared_distance(points + i * to.dims, to.centers + c->center * to.dims, to.dims);

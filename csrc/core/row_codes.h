@@ -64,7 +64,7 @@ inline float rounding_slack(int64_t dims) {
 }
 
 // A shifted row's scale and norms; `lost` is the norm of what its code does not say.
-struct Code {
+struct RowCode {
   float scale, norm, lost;
 };
 
@@ -91,7 +91,7 @@ PCCLUST_INLINE float subtract_shift(const T* row, const T* shift, int64_t dims, 
 
 // Codes a row by integers up to `range`; `put(d, codes)` takes sixteen of them, plus kCodeOffset.
 template <class T, class Put>
-PCCLUST_INLINE Code encode(const T* row, const T* shift, int64_t dims, int range, float* scratch,
+PCCLUST_INLINE RowCode encode(const T* row, const T* shift, int64_t dims, int range, float* scratch,
                            Put put) {
   const float top = subtract_shift(row, shift, dims, scratch);
   // A row too small for 1 / scale to exist is coded as zeros: everything is lost, and allowed for.
@@ -122,7 +122,7 @@ inline void encode_tile(const T* rows, int64_t count, const T* shift, int64_t di
   const float keep = 1 - rounding_slack(dims);
   for (int64_t lane = 0; lane < kTile; ++lane) {
     const T* row = rows + (lane < count ? lane : count - 1) * dims;
-    const Code code = encode(row, shift, dims, kPointCode, scratch, [&](int64_t d, U8x16 c) {
+    const RowCode code = encode(row, shift, dims, kPointCode, scratch, [&](int64_t d, U8x16 c) {
       for (int64_t quad = 0; quad < 4; ++quad) {
         std::memcpy(codes + ((d / 4 + quad) * kTile + lane) * 4, &c[quad * 4], 4);
       }
@@ -153,7 +153,7 @@ struct CenterCodes {
   void encode_row(int64_t index, const T* row, const T* shift, int64_t true_dims, float* scratch) {
     int32_t total = 0;
     int8_t* to = codes.data() + index * dims;
-    const Code code = encode(row, shift, true_dims, kCenterCode, scratch, [&](int64_t d, U8x16 c) {
+    const RowCode code = encode(row, shift, true_dims, kCenterCode, scratch, [&](int64_t d, U8x16 c) {
       c -= kCodeOffset;
       std::memcpy(to + d, &c, sizeof(c));
       for (int lane = 0; lane < kCodeLanes; ++lane) total += static_cast<int8_t>(c[lane]);
@@ -168,7 +168,7 @@ struct CenterCodes {
 };
 
 // A point and a center that may be nearer to it than the limit.
-struct Candidate {
+struct NearPair {
   int32_t lane, center;
   float bound;  // of their squared distance, from below
 };
@@ -197,7 +197,7 @@ inline void multiply(const uint8_t* points, const CenterCodes& centers, int64_t 
 // Finds which of up to kCenters centers from `first` on may be within `limit` (squared, one for
 // each lane) of the points of a tile; returns how many of up to kTile · kCenters it found.
 inline int screen(const uint8_t* points, const TileTerms& terms, const CenterCodes& centers,
-                  int64_t first, int64_t count, const float* limit, Candidate* found) {
+                  int64_t first, int64_t count, const float* limit, NearPair* found) {
   alignas(64) int32_t products[kCenters][kTile];
   multiply(points, centers, first, products);
   int candidates = 0;

@@ -117,12 +117,12 @@ class Seeder {
                              : -std::numeric_limits<float>::infinity();
       }
       std::fill_n(improved_.data() + first, count, 0u);
-      Candidate found[kTile * kCenters];
+      NearPair found[kTile * kCenters];
       for (int64_t trial = 0; trial < to_.trials; trial += kCenters) {
         const int64_t some = std::min<int64_t>(kCenters, to_.trials - trial);
         const int candidates = screen(codes_.data() + tile * kTile * width_, terms_[tile],
                                       trial_codes_, trial, some, limit, found);
-        for (const Candidate* c = found; c != found + candidates; ++c) {
+        for (const NearPair* c = found; c != found + candidates; ++c) {
           if (c->lane >= count) continue;
           const int64_t i = first + c->lane;
           const T d = squared_distance(point(i), point(trials_[c->center]), to_.dims);

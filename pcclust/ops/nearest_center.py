@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
+from pcclust.ops._codes import call_coded
 from pcclust.ops._distance import BLOCK
-from pcclust.ops._registry import call, declare
+from pcclust.ops._registry import declare
 
 
 def nearest_center(
@@ -36,7 +37,9 @@ def nearest_center(
         >>> nearest_center(line, torch.tensor([[1.0], [4.0]]), torch.zeros(1))
         (tensor([0, 0, 1]), tensor([1., 0., 1.]))
     """
-    labels, distances = call("nearest_center", points, centers, shift, guess)
+    labels, distances = call_coded(
+        "nearest_center", _nearest_center_torch, points, centers, shift, guess
+    )
     return labels, distances
 
 

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
+from pcclust.ops._codes import call_coded
 from pcclust.ops._distance import BLOCK
-from pcclust.ops._registry import call, declare
+from pcclust.ops._registry import declare
 from pcclust.ops.cluster_sums import wide_dtype
 
 MOST_TRIALS = 32
@@ -48,8 +49,10 @@ def seed_centers(
         >>> seed_centers(line, None, line[0], uniforms, 1, zero, first)
         (tensor([2]), tensor([0, 0, 1]), tensor([0., 1., 0.]))
     """
-    arguments = (points, weights, shift, uniforms, first_center, labels, distances)
-    chosen, labels, distances = call("seed_centers", *arguments)
+    state = (first_center, labels, distances)
+    chosen, labels, distances = call_coded(
+        "seed_centers", _seed_centers_torch, points, weights, shift, uniforms, *state
+    )
     return chosen, labels, distances
 
 
