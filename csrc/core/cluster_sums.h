@@ -25,9 +25,17 @@ struct Members {
   }
 };
 
+// Rows of a cluster lie anywhere, so that the processor cannot foresee the next one.
+template <class T>
+PCCLUST_INLINE void prefetch(const ClusterSumsArguments<T>& to, int64_t row, int64_t begin,
+                             int64_t width) {
+  const T* at = to.points + row * to.dims + begin;
+  for (int64_t d = 0; d < width; d += 64 / sizeof(T)) __builtin_prefetch(at + d);
+}
+
 template <class T>
 void sum_clusters(const ClusterSumsArguments<T>& to, const Threads& threads) {
-  constexpr int64_t kSlab = 64;  // dimensions of one task, so that one large cluster is shared
+  constexpr int64_t kSlab = 256;  // dimensions of one task, so that one large cluster is shared
   const Members members(to.labels, to.count, to.clusters);
   const int64_t slabs = (to.dims + kSlab - 1) / kSlab;
   for_each_task(threads, to.clusters * slabs, [&](int64_t task) {
@@ -39,6 +47,7 @@ void sum_clusters(const ClusterSumsArguments<T>& to, const Threads& threads) {
       const T* row = to.points + i * to.dims + begin;
       const double weight = to.weights ? static_cast<double>(to.weights[i]) : 1;
       mass += weight;
+      prefetch(to, members.order[m + 1 < members.starts[cluster + 1] ? m + 1 : m], begin, width);
       if (width == kSlab) {
         for (int64_t d = 0; d < kSlab; ++d) sum[d] += weight * static_cast<double>(row[d]);
       } else {

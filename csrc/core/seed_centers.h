@@ -29,7 +29,7 @@ class Seeder {
       : to_(to), threads_(threads), blocks_((to.count + kSeedBlock - 1) / kSeedBlock),
         tiles_((to.count + kTile - 1) / kTile), width_(padded(to.dims)),
         codes_(tiles_ * kTile * width_), terms_(tiles_), potential_(blocks_),
-        gain_(blocks_ * to.trials), improved_(to.count), trial_codes_(to.trials, to.dims),
+        gain_(blocks_ * to.trials), improved_(to.count), touched_(blocks_), trial_codes_(to.trials, to.dims),
         trials_(to.trials), scratch_(width_) {
     for_each_task(threads_, blocks_, [&](int64_t block) {
       Buffer<float> scratch(width_);
@@ -48,7 +48,7 @@ class Seeder {
       const int64_t best = best_trial();
       to_.chosen[step] = trials_[best];
       for_each_task(threads_, blocks_, [&](int64_t block) {
-        if (gain_[block * to_.trials + best] > 0) accept(block, best, to_.first_center + step);
+        if (touched_[block] >> best & 1) accept(block, best, to_.first_center + step);
       });
     }
   }
@@ -110,6 +110,7 @@ class Seeder {
   void try_on(int64_t block) {
     double* gain = gain_.data() + block * to_.trials;
     std::fill_n(gain, to_.trials, 0.0);
+    touched_[block] = 0;
     each_tile(block, [&](int64_t tile, int64_t first, int64_t count) {
       alignas(64) float limit[kTile];
       for (int64_t i = 0; i < kTile; ++i) {
@@ -129,6 +130,7 @@ class Seeder {
           if (!(d < to_.distances[i])) continue;
           gain[c->center] += weight(i) * (static_cast<double>(to_.distances[i]) - static_cast<double>(d));
           improved_[i] |= 1u << c->center;
+          touched_[block] |= 1u << c->center;
         }
       }
     });
@@ -166,6 +168,7 @@ class Seeder {
   Buffer<double> potential_;   // (blocks,) Σ weight · distance
   Buffer<double> gain_;        // (blocks, trials)
   Buffer<uint32_t> improved_;  // (count,) one bit for each trial
+  Buffer<uint32_t> touched_;   // (blocks,) the same of all points of a block
   CenterCodes trial_codes_;
   Buffer<int64_t> trials_;     // points
   Buffer<float> scratch_;

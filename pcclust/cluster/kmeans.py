@@ -99,7 +99,7 @@ class KMeans(Estimator):
         """
         problem = self._problem(X, sample_weight, as_generator(self.random_state), new=True)
         self.__dict__.pop("_masses", None)  # a stream of batches begins anew
-        tolerance = self.tol * float(problem.points.var(dim=0, correction=0).mean())
+        tolerance = self.tol * _mean_variance(problem.points) if self.tol > 0 else 0.0
         best: Solution | None = None
         for _ in range(1 if self._init_is_given() else self.n_init):
             centers, start = self._start(problem)
@@ -269,6 +269,12 @@ class KMeans(Estimator):
                 "different samples than clusters",
                 stacklevel=3,
             )
+
+
+def _mean_variance(points: Tensor) -> float:
+    mean = points.mean(dim=0)
+    _, distances = nearest_center(points, mean[None], mean)
+    return float(distances.mean()) / points.shape[1]
 
 
 def _like(data: Data, result: Tensor) -> Any:  # noqa: ANN401

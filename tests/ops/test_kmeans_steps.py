@@ -178,8 +178,8 @@ print(hashlib.sha256(b"".join(t.numpy().tobytes() for t in found)).hexdigest())
 """
     root = str(Path(__file__).parents[2])
     digests = set()
-    for isa in ("baseline", "avx2", "avx512", "avx512vnni"):
-        environment = {**os.environ, "PCCLUST_ISA": isa, "PYTHONPATH": root}
+    for isa in ("baseline", "avx2", "avx512", ""):  # the last is the best there is
+        environment = {**os.environ, "PYTHONPATH": root} | ({"PCCLUST_ISA": isa} if isa else {})
         run = [sys.executable, "-c", script]
         done = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)
         digests.add(done.stdout)
