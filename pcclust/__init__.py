@@ -1,5 +1,6 @@
 """pcclust: cluster 3-D shapes from bare point clouds, in any orientation, without labels."""
 
+from pcclust.cluster import KMeans
 from pcclust.data import read_points
 from pcclust.info import info
 from pcclust.ops import (
@@ -19,6 +20,7 @@ from pcclust.ops import (
 __version__ = "0.1.0"
 __all__ = [
     "Ball",
+    "KMeans",
     "NeighborIndex",
     "Neighbors",
     "RRICode",

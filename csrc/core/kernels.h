@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/arguments.h"
+#include "core/kmeans_arguments.h"
 #include "core/parallel.h"
 #include "core/tree.h"
 
@@ -27,9 +28,16 @@ struct Kernels {
   void (*edge_reduce_f64)(const EdgeReduceArguments<double>&, const Threads&);
   void (*edge_reduce_backward_f32)(const EdgeReduceBackwardArguments<float>&, const Threads&);
   void (*edge_reduce_backward_f64)(const EdgeReduceBackwardArguments<double>&, const Threads&);
+  void (*nearest_centers_f32)(const NearestCenterArguments<float>&, const Threads&);
+  void (*nearest_centers_f64)(const NearestCenterArguments<double>&, const Threads&);
+  void (*greedy_seeds_f32)(const SeedArguments<float>&, const Threads&);
+  void (*greedy_seeds_f64)(const SeedArguments<double>&, const Threads&);
+  void (*sum_clusters_f32)(const ClusterSumsArguments<float>&, const Threads&);
+  void (*sum_clusters_f64)(const ClusterSumsArguments<double>&, const Threads&);
 };
 
-// The best that this processor runs; PCCLUST_ISA=baseline|avx2|avx512 in the environment lowers it.
+// The best that this processor runs; PCCLUST_ISA=baseline|avx2|avx512|avx512vnni in the environment
+// lowers it.
 const Kernels& kernels();
 
 inline void search(const SearchArguments<float>& a, const Threads& t) { kernels().search_f32(a, t); }
@@ -73,6 +81,25 @@ inline void edge_reduce_backward(const EdgeReduceBackwardArguments<float>& a, co
 }
 inline void edge_reduce_backward(const EdgeReduceBackwardArguments<double>& a, const Threads& t) {
   kernels().edge_reduce_backward_f64(a, t);
+}
+
+inline void nearest_centers(const NearestCenterArguments<float>& a, const Threads& t) {
+  kernels().nearest_centers_f32(a, t);
+}
+inline void nearest_centers(const NearestCenterArguments<double>& a, const Threads& t) {
+  kernels().nearest_centers_f64(a, t);
+}
+inline void greedy_seeds(const SeedArguments<float>& a, const Threads& t) {
+  kernels().greedy_seeds_f32(a, t);
+}
+inline void greedy_seeds(const SeedArguments<double>& a, const Threads& t) {
+  kernels().greedy_seeds_f64(a, t);
+}
+inline void sum_clusters(const ClusterSumsArguments<float>& a, const Threads& t) {
+  kernels().sum_clusters_f32(a, t);
+}
+inline void sum_clusters(const ClusterSumsArguments<double>& a, const Threads& t) {
+  kernels().sum_clusters_f64(a, t);
 }
 
 }  // namespace pcclust
