@@ -209,7 +209,7 @@ void rri_by_sorting(const RriCloud<T>& cloud, int64_t point, const List& list, i
 // Coordinates and radii of sixteen points, lane by lane.
 PCCLUST_INLINE void gather_placed(const Placed<float>* placed, const int32_t* id,
                                   F32x16 (&out)[4]) {
-#if defined(__AVX512F__)
+#if defined(PCCLUST_HAS_AVX512)
   __m512 quad[4];  // quad[i] holds the points i, i + 4, i + 8, i + 12
   for (int i = 0; i < 4; ++i) {
     const auto point = [&](int at) { return _mm_load_ps(placed[id[i + at]].coordinate); };
@@ -236,7 +236,7 @@ PCCLUST_INLINE void gather_placed(const Placed<float>* placed, const int32_t* id
 
 // Stores (a, b, c, d) of lane 0, then of lane 1, …: 64 floats.
 PCCLUST_INLINE void store_interleaved(float* to, F32x16 a, F32x16 b, F32x16 c, F32x16 d) {
-#if defined(__AVX512F__)
+#if defined(PCCLUST_HAS_AVX512)
   const auto pairs = [](F32x16 x, F32x16 y, int half) {
     const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
     const __m512i at = _mm512_add_epi32(low, _mm512_set1_epi32(8 * half));
