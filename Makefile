@@ -5,7 +5,7 @@ TORCH ?= torch==2.13.0
 BIN := .venv/bin
 SOURCES := $(shell find csrc -name '*.h' -o -name '*.cpp' 2>/dev/null) setup.py pyproject.toml
 
-.PHONY: setup demo test test-slow test-sanitize bench lint format clean
+.PHONY: setup demo test test-slow test-abi test-sanitize bench lint format clean
 
 setup: .venv/installed
 
@@ -25,8 +25,42 @@ demo: setup
 test: setup lint
 	$(BIN)/pytest -q
 
+bench: .venv/bench
+	$(BIN)/python -m benchmarks.run --out benchmarks/RESULTS.md
+
+# torch-cluster has no wheels for recent torches; where it does not compile, the page names it.
+.venv/bench: setup
+	$(BIN)/pip install --quiet --no-build-isolation --editable ".[bench]"
+	-$(BIN)/pip install --quiet --no-build-isolation torch-cluster
+	touch $@
+
 test-slow: setup
 	$(BIN)/pytest -q -m slow
+
+# One wheel must serve many torches. Each of them is downloaded: several GB.
+ABI_TORCHES ?= torch==2.13.0 torch==2.14.1
+ABI := $(CURDIR)/build/abi
+
+test-abi: setup
+	rm -rf $(ABI) && mkdir -p $(ABI)/tree
+	PCCLUST_BUILD=1 $(BIN)/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir $(ABI) .
+	cp -r tests pyproject.toml $(ABI)/tree
+	set -e; for torch in $(ABI_TORCHES); do \
+		$(PYTHON) -m venv $(ABI)/$$torch; \
+		$(ABI)/$$torch/bin/pip install --quiet "$$torch" $(ABI)/*.whl hypothesis pytest; \
+		(cd $(ABI)/tree && PCCLUST_BUILD=1 $(ABI)/$$torch/bin/python -m pytest -q tests/ops); \
+	done
+
+# The native kernels under AddressSanitizer and UBSan, through the tests of the operators.
+SANITIZE := -fsanitize=address,undefined
+test-sanitize: setup
+	rm -rf build/sanitize
+	PCCLUST_BUILD=1 PCCLUST_CXXFLAGS="-O1 -g1 $(SANITIZE) -fno-sanitize-recover=undefined" \
+	PCCLUST_LDFLAGS="$(SANITIZE)" $(BIN)/pip install --quiet --no-deps --no-build-isolation \
+		--target build/sanitize .
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0 PCCLUST_BUILD=1 $(BIN)/python -m pytest -q -p no:doctest \
+		-o pythonpath="build/sanitize ." tests/ops -k "cpu or native"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -43,7 +43,11 @@ def native_extension() -> Extension:
     import pybind11
     from torch.utils.cpp_extension import include_paths, library_paths
 
-    sources = ["csrc/bindings.cpp", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("csrc/*/*.cpp"))]
+    # The baseline comes first: where instruction sets share a standard inline function, the linker
+    # keeps the first it meets, and every processor runs that one.
+    found = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("csrc/*/*.cpp"))
+    sources = ["csrc/isa/baseline.cpp", "csrc/bindings.cpp"]
+    sources += [path for path in found if path not in sources]
     compile_args = [
         "-std=c++20",
         "-O3",

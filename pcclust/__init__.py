@@ -1,9 +1,11 @@
 """pcclust: cluster 3-D shapes from bare point clouds, in any orientation, without labels."""
 
+from pcclust.cluster import KMeans
 from pcclust.data import read_points
 from pcclust.info import info
 from pcclust.ops import (
     Ball,
+    NeighborIndex,
     Neighbors,
     RRICode,
     ball_query,
@@ -18,6 +20,8 @@ from pcclust.ops import (
 __version__ = "0.1.0"
 __all__ = [
     "Ball",
+    "KMeans",
+    "NeighborIndex",
     "Neighbors",
     "RRICode",
     "__version__",

@@ -84,7 +84,7 @@ def info() -> Info:
         threads=torch.get_num_threads(),
         native=_build_facts(),
         native_reason=_registry.native_reason,
-        operators=tuple(_operator(name) for name in sorted(_registry._twins)),
+        operators=tuple(_operator(name) for name in _registry.declared()),
         readers=(
             _reader("meshes, PLY", "trimesh", None),
             _reader("HDF5", "h5py", None),

@@ -23,7 +23,7 @@ settings.load_profile("pcclust")
 
 @pytest.fixture(params=["torch", "cpu"])
 def tier(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Runs the test on each tier; a native library that was built but does not load is a failure."""
+    """Runs the test on each tier; a native library that was built must load."""
     reason = why_missing(request.param)
     if reason is not None:
         expected = "was not built" in reason or reason == "PCCLUST_BACKEND=torch"
@@ -47,7 +47,7 @@ def data_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def modelnet40(data_folder: Path) -> np.ndarray:
-    """Returns 200 test shapes of ModelNet40, spread over its classes: ``(200, 1024, 3)`` float32."""
+    """Returns ``(200, 1024, 3)`` float32, test shapes spread over the classes of ModelNet40."""
     h5py = pytest.importorskip("h5py")
     with h5py.File(data_folder / "modelnet40" / "test.h5") as file:
         shapes = len(file["data"])

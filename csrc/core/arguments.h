@@ -71,4 +71,15 @@ struct EdgeReduceBackwardArguments {
   T* gradient;                    // (rows, 2, channels)
 };
 
+// RRI features of every point, and the links of the lossless code where asked for.
+template <class T>
+struct RriArguments {
+  Clouds<T> clouds;
+  const T* centers;     // (clouds, 3)
+  int64_t k;            // at most the points of the smallest cloud less one
+  T* features;          // (rows, k, 4)
+  int64_t* neighbors;   // (rows, k) points of the cloud, or null
+  int64_t* successors;  // (rows, k) columns, or null
+};
+
 }  // namespace pcclust

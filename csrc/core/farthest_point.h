@@ -58,12 +58,23 @@ class FarthestPoints {
       peaks_[level].resize(groups);
       for (int64_t g = 0; g < groups; ++g) {
         for (int lane = 0; lane < kFan; ++lane) {
-          const bool used = g * kFan + lane < nodes;
-          peaks_[level][g].value[lane] = used ? std::numeric_limits<T>::infinity() : T(-1);
-          peaks_[level][g].id[lane] = INT32_MAX;
+          const int64_t node = g * kFan + lane;
+          peaks_[level][g].value[lane] = node < nodes ? std::numeric_limits<T>::infinity() : T(-1);
+          peaks_[level][g].id[lane] = node < nodes ? lowest_id(level, node) : INT32_MAX;
         }
       }
     }
+  }
+
+  // The first point of a node, which is its farthest as long as all distances are infinite: also
+  // after a point was taken, where they overflow.
+  int32_t lowest_id(int level, int64_t node) const {
+    const int32_t* ids = level > 0 ? peaks_[level - 1][node].id : tree_.leaf[node].id;
+    int32_t lowest = INT32_MAX;
+    for (int lane = 0; lane < kFan; ++lane) {
+      if (ids[lane] >= 0) lowest = std::min(lowest, ids[lane]);
+    }
+    return lowest;
   }
 
   void start_leaf(int64_t l) {

@@ -3,10 +3,11 @@
 
 #include <cstdint>
 #include <limits>
+#include <vector>
 
 #include "core/arguments.h"
-#include "core/brute_search.h"
 #include "core/buffer.h"
+#include "core/panel_search.h"
 #include "core/parallel.h"
 #include "core/tree.h"
 #include "core/tree_build.h"
@@ -24,6 +25,14 @@ class RowWriter {
       : a_(a),
         first_row_(a.queries.starts[cloud]),
         first_index_(a.packed ? a.points.starts[cloud] : 0) {}
+
+  // Rows come in the order of the tree, which is none in memory.
+  void expect(int64_t query) const {
+    const int64_t row = first_row_ + query;
+    __builtin_prefetch(a_.distances + row * a_.k, 1);
+    __builtin_prefetch(a_.indices + row * a_.k, 1);
+    __builtin_prefetch(a_.indices + row * a_.k + a_.k - 1, 1);
+  }
 
   template <class List>
   void operator()(int64_t query, const List& list) const {
@@ -63,6 +72,7 @@ class LeafQueries {
   // and so the leaves in which their neighbours can lie: those are collected once for all.
   void search(int64_t l) {
     const Leaf<T>& leaf = order_.leaf[l];
+    for (int lane = 0; lane < kFan && leaf.id[lane] >= 0; ++lane) emit_.expect(leaf.id[lane]);
     search_tree(leaf, 0, l);
     const bool near = warm_ && collect(leaf, l);
     for (int lane = 1; lane < kFan && leaf.id[lane] >= 0; ++lane) {
@@ -142,48 +152,34 @@ struct SearchScratch {
   Buffer<Item<T>> items;
 };
 
-// Calls use(list) with the list that suits the dtype and k.
-template <class T, class Use>
-void with_list(int64_t k, const Use& use) {
-  if constexpr (std::is_same_v<T, float>) {
-    const auto registers = [&]<int Octets>() {
-      RegisterList<Octets> list(k);
-      use(list);
-    };
-    switch ((k + 7) / 8) {
-      case 1: return registers.template operator()<1>();
-      case 2: return registers.template operator()<2>();
-      case 3: return registers.template operator()<3>();
-      case 4: return registers.template operator()<4>();
-      case 5: case 6: return registers.template operator()<6>();
-      case 7: case 8: return registers.template operator()<8>();
-    }
-  }
-  BufferList<T> list(k);
-  use(list);
+// Searches from the queries of `order`, with `threads`.
+template <class T, class Emit>
+void search_trees(const SearchArguments<T>& a, const Tree<T>& tree, const Tree<T>& order,
+                  const Threads& threads, const Emit& emit) {
+  const int64_t run = threads.count > 1 ? 64 : order.leaves;
+  for_each_task(threads, (order.leaves + run - 1) / run, [&](int64_t task) {
+    with_list<T>(a.k, [&](auto& list) {
+      LeafQueries queries(tree, order, a, list, emit);
+      const int64_t end = std::min(order.leaves, (task + 1) * run);
+      for (int64_t l = task * run; l < end; ++l) queries.search(l);
+    });
+  });
+}
+
+template <class T>
+void build_cloud(const Clouds<T>& clouds, int64_t cloud, Tree<T>& tree, Buffer<Item<T>>& items,
+                 const Threads& threads) {
+  build_tree(clouds.rows + clouds.starts[cloud] * clouds.dims, clouds.sizes[cloud], clouds.dims,
+             tree, items, threads);
 }
 
 // Builds what one cloud needs and searches it with `threads`.
 template <class T, class EmitOf>
 void search_cloud(const SearchArguments<T>& a, int64_t cloud, SearchScratch<T>& scratch,
                   const Threads& threads, const EmitOf& emit_of) {
-  const int64_t dims = a.points.dims;
-  build_tree(a.points.rows + a.points.starts[cloud] * dims, a.points.sizes[cloud], dims,
-             scratch.tree, scratch.items, threads);
-  if (!a.self) {
-    build_tree(a.queries.rows + a.queries.starts[cloud] * dims, a.queries.sizes[cloud], dims,
-               scratch.order, scratch.items, threads);
-  }
-  const Tree<T>& order = a.self ? scratch.tree : scratch.order;
-  const auto emit = emit_of(cloud);
-  const int64_t run = threads.count > 1 ? 64 : order.leaves;
-  for_each_task(threads, (order.leaves + run - 1) / run, [&](int64_t task) {
-    with_list<T>(a.k, [&](auto& list) {
-      LeafQueries queries(scratch.tree, order, a, list, emit);
-      const int64_t end = std::min(order.leaves, (task + 1) * run);
-      for (int64_t l = task * run; l < end; ++l) queries.search(l);
-    });
-  });
+  build_cloud(a.points, cloud, scratch.tree, scratch.items, threads);
+  if (!a.self) build_cloud(a.queries, cloud, scratch.order, scratch.items, threads);
+  search_trees(a, scratch.tree, a.self ? scratch.tree : scratch.order, threads, emit_of(cloud));
 }
 
 // Searches every cloud; emit_of(cloud) returns the emit of its queries.
@@ -209,8 +205,29 @@ void search_clouds(const SearchArguments<T>& a, const Threads& threads, const Em
 
 template <class T>
 void search_neighbors(const SearchArguments<T>& a, const Threads& threads) {
-  if (a.points.dims > kTreeDims) return brute_search(a, threads);
+  if (a.points.dims > kTreeDims) return search_by_panels(a, threads);
   search_clouds(a, threads, [&](int64_t cloud) { return RowWriter<T>(a, cloud); });
+}
+
+// The trees of an index: built once, searched often.
+template <class T>
+void build_index(const Clouds<T>& clouds, std::vector<Tree<T>>& trees, const Threads& threads) {
+  Buffer<Item<T>> items;
+  trees.resize(clouds.count);
+  for (int64_t cloud = 0; cloud < clouds.count; ++cloud) {
+    build_cloud(clouds, cloud, trees[cloud], items, threads);
+  }
+}
+
+template <class T>
+void search_index(const SearchArguments<T>& a, const std::vector<Tree<T>>& trees,
+                  const Threads& threads) {
+  Tree<T> order;
+  Buffer<Item<T>> items;
+  for (int64_t cloud = 0; cloud < a.points.count; ++cloud) {
+    if (!a.self) build_cloud(a.queries, cloud, order, items, threads);
+    search_trees(a, trees[cloud], a.self ? trees[cloud] : order, threads, RowWriter<T>(a, cloud));
+  }
 }
 
 }  // namespace pcclust::inline PCCLUST_ISA

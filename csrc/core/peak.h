@@ -21,7 +21,7 @@ struct alignas(64) Peaks {
   int32_t id[kFan];
 };
 
-#if defined(__AVX512F__)
+#if defined(PCCLUST_HAS_AVX512)
 PCCLUST_INLINE float largest(F32x16 v) { return _mm512_reduce_max_ps((__m512)v); }
 PCCLUST_INLINE double largest(F64x8 v) { return _mm512_reduce_max_pd((__m512d)v); }
 #else

@@ -71,13 +71,39 @@ PCCLUST_INLINE V minimum(V a, V b) {
   return a < b ? a : b;
 }
 
+// a · b + c, rounded once where the processor can; never for distances that are promised exactly.
+PCCLUST_INLINE F32x16 multiply_add(F32x16 a, F32x16 b, F32x16 c) {
+#if defined(PCCLUST_HAS_AVX512)
+  return (F32x16)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(PCCLUST_HAS_AVX2)
+  __m256 x[2], y[2], z[2];
+  std::memcpy(x, &a, sizeof(a));
+  std::memcpy(y, &b, sizeof(b));
+  std::memcpy(z, &c, sizeof(c));
+  for (int half = 0; half < 2; ++half) z[half] = _mm256_fmadd_ps(x[half], y[half], z[half]);
+  std::memcpy(&c, z, sizeof(c));
+  return c;
+#else
+  return a * b + c;
+#endif
+}
+
+PCCLUST_INLINE F32x16 square_root(F32x16 v) {
+#if defined(PCCLUST_HAS_AVX512)
+  return (F32x16)_mm512_sqrt_ps((__m512)v);
+#else
+  for (int lane = 0; lane < 16; ++lane) v[lane] = __builtin_sqrtf(v[lane]);
+  return v;
+#endif
+}
+
 // One bit for each lane of a comparison's result (all ones or all zeros).
 template <class Mask>
 PCCLUST_INLINE uint32_t bits(Mask mask) {
-#if defined(__AVX512DQ__)
+#if defined(PCCLUST_HAS_AVX512)
   if constexpr (sizeof(mask[0]) == 4) return _mm512_movepi32_mask((__m512i)mask);
   else return _mm512_movepi64_mask((__m512i)mask);
-#elif defined(__AVX2__)
+#elif defined(PCCLUST_HAS_AVX2)
   constexpr int lanes = 32 / sizeof(mask[0]);
   __m256i half[2];
   std::memcpy(half, &mask, sizeof(mask));
@@ -106,7 +132,7 @@ PCCLUST_INLINE uint32_t bits(Mask mask) {
 }
 
 // The lanes where a <= b, a == b or a < b. Spelt out for AVX-512, whose comparisons make bits directly.
-#if defined(__AVX512F__)
+#if defined(PCCLUST_HAS_AVX512)
 #define PCCLUST_COMPARE(name, op, predicate)                                                       \
   PCCLUST_INLINE uint32_t name(F32x16 a, F32x16 b) {                                               \
     return _mm512_cmp_ps_mask((__m512)a, (__m512)b, predicate);                                    \
@@ -124,7 +150,7 @@ PCCLUST_COMPARE(lanes_equal, ==, _CMP_EQ_OQ)
 #undef PCCLUST_COMPARE
 
 PCCLUST_INLINE uint32_t lanes_equal(I32x16 a, I32x16 b) {
-#if defined(__AVX512F__)
+#if defined(PCCLUST_HAS_AVX512)
   return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b);
 #else
   return bits(a == b);
@@ -132,7 +158,7 @@ PCCLUST_INLINE uint32_t lanes_equal(I32x16 a, I32x16 b) {
 }
 
 PCCLUST_INLINE uint32_t lanes_below(I64x8 a, I64x8 b) {
-#if defined(__AVX512F__)
+#if defined(PCCLUST_HAS_AVX512)
   return _mm512_cmplt_epi64_mask((__m512i)a, (__m512i)b);
 #else
   return bits(a < b);
@@ -141,7 +167,7 @@ PCCLUST_INLINE uint32_t lanes_below(I64x8 a, I64x8 b) {
 
 // Appends the chosen lanes of `v` to `to`, which has room for a whole vector; returns how many.
 PCCLUST_INLINE int append(int64_t* to, I64x8 v, uint32_t chosen) {
-#if defined(__AVX512F__)
+#if defined(PCCLUST_HAS_AVX512)
   _mm512_storeu_si512(to, _mm512_maskz_compress_epi64(static_cast<__mmask8>(chosen), (__m512i)v));
   return __builtin_popcount(chosen);
 #else
@@ -153,7 +179,7 @@ PCCLUST_INLINE int append(int64_t* to, I64x8 v, uint32_t chosen) {
 
 // {last of `before`, then all but the last of `v`}: moves every lane up by one.
 PCCLUST_INLINE I64x8 shift_in(I64x8 before, I64x8 v) {
-#if defined(__AVX512F__)
+#if defined(PCCLUST_HAS_AVX512)
   return (I64x8)_mm512_alignr_epi64((__m512i)v, (__m512i)before, 7);
 #elif defined(__clang__)
   return __builtin_shufflevector(before, v, 7, 8, 9, 10, 11, 12, 13, 14);
@@ -172,7 +198,7 @@ PCCLUST_INLINE int64_t make_key(float distance, int32_t id) {
 
 // Appends the keys of the chosen lanes; returns how many. Whole vectors are written.
 PCCLUST_INLINE int append_keys(int64_t* to, F32x16 distance, const int32_t* id, uint32_t chosen) {
-#if defined(__AVX512F__)
+#if defined(PCCLUST_HAS_AVX512)
   const __m512i high = (__m512i)distance;
   int count = 0;
   for (int half = 0; half < 2; ++half) {

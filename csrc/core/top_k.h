@@ -45,6 +45,33 @@ struct Waiting {
   alignas(64) Candidate<T> candidate[room];
 };
 
+// The lanes of sixteen distances that are within a limit; NaN is within none.
+template <class T>
+PCCLUST_INLINE uint32_t lanes_within(const T* distance, T limit) {
+  using V = typename Vector<T>::Type;
+  constexpr int kLanes = Vector<T>::lanes;
+  uint32_t result = 0;
+  for (int lane = 0; lane < 16; lane += kLanes) {
+    result |= lanes_at_most(load<V>(distance + lane), splat<V>(limit)) << lane;
+  }
+  return result;
+}
+
+// Appends those of sixteen points that are within a limit.
+template <class T>
+PCCLUST_INLINE void append_near(const T* distance, const int32_t* id, T limit, Waiting<T>& waiting) {
+  uint32_t near = lanes_within(distance, limit);
+  if constexpr (std::is_same_v<T, float>) {
+    waiting.count +=
+        append_keys(waiting.candidate + waiting.count, load<F32x16>(distance), id, near);
+  } else {
+    for (; near; near &= near - 1) {
+      const int lane = __builtin_ctz(near);
+      waiting.candidate[waiting.count++] = {distance[lane], id[lane]};
+    }
+  }
+}
+
 // Sorted keys in `Octets` registers of 8; places after the k-th hold what was pushed out.
 template <int Octets>
 class RegisterList {
@@ -161,6 +188,27 @@ PCCLUST_INLINE void finish(RegisterList<Octets>&) {}
 template <class T>
 PCCLUST_INLINE void finish(BufferList<T>& list) {
   list.finish();
+}
+
+// Calls use(list) with the list that suits the dtype and k.
+template <class T, class Use>
+void with_list(int64_t k, const Use& use) {
+  if constexpr (std::is_same_v<T, float>) {
+    const auto registers = [&]<int Octets>() {
+      RegisterList<Octets> list(k);
+      use(list);
+    };
+    switch ((k + 7) / 8) {
+      case 1: return registers.template operator()<1>();
+      case 2: return registers.template operator()<2>();
+      case 3: return registers.template operator()<3>();
+      case 4: return registers.template operator()<4>();
+      case 5: case 6: return registers.template operator()<6>();
+      case 7: case 8: return registers.template operator()<8>();
+    }
+  }
+  BufferList<T> list(k);
+  use(list);
 }
 
 }  // namespace pcclust::inline PCCLUST_ISA

@@ -5,6 +5,7 @@
 // the distance between the two, holds for this one (triangle inequality) and prunes from the start.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -123,7 +124,7 @@ class Searcher {
     const T limit = narrow(near, leaves, k, list.threshold());
     auto& waiting = list.waiting();
     for (int l = 0; l < leaves; ++l) {
-      append_leaf(near.distance + l * kFan, tree_.leaf[near.measured[l]].id, limit, waiting);
+      append_near(near.distance + l * kFan, tree_.leaf[near.measured[l]].id, limit, waiting);
       if (waiting.count >= Waiting<T>::full) list.work_in();
     }
     list.work_in();
@@ -166,7 +167,9 @@ class Searcher {
     for (int part = 0; part * kFan < near.count; ++part) {
       alignas(64) T distance[kFan];
       box_distances(query, near.boxes[part], distance);
-      for (uint32_t left = lanes_within(distance, limit); left; left &= left - 1) {
+      // A limit that overflowed to inf would take in the unused lanes as well.
+      const uint32_t used = (uint64_t{1} << std::min(near.count - part * kFan, kFan)) - 1;
+      for (uint32_t left = lanes_within(distance, limit) & used; left; left &= left - 1) {
         const int64_t which = near.leaf[part * kFan + __builtin_ctz(left)];
         near.measured[leaves] = which;
         measure_leaf(query, tree_.leaf[which], excluded, near.distance + leaves * kFan);
@@ -174,14 +177,6 @@ class Searcher {
       }
     }
     return leaves;
-  }
-
-  static PCCLUST_INLINE uint32_t lanes_within(const T* distance, T limit) {
-    uint32_t result = 0;
-    for (int lane = 0; lane < kFan; lane += kLanes) {
-      result |= lanes_at_most(load<V>(distance + lane), splat<V>(limit)) << lane;
-    }
-    return result;
   }
 
   // Lowers `limit` while at least k measured distances stay within it, so that few candidates have
@@ -279,7 +274,7 @@ class Searcher {
                                        int32_t excluded, List& list) {
     alignas(64) T distance[kFan];
     measure_leaf(query, leaf, excluded, distance);
-    append_leaf(distance, leaf.id, list.threshold(), list.waiting());
+    append_near(distance, leaf.id, list.threshold(), list.waiting());
   }
 
   // The excluded point gets a NaN, which is within no limit.
@@ -293,20 +288,6 @@ class Searcher {
       const auto id = __builtin_convertvector(load<Ids>(leaf.id + lane), typename Vector<T>::Mask);
       const V nothing = splat<V>(std::numeric_limits<T>::quiet_NaN());
       store(distance + lane, id == excluded ? nothing : squared_norm(d));
-    }
-  }
-
-  static PCCLUST_INLINE void append_leaf(const T* distance, const int32_t* id, T limit,
-                                         Waiting<T>& waiting) {
-    uint32_t near = lanes_within(distance, limit);
-    if constexpr (kLanes == 16) {
-      waiting.count +=
-          append_keys(waiting.candidate + waiting.count, load<V>(distance), id, near);
-    } else {
-      for (; near; near &= near - 1) {
-        const int lane = __builtin_ctz(near);
-        waiting.candidate[waiting.count++] = {distance[lane], id[lane]};
-      }
     }
   }
 

@@ -11,6 +11,8 @@
 #endif
 
 #define PCCLUST_ISA avx2
+// g++ reads the whole file before it heeds the target, so its own macros stay undefined.
+#define PCCLUST_HAS_AVX2
 #include "isa/kernels.inc"
 
 #if defined(__clang__)

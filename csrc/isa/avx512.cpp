@@ -11,6 +11,9 @@
 #endif
 
 #define PCCLUST_ISA avx512
+// g++ reads the whole file before it heeds the target, so its own macros stay undefined.
+#define PCCLUST_HAS_AVX2
+#define PCCLUST_HAS_AVX512
 #include "isa/kernels.inc"
 
 #if defined(__clang__)

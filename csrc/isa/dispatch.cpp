@@ -8,7 +8,7 @@ namespace pcclust {
 
 extern const Kernels baseline_kernels;
 #if defined(__x86_64__)
-extern const Kernels avx2_kernels, avx512_kernels;
+extern const Kernels avx2_kernels, avx512_kernels, avx512vnni_kernels;
 #endif
 
 namespace {
@@ -21,8 +21,11 @@ const Kernels& choose() {
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl");
-  if (wish && std::strcmp(wish, "baseline") == 0) return baseline_kernels;
-  if (avx512 && !(wish && std::strcmp(wish, "avx2") == 0)) return avx512_kernels;
+  const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+  const auto wished = [&](const char* name) { return !wish || std::strcmp(wish, name) == 0; };
+  if (wish && wished("baseline")) return baseline_kernels;
+  if (vnni && wished("avx512vnni")) return avx512vnni_kernels;
+  if (avx512 && !(wish && wished("avx2"))) return avx512_kernels;
   if (avx2) return avx2_kernels;
 #endif
   return baseline_kernels;

@@ -23,5 +23,6 @@
 #include "core/arguments.h"
 #include "core/buffer.h"
 #include "core/kernels.h"
+#include "core/kmeans_arguments.h"
 #include "core/parallel.h"
 #include "core/tree.h"

@@ -19,16 +19,16 @@ class CloudFolder(FeatureOutput):
     """One PLY or PCD file per shape, with the features of a point as scalars."""
 
     def __init__(self, out: Path, settings: Settings, resume: bool, names: Sequence[str]) -> None:
-        """Decides the file of each shape; the output folder must be new or empty."""
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise FileExistsError(f"--out {out} is there already: remove it or choose another name")
+        """Decides the file of each shape."""
         super().__init__(out, settings, resume)
         self.files = cloud_files(names, settings.format)
 
     def done(self) -> set[str]:
+        """Returns the shapes whose file is there."""
         return {name for name, file in self.files.items() if (self.partial / file).exists()}
 
     def add(self, batch: FeatureBatch) -> None:
+        """Writes a file for each shape."""
         ends = np.cumsum(batch.sizes)[:-1]
         for name, centroid, points, features in zip(
             batch.names,
@@ -44,6 +44,7 @@ class CloudFolder(FeatureOutput):
             temporary.replace(path)
 
     def finish(self) -> str:
+        """Gives the folder its final name."""
         count = len(self.done())
         if self.out.is_dir():
             self.out.rmdir()  # it is empty

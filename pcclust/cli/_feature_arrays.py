@@ -59,15 +59,15 @@ class FeatureArrays(FeatureOutput):
 
     def __init__(self, out: Path, settings: Settings, resume: bool) -> None:
         """Finds the parts that an interrupted run has left."""
-        if out.is_dir():
-            raise IsADirectoryError(f"--out {out} is a folder; name the {settings.format} file")
         super().__init__(out, settings, resume)
         self.parts = sorted(self.partial.glob("[0-9]*.npz"))
 
     def done(self) -> set[str]:
+        """Returns the names in all parts."""
         return {str(name) for part in self.parts for name in _member(part, "names")}
 
     def add(self, batch: FeatureBatch) -> None:
+        """Stores a batch as the next part."""
         path = self.partial / f"{len(self.parts):06d}.npz"
         temporary = self.partial / "part.tmp"
         with temporary.open("wb") as file:
@@ -76,6 +76,7 @@ class FeatureArrays(FeatureOutput):
         self.parts.append(path)
 
     def finish(self) -> str:
+        """Joins the parts into the file and removes them."""
         layout = _lay_out(self.parts)
         temporary = self.partial / "joined.tmp"
         join = _join_hdf5 if self.settings.format == "h5" else _join_npz

@@ -79,13 +79,17 @@ def partial_folder(out: Path) -> Path:
     return out.with_name(out.name + ".partial")
 
 
-def check_destination(out: Path) -> None:
-    """Raises OSError where the folder that is to hold ``out`` does not exist."""
+def check_destination(out: Path, folder_of_clouds: bool) -> None:
+    """Raises OSError where ``out`` cannot become a file, or a new folder of clouds."""
     folder = out.absolute().parent
     if not folder.exists():
         raise FileNotFoundError(f"--out {out}: the folder {folder} does not exist; create it first")
     if not folder.is_dir():
         raise NotADirectoryError(f"--out {out}: {folder} is a file, not a folder")
+    if not folder_of_clouds and out.is_dir():
+        raise IsADirectoryError(f"--out {out} is a folder; name the file to write in it")
+    if folder_of_clouds and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f"--out {out} is there already: remove it or choose another name")
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -25,6 +25,7 @@ from pcclust.data import NamedCloud, ReadFailure, find_files, name_clouds, strea
 from pcclust.data.extras import import_open3d
 from pcclust.data.streaming import ReadResult
 
+CLOUD_FORMATS = ("ply", "pcd")
 FORMAT_OF_SUFFIX = {".h5": "h5", ".hdf5": "h5", ".npz": "npz"}
 
 # Shapes are described together up to this many points: enough work for every thread, and with
@@ -66,11 +67,12 @@ def rri(
         resume: continue what an interrupted run of the same settings has left.
         workers: processes that read files, 0 for none; by default as many as pay.
     """
-    kind = _check_options(paths, out, k, num_points, format)
+    _check_options(paths, k, num_points, seed)
+    kind = _output_kind(out, format)
     if resume and out.exists() and not partial_folder(out).exists():
         output.print(f"{out} is there already, with no interrupted run of it: nothing to resume")
         return ExitCode.DONE
-    check_destination(out)
+    check_destination(out, kind in CLOUD_FORMATS)
     files = find_files(paths, ignore=[out, partial_folder(out)])
     names = [name for file in files for name in _names(file)]
     store = _open_output(
@@ -88,10 +90,8 @@ def rri(
         store.discard_if_empty()
 
 
-def _check_options(
-    paths: Sequence[str], out: Path, k: int, num_points: int | None, format: str | None
-) -> str:
-    """Refuses what cannot work before anything is read; returns the kind of output."""
+def _check_options(paths: Sequence[str], k: int, num_points: int | None, seed: int) -> None:
+    """Refuses what cannot work before anything is read."""
     if not paths:
         raise ValueError("name at least one file, folder or pattern to read")
     if k < 1:
@@ -101,16 +101,24 @@ def _check_options(
             f"--num-points {num_points} is too few for --k {k}: "
             f"a point then has {max(num_points - 1, 0)} neighbours"
         )
+    if seed < 0:
+        raise ValueError(f"--seed {seed} must not be negative")
+
+
+def _output_kind(out: Path, format: str | None) -> str:
+    """Returns ``"h5"``, ``"npz"``, ``"ply"`` or ``"pcd"``."""
+    suffix = out.suffix.lower()
+    if format is None:
+        if suffix not in FORMAT_OF_SUFFIX:
+            raise ValueError(
+                f"--out {out} must end in .h5 or .npz, or be given --format ply or pcd"
+            )
+        return FORMAT_OF_SUFFIX[suffix]
+    if suffix in (*FORMAT_OF_SUFFIX, ".ply", ".pcd"):
+        raise ValueError(f"--format {format} writes a file per shape: --out {out} is no folder")
     if format == "pcd":
         import_open3d()
-    suffix = out.suffix.lower()
-    if format is not None:
-        if suffix in (*FORMAT_OF_SUFFIX, ".ply", ".pcd"):
-            raise ValueError(f"--format {format} writes a file per shape: --out {out} is no folder")
-        return format
-    if suffix not in FORMAT_OF_SUFFIX:
-        raise ValueError(f"--out {out} must end in .h5 or .npz, or be given --format ply or pcd")
-    return FORMAT_OF_SUFFIX[suffix]
+    return format
 
 
 def _names(file: Path) -> list[str]:
@@ -122,7 +130,7 @@ def _names(file: Path) -> list[str]:
 
 def _open_output(out: Path, settings: Settings, resume: bool, names: list[str]) -> FeatureOutput:
     store: FeatureOutput
-    if settings.format in ("ply", "pcd"):
+    if settings.format in CLOUD_FORMATS:
         store = CloudFolder(out, settings, resume, names)
     else:
         store = FeatureArrays(out, settings, resume)

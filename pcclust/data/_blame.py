@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class ContentError(ValueError):
     """What is wrong with the content of a file, said without its name."""
@@ -29,3 +32,17 @@ def blaming(path: Path, what: str) -> Iterator[None]:
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".rstrip(": \n")
         raise ValueError(f"{path}: not a readable {what} file ({reason})") from error
+
+
+def check_finite(points: NDArray[np.floating], fault: str, name: str = "points") -> None:
+    """Raises ContentError with the first row that has a NaN or inf.
+
+    Args:
+        points: ``(N, D)``.
+        fault: what to say of the row, before its values.
+        name: what to call the rows.
+    """
+    bad = ~np.isfinite(points).all(axis=1)
+    if bad.any():
+        row = int(bad.argmax())
+        raise ContentError(f"{name}[{row}] {fault}: {points[row].tolist()}")

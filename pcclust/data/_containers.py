@@ -54,7 +54,8 @@ def open_npy(path: Path) -> Iterator[CloudArray]:
 @contextmanager
 def open_npz(path: Path) -> Iterator[CloudArray]:
     """Opens the points of an NPZ file; other members are not read."""
-    with np.load(path, allow_pickle=False) as arrays:
+    # Opened here, since np.load leaves the file open where it is no archive.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         name = _choose(arrays.files, lambda member: _npz_header(arrays, member))
         offsets = arrays["offsets"] if "offsets" in arrays.files else None
         points = arrays[name]

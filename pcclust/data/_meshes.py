@@ -6,7 +6,7 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from pcclust.data._blame import ContentError
+from pcclust.data._blame import ContentError, check_finite
 from pcclust.data._promises import check_promises
 
 
@@ -22,9 +22,12 @@ def load_mesh(path: Path) -> trimesh.Trimesh | NDArray[np.float64]:
     """
     check_promises(path)
     scene = trimesh.load_scene(path, process=False, skip_materials=True)
-    mesh = scene.to_mesh()
+    for part in scene.geometry.values():
+        if isinstance(part, trimesh.Trimesh):
+            _check_mesh(part)
+    mesh: trimesh.Trimesh = scene.to_mesh()
     if len(mesh.faces):
-        return _checked(mesh)
+        return mesh
     clouds = [_placed(scene, node) for node in scene.graph.nodes_geometry]
     if not clouds:
         kind = path.suffix[1:].upper()
@@ -44,12 +47,15 @@ def _placed(scene: trimesh.Scene, node: str) -> NDArray[np.float64]:
     return np.asarray(trimesh.transform_points(vertices, transform), dtype=np.float64)
 
 
-def _checked(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+def _check_mesh(mesh: trimesh.Trimesh) -> None:
+    """Raises where faces name no vertex; trimesh drops them, or those of NaN, in silence."""
+    check_finite(np.asarray(mesh.vertices), "is not finite", "vertices")
     faces = np.asarray(mesh.faces)
+    if faces.size == 0:
+        return
     lowest, highest = int(faces.min()), int(faces.max())
     if lowest < 0 or highest >= len(mesh.vertices):
         wrong = lowest if lowest < 0 else highest
         raise ContentError(
             f"a face names vertex {wrong}, but there are {len(mesh.vertices)} vertices"
         )
-    return mesh

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
-import torch
-
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -50,7 +48,7 @@ def map_in_processes(
                 # A file in flight killed its process; alone, each shows whether it was the one.
                 suspects = [item, *(other for other, _ in flying)]
                 flying.clear()
-                yield from (_apply_alone(function, suspect) for suspect in suspects)
+                yield from _one_by_one(function, suspects)
                 executor = _start(workers)
     finally:
         executor.shutdown(cancel_futures=True)
@@ -59,13 +57,11 @@ def map_in_processes(
 def _start(workers: int) -> ProcessPoolExecutor:
     # Forking a process that runs torch's threads may deadlock; a spawned one starts clean.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_watch_parent)
 
 
-def _prepare() -> None:
+def _watch_parent() -> None:
     """Runs first in each reader process."""
-    # Several processes share the processors already.
-    torch.set_num_threads(1)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
@@ -77,7 +73,9 @@ def _exit_with_parent() -> None:
         os._exit(1)
 
 
-def _submit(executor: ProcessPoolExecutor, function: Callable[[T], R], item: T) -> "Future[R]":
+def _submit(
+    executor: ProcessPoolExecutor, function: Callable[[T], R], item: T
+) -> "Future[R]":
     with _interrupts_ignored():
         return executor.submit(function, item)
 
@@ -95,9 +93,16 @@ def _interrupts_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, previous)
 
 
-def _apply_alone(function: Callable[[T], R], item: T) -> R | None:
-    with _start(1) as executor:
-        try:
-            return _submit(executor, function, item).result()
-        except BrokenProcessPool:
-            return None
+def _one_by_one(
+    function: Callable[[T], R], items: Sequence[T]
+) -> Generator[R | None, None, None]:
+    executor = _start(1)
+    try:
+        for item in items:
+            try:
+                yield _submit(executor, function, item).result()
+            except BrokenProcessPool:
+                executor = _start(1)
+                yield None
+    finally:
+        executor.shutdown(cancel_futures=True)

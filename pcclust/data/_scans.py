@@ -1,6 +1,11 @@
 """Point clouds of scanners: PCD, read by open3d, and LAS/LAZ, read by laspy."""
 
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,26 +14,89 @@ from pcclust.data._blame import ContentError
 from pcclust.data._promises import check_promises
 from pcclust.data.extras import import_laspy, import_open3d
 
+POINTS_PER_READ = 1 << 20
+
 
 def load_pcd(path: Path) -> NDArray[np.float64]:
     """Reads a PCD file; rows that are all NaN, its mark for "no measurement", are left out."""
     open3d = import_open3d()
     check_promises(path)
-    # open3d only warns where it cannot read, and returns an empty cloud.
+    # The reader of tensors, since open3d.io gives zeros where the coordinates are doubles. Where it
+    # cannot read, it only warns and returns an empty cloud.
     with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):
-        cloud = open3d.io.read_point_cloud(str(path), format="pcd")
-    points = np.asarray(cloud.points, dtype=np.float64)
-    if len(points) == 0:
+        cloud = open3d.t.io.read_point_cloud(str(path), format="pcd")
+    if "positions" not in cloud.point or len(cloud.point.positions) == 0:
         raise ContentError("open3d finds no points in it: it is empty, truncated or no PCD file")
+    points = np.asarray(cloud.point.positions.numpy(), dtype=np.float64)
     return points[~np.isnan(points).all(axis=1)]
 
 
 def load_las(path: Path) -> NDArray[np.float64]:
     """Reads a LAS or LAZ file, scaled and offset as its header says."""
     laspy = import_laspy(compressed=path.suffix.lower() == ".laz")
-    cloud = laspy.read(path)
-    if len(cloud.points) != cloud.header.point_count:
-        raise ContentError(
-            f"the header promises {cloud.header.point_count} points, but {len(cloud.points)} follow"
-        )
-    return np.asarray(cloud.xyz, dtype=np.float64)
+    _check_las_counts(path)
+    # In pieces, since the header of a broken file may promise more points than memory holds.
+    with _panics_raised(), laspy.open(path, laz_backend=_laz_backends(laspy)) as file:
+        promised = file.header.point_count
+        pieces = [
+            np.column_stack([piece.x, piece.y, piece.z])
+            for piece in file.chunk_iterator(POINTS_PER_READ)
+        ]
+    found = sum(map(len, pieces))
+    if found != promised:
+        raise ContentError(f"the header promises {promised} points, but {found} follow")
+    return np.concatenate([np.empty((0, 3)), *pieces])
+
+
+def _laz_backends(laspy: ModuleType) -> list[Any]:
+    # The parallel one allocates what a broken header says, and aborts the process where it cannot.
+    return [b for b in laspy.LazBackend.detect_available() if b != laspy.LazBackend.LazrsParallel]
+
+
+def _check_las_counts(path: Path) -> None:
+    """Raises where a header counts more than fits the file; the libraries would try all of it.
+
+    laspy loops over four thousand million records, and lazrs aborts the process where it cannot
+    allocate as many chunks. Offsets and least sizes are those of the LAS 1.4 specification (ASPRS,
+    2019) and of LASzip's chunk table.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header = file.read(375).ljust(375, b"\0")
+        (records,) = struct.unpack_from("<I", header, 100)
+        (extended,) = struct.unpack_from("<I", header, 243) if header[25] >= 4 else (0,)
+        if records * 54 + extended * 60 > size:
+            raise ContentError(
+                f"{size} bytes cannot hold the {records + extended} promised records"
+            )
+        compressed = bool(header[104] & 0x80)
+        chunks = _count_laz_chunks(file, header, size) if compressed else 0
+    if chunks * 20 > size:  # a chunk begins with a whole point, of at least 20 bytes
+        raise ContentError(f"{size} bytes cannot hold the {chunks} promised chunks")
+
+
+def _count_laz_chunks(file: IO[bytes], header: bytes, size: int) -> int:
+    (table,) = struct.unpack("<q", _read_at(file, struct.unpack_from("<I", header, 96)[0], 8))
+    if table == -1:  # written as a stream: the place of the table comes last
+        (table,) = struct.unpack("<q", _read_at(file, size - 8, 8))
+    _version, chunks = struct.unpack("<II", _read_at(file, table, 8))
+    return int(chunks)
+
+
+def _read_at(file: IO[bytes], place: int, count: int) -> bytes:
+    file.seek(max(place, 0))
+    content = file.read(count)
+    if len(content) < count:
+        raise ContentError("the LAZ file is cut off, or points beyond its end")
+    return content
+
+
+@contextmanager
+def _panics_raised() -> Iterator[None]:
+    """Turns a panic of the LAZ decompressor, which is no Exception, into one."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ContentError(f"the LAZ decompressor fails on it ({error})") from error

@@ -88,8 +88,8 @@ def _xyz(fields: list[str], names: list[str] | None) -> tuple[int, int, int]:
         return named
     if len(fields) < 3:
         raise ContentError(f"a point needs x, y and z, but the rows have {len(fields)} columns")
-    if names is not None and len(fields) > 3:
-        raise ContentError(f"none of its columns are named x, y and z: {', '.join(names)[:80]}")
+    if names is not None and (len(fields) > 3 or {"x", "y", "z"} & set(names)):
+        raise ContentError(f"its columns are not named x, y and z, but {', '.join(names)[:80]}")
     return (0, 1, 2)
 
 

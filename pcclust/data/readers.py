@@ -10,7 +10,7 @@ import numpy as np
 import trimesh
 from numpy.typing import DTypeLike, NDArray
 
-from pcclust.data._blame import ContentError, blaming
+from pcclust.data._blame import ContentError, blaming, check_finite
 from pcclust.data._containers import open_hdf5, open_npy, open_npz
 from pcclust.data._meshes import load_mesh
 from pcclust.data._scans import load_las, load_pcd
@@ -176,7 +176,7 @@ def _shapes_of(
                 points = _points_of(shapes[index], num_points, seed)
                 with np.errstate(over="ignore"):
                     points = points.astype(dtype, copy=False)
-                _check_finite(points, f"exceeds {dtype}; read it as float64")
+                check_finite(points, f"exceeds {dtype}; read it as float64")
             yield points
 
 
@@ -200,22 +200,14 @@ def _open(path: Path) -> Iterator[Sequence[Shape]]:
 
 def _points_of(shape: Shape, num_points: int | None, seed: int) -> NDArray[np.floating]:
     if isinstance(shape, trimesh.Trimesh):
-        _check_finite(np.asarray(shape.vertices), "is not finite", "vertices")
         try:
             return sample_surface(shape, num_points or MESH_POINTS, seed)
         except ValueError as error:
             raise ContentError(str(error)) from error
     if len(shape) == 0:
         raise ContentError("holds no points")
-    _check_finite(shape, "is not finite")
+    check_finite(shape, "is not finite")
     return shape if num_points is None else resample(shape, num_points, seed)
-
-
-def _check_finite(points: NDArray[np.floating], fault: str, name: str = "points") -> None:
-    bad = ~np.isfinite(points).all(axis=1)
-    if bad.any():
-        row = int(bad.argmax())
-        raise ContentError(f"{name}[{row}] {fault}: {points[row].tolist()}")
 
 
 def _check_file(path: Path) -> None:

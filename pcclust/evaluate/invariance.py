@@ -79,7 +79,7 @@ def rri_invariance(
     return InvarianceReport(
         max_change=float(kept.max()) if len(kept) else 0.0,
         median_change=float(kept.median()) if len(kept) else 0.0,
-        share_changed=1 - len(kept) / max(1, len(change)),
+        share_changed=(len(change) - len(kept)) / max(1, len(change)),
         comparisons=len(change),
     )
 

@@ -4,11 +4,13 @@ from pcclust.ops._registry import use_backend
 from pcclust.ops.ball_query import Ball, ball_query
 from pcclust.ops.farthest_point_sample import farthest_point_sample
 from pcclust.ops.knn import Neighbors, knn
+from pcclust.ops.neighbor_index import NeighborIndex
 from pcclust.ops.rri import rri
 from pcclust.ops.rri_code import RRICode, rri_decode, rri_encode
 
 __all__ = [
     "Ball",
+    "NeighborIndex",
     "Neighbors",
     "RRICode",
     "ball_query",

@@ -11,22 +11,25 @@ from torch import Tensor
 AZIMUTH_TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-6}
 
 
-def azimuth_gaps(azimuths: Tensor, takes_part: Tensor) -> tuple[Tensor, Tensor]:
+def azimuth_gaps(
+    azimuths: Tensor, takes_part: Tensor, tolerance: float
+) -> tuple[Tensor, Tensor]:
     """Measures the gap from each azimuth to the next, counter-clockwise.
 
-    Azimuths chained by gaps of at most `AZIMUTH_TOLERANCE` are a group: its members follow each
+    Azimuths chained by gaps of at most ``tolerance`` are a group: its members follow each
     other by column with gap 0, and the last has the gap to the next group, measured between the
     first members. So the gaps of a row sum to 2π, and a row of one group has one gap of 2π.
 
     Args:
         azimuths: ``(R, k)`` in [0, 2π]; columns in the order that breaks ties.
         takes_part: ``(R, k)`` whether a column has an azimuth at all.
+        tolerance: the entry of `AZIMUTH_TOLERANCE` for the dtype that the points came in.
 
     Returns:
         ``(R, k)`` gaps in [0, 2π], and ``(R, k)`` int64 columns of the successors; 0 and -1 for
         columns that take no part.
     """
-    groups = _groups(azimuths, takes_part)
+    groups = _groups(azimuths, takes_part, tolerance)
     order = groups.sort(dim=-1, stable=True)  # by (group, column), those without part at the end
     group, columns = order.values, order.indices
     last = takes_part.sum(dim=-1, keepdim=True) - 1
@@ -46,7 +49,7 @@ def azimuth_gaps(azimuths: Tensor, takes_part: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def _groups(azimuths: Tensor, takes_part: Tensor) -> Tensor:
+def _groups(azimuths: Tensor, takes_part: Tensor, tolerance: float) -> Tensor:
     """Numbers the groups of equal azimuths counter-clockwise; k for columns without part."""
     count = azimuths.shape[-1]
     order = torch.where(takes_part, azimuths, torch.inf).sort(dim=-1, stable=True)
@@ -56,7 +59,7 @@ def _groups(azimuths: Tensor, takes_part: Tensor) -> Tensor:
     around = azimuth[:, :1] + 2 * math.pi
     after = torch.cat([azimuth[:, 1:], around], dim=-1)
     after = torch.where(place == last, around, after)
-    ends = (after - azimuth > AZIMUTH_TOLERANCE[azimuths.dtype]) & (place <= last)
+    ends = (after - azimuth > tolerance) & (place <= last)
     total = ends.sum(dim=-1, keepdim=True).clamp(min=1)
     # What comes after the last end belongs to the group that begins the row: a circle has no seam.
     group = torch.where(place <= last, (ends.cumsum(dim=-1) - ends.long()) % total, count)

@@ -183,7 +183,8 @@ def gathered_distances(clouds: Clouds, asked: Clouds | None, indices: Tensor) ->
     rows = torch.where(indices >= 0, neighbor_rows(clouds, source, indices), -1)
     # A function with a jvp of its own cannot be compiled, and forward mode saves nothing anyway.
     distances = _squared_distances if in_forward_mode() else SquaredDistances.apply
-    total: Tensor = distances(source.rows, clouds.rows, rows)
+    # As an alias, since the compiler takes no tensor twice.
+    total: Tensor = distances(source.rows.view_as(source.rows), clouds.rows, rows)
     return torch.where(indices >= 0, total, torch.inf)
 
 

@@ -56,12 +56,12 @@ def glue(features: Floats, neighbors: Integers, successors: Integers, tolerance:
     _check_range(neighbors, 0, len(features), "neighbors")
     _check_range(successors, -1, features.shape[1], "successors")
     frames = _frames(features, neighbors, successors, tolerance)
-    points, placed = _grow(frames, tolerance)
-    if not placed.all():
-        raise ValueError(_why_not(neighbors, int((~placed).sum())))
+    points, trust = _grow(frames, tolerance)
+    if not (trust > 0).all():
+        raise ValueError(_why_not(neighbors, int((trust == 0).sum())))
     turned = np.flatnonzero(~frames.central)
     for _ in range(REFINEMENTS):
-        rotations = _rotations(frames, turned, points, placed)
+        rotations = _rotations(frames, turned, points, trust)
         points = _means(*_predictions(frames, turned, rotations))
     return points
 
@@ -117,10 +117,15 @@ def _azimuths(gaps: Floats, successors: Integers) -> tuple[Floats, Booleans]:
     return azimuths, uncertain
 
 
-def _grow(frames: Frames, narrowest: float) -> tuple[Floats, Booleans]:
-    """Places frame after frame from the widest on; returns the points and which are placed."""
-    placed, waiting = frames.central.copy(), ~frames.central
-    totals, weights = np.zeros((len(placed), 3)), np.zeros(len(placed))
+def _grow(frames: Frames, narrowest: float) -> tuple[Floats, Floats]:
+    """Places frame after frame from the widest on.
+
+    Returns:
+        ``(N, 3)`` points, and ``(N,)`` how far they can be trusted: 0 where nothing places them, 1
+        where a frame does without reserve.
+    """
+    trust, waiting = frames.central.astype(np.float64), ~frames.central
+    totals, weights = np.zeros((len(trust), 3)), np.zeros(len(trust))
     ready = np.array([], dtype=np.int64)
     if waiting.any():
         ready = np.argmax(np.where(waiting, frames.spread, -1.0), keepdims=True)
@@ -129,24 +134,31 @@ def _grow(frames: Frames, narrowest: float) -> tuple[Floats, Booleans]:
         waiting[ready] = False
         more, weight = _predictions(frames, ready, rotations)
         totals, weights = totals + more, weights + weight
-        placed |= weights > 0
-        ready = _ready(frames, waiting, placed, narrowest)
-        rotations = _rotations(frames, ready, _means(totals, weights), placed)
-    return _means(totals, weights), placed
+        trust = np.where(frames.central, 1.0, np.minimum(weights, 1.0))
+        ready = _ready(frames, waiting, trust, narrowest)
+        rotations = _rotations(frames, ready, _means(totals, weights), trust)
+    return _means(totals, weights), trust
 
 
-def _ready(frames: Frames, waiting: Booleans, placed: Booleans, narrowest: float) -> Integers:
-    """Returns the frames to place next: all whose placed points are spread wide enough."""
-    weights = frames.weights * placed[frames.members]
-    found = (weights > 0).sum(axis=1)
-    candidates = np.flatnonzero(waiting & (found >= np.where(frames.flat, 1, 2)))
+def _ready(frames: Frames, waiting: Booleans, trust: Floats, narrowest: float) -> Integers:
+    """Returns the frames to place next: those whose placed points are spread wide enough."""
+    placed = (frames.weights > 0) & (trust[frames.members] > 0)
+    enough = np.where(frames.flat, 1, 2)
+    candidates = np.flatnonzero(waiting & (placed.sum(axis=1) >= enough))
+    share = _shares(frames, candidates, placed * frames.weights)
+    candidates = candidates[share >= narrowest]
     if len(candidates) == 0:
         return candidates
-    spread = _second_moments(frames.local[candidates], weights[candidates])
-    flat = frames.flat[candidates]
-    share = np.where(flat, 1.0, spread / np.where(flat, 1.0, frames.spread[candidates]))
-    enough = max(narrowest, min(WIDE_ENOUGH, share.max() * WIDE_ENOUGH))
-    return np.asarray(candidates[share >= enough])
+    # Among what can be placed, what stands on certain points goes first.
+    share = _shares(frames, candidates, trust[frames.members] * frames.weights)
+    return np.asarray(candidates[share >= min(WIDE_ENOUGH, share.max() * WIDE_ENOUGH)])
+
+
+def _shares(frames: Frames, which: Integers, weights: Floats) -> Floats:
+    """Returns how widely the weighted points of frames are spread, relative to all of them."""
+    spread = _second_moments(frames.local[which], weights[which])
+    flat = frames.flat[which]
+    return np.where(flat, 1.0, spread / np.where(flat, 1.0, frames.spread[which]))
 
 
 def _second_moments(local: Floats, weights: Floats) -> Floats:
@@ -155,10 +167,10 @@ def _second_moments(local: Floats, weights: Floats) -> Floats:
     return np.linalg.eigvalsh(moments)[:, 1].clip(min=0.0)
 
 
-def _rotations(frames: Frames, which: Integers, points: Floats, placed: Booleans) -> Floats:
+def _rotations(frames: Frames, which: Integers, points: Floats, trust: Floats) -> Floats:
     """Returns the proper rotations that bring frames nearest to the placed points (Kabsch)."""
     members = frames.members[which]
-    targets = points[members] * (frames.weights[which] * placed[members])[..., None]
+    targets = points[members] * (frames.weights[which] * trust[members])[..., None]
     u, _, vt = np.linalg.svd(targets.transpose(0, 2, 1) @ frames.local[which])
     u[:, :, 2] *= np.sign(np.linalg.det(u @ vt))[:, None]
     return np.asarray(u @ vt)
@@ -189,6 +201,7 @@ def _why_not(neighbors: Integers, missing: int) -> str:
             "places relative to each other the code does not hold; encode with a larger k"
         )
     return (
-        f"its kNN graph (k={k}) is connected, but {missing} of its {count} points hang on the rest "
-        "by one direction only, about which they may turn; encode with a larger k"
+        f"its kNN graph (k={k}) is connected, but {missing} of its {count} points are out of "
+        "reach: no neighbourhood there shares two directions with those already placed; encode "
+        "with a larger k"
     )

@@ -60,7 +60,9 @@ def centroids(rows: Tensor, starts: Tensor, sizes: Tensor, cloud: Tensor) -> Ten
     return (first + times_power_of_two(means, exponents)).to(rows.dtype)
 
 
-def neighborhoods(rows: Tensor, centers: Tensor, cloud: Tensor, at: Tensor) -> Neighborhoods:
+def neighborhoods(
+    rows: Tensor, centers: Tensor, cloud: Tensor, at: Tensor, tolerance: float
+) -> Neighborhoods:
     """Measures all neighbourhoods; differentiable, with finite gradients everywhere.
 
     Args:
@@ -68,6 +70,7 @@ def neighborhoods(rows: Tensor, centers: Tensor, cloud: Tensor, at: Tensor) -> N
         centers: ``(B, 3)``.
         cloud: ``(R,)`` the cloud of each row, -1 for padding.
         at: ``(R, k)`` the rows of the neighbours.
+        tolerance: the entry of `DIRECTION_TOLERANCE` for the dtype that the points came in.
     """
     inside, of = (cloud >= 0)[:, None], cloud.clamp(min=0)
     exponents = _exponents(rows.detach(), centers.detach(), cloud)[of]
@@ -76,7 +79,7 @@ def neighborhoods(rows: Tensor, centers: Tensor, cloud: Tensor, at: Tensor) -> N
     relative = columns(torch.where(inside, points - middles, 0))
     radii = norm(relative)
     largest = _largest(radii.detach()[:, 0], cloud, centers.shape[0])[of][:, None]
-    placed = radii > DIRECTION_TOLERANCE[rows.dtype] * largest
+    placed = radii > tolerance * largest
     axis = scaled(relative, torch.where(placed, 1 / torch.where(placed, radii, 1), 0))
     neighbor_radii = radii[:, 0][at]
     # The projection of p_ik is that of p_ik - p_i, whose coordinates cancel without rounding.
@@ -86,7 +89,7 @@ def neighborhoods(rows: Tensor, centers: Tensor, cloud: Tensor, at: Tensor) -> N
     sine, cosine = norm(normals), radii + dot(axis, edges)
     seen = placed & placed[:, 0][at]
     polar = torch.atan2(torch.where(seen, sine, 0), torch.where(seen, cosine, 1))
-    takes_part = seen & (sine > DIRECTION_TOLERANCE[rows.dtype] * neighbor_radii)
+    takes_part = seen & (sine > tolerance * neighbor_radii)
     # The diagonal of a cloud as wide as its dtype allows would overflow.
     lengths = times_power_of_two(radii, exponents[:, None]).clamp(max=torch.finfo(rows.dtype).max)
     return Neighborhoods(lengths, lengths[:, 0][at], polar, axis, normals, takes_part)

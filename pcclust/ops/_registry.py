@@ -16,11 +16,14 @@ from typing import Any, Literal
 import torch
 from torch._ops import OpOverload
 
+from pcclust.ops._clouds import Clouds, check_finite, readable
+
 Tier = Literal["torch", "cpu", "cuda"]
 TIERS: tuple[Tier, ...] = ("torch", "cpu", "cuda")
 TWIN = "_torch"
 
 LIBRARY = torch.library.Library("pcclust", "DEF")  # type: ignore[no-untyped-call]
+_declared: list[str] = []
 _override: ContextVar[Tier | None] = ContextVar("pcclust backend", default=None)
 
 
@@ -41,11 +44,12 @@ native, native_reason = _load_native()
 
 
 def declare(schema: str, twin: Callable[..., Any], fake: Callable[..., Any]) -> None:
-    """Declares ``pcclust::<schema>`` with its pure-torch twin, its fake kernel and its vmap rule.
+    """Declares ``pcclust::<schema>`` with its pure-torch twin and its fake kernel.
 
-    Arguments named ``points`` and ``queries`` are rows of many clouds, ``starts`` and
-    ``query_starts`` say where each cloud begins, and of all other tensors the first dimension goes
-    with the rows or the clouds. Results named ``indices`` count rows where ``packed`` is true.
+    An operator on ``points`` also gets a vmap rule, from the names in its schema: ``points`` and
+    ``queries`` are rows of many clouds, ``starts`` and ``query_starts`` say where each begins, and
+    of all other tensors the first dimension goes with the rows or the clouds. Results named
+    ``indices`` count rows where ``packed`` is true.
 
     Args:
         schema: the operator's schema, e.g. ``"knn(Tensor points, int k) -> Tensor"``.
@@ -53,9 +57,15 @@ def declare(schema: str, twin: Callable[..., Any], fake: Callable[..., Any]) -> 
         fake: returns empty outputs of the right shape and dtype, for the compilers.
     """
     name = schema.split("(", 1)[0]
+    _declared.append(name)
     _define(name, schema, twin, fake)
     # A name that only the twin serves, for those who demand the torch tier.
     _define(f"{name}{TWIN}", schema.replace(name, f"{name}{TWIN}", 1), twin, fake)
+
+
+def declared() -> tuple[str, ...]:
+    """Returns the names of all operators, sorted."""
+    return tuple(sorted(_declared))
 
 
 def _define(
@@ -65,36 +75,56 @@ def _define(
     LIBRARY.impl(name, implementation, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"pcclust::{name}", fake, lib=LIBRARY)
     operator = getattr(torch.ops.pcclust, name).default
-    torch.library.register_vmap(operator, partial(_run_batch, operator), lib=LIBRARY)
+    if any(argument.name == "points" for argument in operator._schema.arguments):
+        torch.library.register_vmap(operator, partial(_run_batch, operator), lib=LIBRARY)
 
 
 def _run_batch(operator: OpOverload, info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:  # noqa: ANN401
     """Runs an operator under vmap in one call: the batch is laid out as more clouds."""
-    batch = info.batch_size
     names = [argument.name for argument in operator._schema.arguments]
-    values = dict(zip(names, args, strict=True))
-    for name, dim in zip(names, in_dims, strict=True):
-        if isinstance(values[name], torch.Tensor):
-            rest = values[name].movedim(dim, 0) if dim is not None else values[name][None]
-            values[name] = rest.expand(batch, *rest.shape[1:])
-    number = torch.arange(batch, device=values["points"].device)
-    for starts, rows in (("starts", "points"), ("query_starts", "queries")):
-        if values.get(starts) is not None:
-            first_row = number * values[rows].shape[1]
-            values[starts] = values[starts] + first_row[:, None]
-    flat = {
-        name: value.flatten(0, 1).contiguous() if isinstance(value, torch.Tensor) else value
-        for name, value in values.items()
+    batched = {
+        name: _batch_first(value, dim, info.batch_size)
+        for name, value, dim in zip(names, args, in_dims, strict=True)
     }
-    results = operator(*flat.values())
+    number = torch.arange(info.batch_size, device=batched["points"].device)
+    for rows, starts in (("points", "starts"), ("queries", "query_starts")):
+        if batched.get(rows) is not None:
+            first_row = number * batched[rows].shape[1]
+            batched[starts] = batched[starts] + first_row[:, None]
+    values = {
+        name: value.flatten(0, 1).contiguous() if isinstance(value, torch.Tensor) else value
+        for name, value in batched.items()
+    }
+    _check_batch(values, info.batch_size)
+    results = operator(*values.values())
     several = isinstance(results, tuple)
     unfolded = [
-        result.view(batch, result.shape[0] // batch, *result.shape[1:])
+        result.view(info.batch_size, result.shape[0] // info.batch_size, *result.shape[1:])
         for result in (results if several else (results,))
     ]
     if values.get("packed"):
-        _count_from(unfolded, operator, number * values["points"].shape[1])
+        _count_from(unfolded, operator, number * batched["points"].shape[1])
     return (tuple(unfolded), (0,) * len(unfolded)) if several else (unfolded[0], 0)
+
+
+def _batch_first(value: Any, dim: int | None, batch: int) -> Any:  # noqa: ANN401
+    """Returns a tensor with its batch in front, repeated where it has none."""
+    if not isinstance(value, torch.Tensor):
+        return value
+    return value.movedim(dim, 0) if dim is not None else value.expand(batch, *value.shape)
+
+
+def _check_batch(values: dict[str, Any], batch: int) -> None:
+    """Refuses NaN and inf, which nobody could see before: under vmap values are hidden."""
+    for name, starts, sizes in (
+        ("points", "starts", "sizes"),
+        ("queries", "query_starts", "query_sizes"),
+    ):
+        rows = values.get(name)
+        if rows is not None and readable(rows) and readable(values[sizes]):
+            shape = (batch, rows.shape[0] // batch)
+            clouds = Clouds(rows, values[starts], values[sizes], shape, False, None)
+            check_finite(clouds, name)
 
 
 def _count_from(results: list[torch.Tensor], operator: OpOverload, first_row: torch.Tensor) -> None:

@@ -1,10 +1,11 @@
 """Farthest point sampling."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pcclust.ops._arrays import accepts_numpy
-from pcclust.ops._clouds import Clouds, check_count, flatten
+from pcclust.ops._clouds import Clouds, check_count, flatten, readable
 from pcclust.ops._registry import call, declare
 
 
@@ -78,11 +79,11 @@ def _first_points(
         return (drawn.to(device) * clouds.sizes).long().minimum(clouds.sizes - 1)
     if isinstance(start, Tensor):
         first = _per_cloud(start, clouds)
-    elif isinstance(start, int) and not isinstance(start, bool):
-        first = torch.full_like(clouds.sizes, start)
+    elif isinstance(start, (int, np.integer)) and not isinstance(start, bool):
+        first = torch.full_like(clouds.sizes, int(start))
     else:
         raise TypeError(f"start must be an int, a tensor or None, got {type(start).__name__}")
-    if not torch.compiler.is_compiling():
+    if readable(first) and readable(clouds.sizes):
         bad = ((first < 0) | (first >= clouds.sizes)).nonzero().flatten()
         if bad.numel():
             cloud = int(bad[0])
@@ -108,7 +109,7 @@ def _farthest_point_sample_torch(
     points: Tensor, starts: Tensor, sizes: Tensor, first: Tensor, packed: bool, num_samples: int
 ) -> Tensor:
     """Samples all clouds in step; what is not a point of a cloud has distance -1."""
-    width = int(sizes.max()) if sizes.numel() else 0
+    width = int(sizes.max()) if sizes.numel() else 1
     column = torch.arange(width, device=points.device)
     rows = (starts[:, None] + column).clamp(max=points.shape[0] - 1)
     coordinates = points[rows].unbind(dim=-1)
@@ -139,7 +140,7 @@ def _farthest_point_sample_fake(
 
 declare(
     "farthest_point_sample(Tensor points, Tensor starts, Tensor sizes, Tensor first, bool packed, "
-    "int num_samples) -> Tensor",
+    "int num_samples) -> (Tensor indices)",
     _farthest_point_sample_torch,
     _farthest_point_sample_fake,
 )

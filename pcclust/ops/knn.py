@@ -134,7 +134,9 @@ def _knn_torch(
     k: int,
     exclude_self: bool,
 ) -> tuple[Tensor, Tensor]:
-    asked = (points, starts, sizes) if queries is None else (queries, query_starts, query_sizes)
+    asked = (points, starts, sizes)
+    if queries is not None and query_starts is not None and query_sizes is not None:
+        asked = (queries, query_starts, query_sizes)
     return nearest_rows((points, starts, sizes), asked, packed, k, exclude_self, math.inf)
 
 

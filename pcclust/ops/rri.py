@@ -7,10 +7,17 @@ import torch
 from torch import Tensor
 
 from pcclust.ops._arrays import accepts_numpy
-from pcclust.ops._azimuth import azimuth_gaps
+from pcclust.ops._azimuth import AZIMUTH_TOLERANCE, azimuth_gaps
 from pcclust.ops._clouds import Clouds, check_count, cloud_of_rows, flatten
-from pcclust.ops._distance import nearest_rows, neighbor_rows
-from pcclust.ops._neighborhoods import Neighborhoods, centroids, neighborhoods, taken, turn
+from pcclust.ops._distance import may_be_differentiated, nearest_rows, neighbor_rows
+from pcclust.ops._neighborhoods import (
+    DIRECTION_TOLERANCE,
+    Neighborhoods,
+    centroids,
+    neighborhoods,
+    taken,
+    turn,
+)
 from pcclust.ops._registry import call, declare
 
 Center = Literal["centroid", "origin"]
@@ -85,16 +92,12 @@ def linked_features(clouds: Clouds, k: int, center: Center, links: bool) -> Link
     check_count(k, clouds, "k", spare=1)
     centers = _centers(clouds, center)
     arguments = (clouds.rows.detach(), clouds.starts, clouds.sizes, centers.detach(), k)
-    if not _gradient_asked(clouds.rows):
+    if not may_be_differentiated(clouds.rows):
         return call("rri_links", *arguments) if links else (call("rri", *arguments),) * 3
     features, neighbors, successors = call("rri_links", *arguments)
     formula = _differentiable(clouds, centers, neighbors, successors, features[..., 3])
     # The difference is 0: asking for a gradient does not change a bit.
     return features + (formula - formula.detach()), neighbors, successors
-
-
-def _gradient_asked(rows: Tensor) -> bool:
-    return torch.is_grad_enabled() and rows.requires_grad
 
 
 def _centers(clouds: Clouds, center: Center) -> Tensor:
@@ -117,7 +120,8 @@ def _differentiable(
     is all there is, it is constant.
     """
     at = neighbor_rows(clouds._replace(packed=False), clouds, neighbors)
-    seen = neighborhoods(clouds.rows, centers, cloud_of_rows(clouds), at)
+    tolerance = DIRECTION_TOLERANCE[clouds.rows.dtype]
+    seen = neighborhoods(clouds.rows, centers, cloud_of_rows(clouds), at, tolerance)
     smooth = seen.takes_part & (successors >= 0) & (gaps > 0) & (gaps < 2 * math.pi)
     following = taken(seen.normals, successors.clamp(min=0))
     angle = turn(seen.axis, seen.normals, following, smooth)
@@ -130,9 +134,12 @@ def _rri_links_torch(
     clouds = Clouds(points, starts, sizes, points.shape[:1], packed=False, smallest=None)
     _, neighbors = nearest_rows(clouds[:3], clouds[:3], False, k, True, math.inf)
     at = neighbor_rows(clouds, clouds, neighbors)
-    seen = neighborhoods(points, centers, cloud_of_rows(clouds), at)
-    gaps, successors = azimuth_gaps(_azimuths(seen), seen.takes_part & (neighbors >= 0))
-    return _stacked(seen, gaps, neighbors), neighbors, successors
+    # In float64, so that rounding does not part azimuths that are equal.
+    wide = (points.double(), centers.double(), cloud_of_rows(clouds), at)
+    seen = neighborhoods(*wide, DIRECTION_TOLERANCE[points.dtype])
+    takes_part = seen.takes_part & (neighbors >= 0)
+    gaps, successors = azimuth_gaps(_azimuths(seen), takes_part, AZIMUTH_TOLERANCE[points.dtype])
+    return _stacked(seen, gaps, neighbors).to(points.dtype), neighbors, successors
 
 
 def _azimuths(seen: Neighborhoods) -> Tensor:

@@ -47,9 +47,7 @@ def test_follows_the_definition_up_to_eight_dimensions(kind: str, dims: int) -> 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("huge", "denormal")])
 @pytest.mark.parametrize("dims", [9, 16, 64])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_many_dimensions_are_right_to_rounding(
-    kind: str, dims: int, dtype: torch.dtype
-) -> None:
+def test_many_dimensions_are_right_to_rounding(kind: str, dims: int, dtype: torch.dtype) -> None:
     points, k = sample_cloud(kind, 80, dims, dtype), 11
     for exclude_self in (False, True):
         distances, indices = pcclust.knn(points, k, exclude_self=exclude_self)
@@ -64,6 +62,12 @@ def test_many_dimensions_are_right_to_rounding(
         np.testing.assert_allclose(claimed.astype(float), best.astype(float), rtol=rounding)
         assert all(len(set(row)) == k for row in indices.tolist())
         assert not (exclude_self and (indices == torch.arange(80)[:, None]).any())
+
+
+@pytest.mark.parametrize("kind", ["lattice", "duplicates", "all_equal", "huge"])
+def test_many_dimensions_break_ties_as_few_do(kind: str) -> None:
+    for k in (1, 20, 79):
+        assert_knn(sample_cloud(kind, 80, 16), k, exclude_self=True)
 
 
 @pytest.mark.parametrize("kind", ["huge", "denormal"])
@@ -119,10 +123,15 @@ def test_any_padded_batch_with_queries(
     rng = np.random.default_rng(seed)
     lengths = torch.from_numpy(rng.integers(1, count + 1, batch))
     query_lengths = torch.from_numpy(rng.integers(1, asked + 1, batch))
-    points, queries = torch.full((batch, count, 3), torch.nan), torch.full((batch, asked, 3), np.inf)
+    points, queries = (
+        torch.full((batch, count, 3), torch.nan),
+        torch.full((batch, asked, 3), np.inf),
+    )
     for b in range(batch):
         points[b, : lengths[b]] = sample_cloud(kind, int(lengths[b]), seed=seed + b)
-        queries[b, : query_lengths[b]] = sample_cloud(kind, int(query_lengths[b]), seed=seed + b + 9)
+        queries[b, : query_lengths[b]] = sample_cloud(
+            kind, int(query_lengths[b]), seed=seed + b + 9
+        )
     k = int(lengths.min()) if batch else 1
     found = pcclust.knn(points, k, queries=queries, lengths=lengths, query_lengths=query_lengths)
     assert found.indices.shape == (batch, asked, k)
@@ -139,7 +148,9 @@ def test_all_layouts_agree() -> None:
     alone = [pcclust.knn(cloud, 8) for cloud in clouds]
     dense = pcclust.knn(clouds, 8)
     padded = pcclust.knn(
-        torch.nn.functional.pad(clouds, (0, 0, 0, 7), value=torch.nan), 8, lengths=torch.full((3,), 50)
+        torch.nn.functional.pad(clouds, (0, 0, 0, 7), value=torch.nan),
+        8,
+        lengths=torch.full((3,), 50),
     )
     offsets = torch.arange(4, dtype=torch.int32) * 50
     packed = pcclust.knn(clouds.flatten(0, 1), 8, offsets=offsets)

@@ -1,0 +1,1 @@
+"""Times pcclust and its peers side by side: ``python -m benchmarks.run``."""

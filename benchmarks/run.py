@@ -1,0 +1,121 @@
+"""Times pcclust and its peers on the same work, in turn.
+
+python -m benchmarks.run                                  everything, about half an hour
+python -m benchmarks.run --only knn ward --rounds 15      some of it
+python -m benchmarks.run --out benchmarks/RESULTS.md      and writes the page
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+import tyro
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import Progress
+
+from benchmarks.timing import limit_threads
+
+if TYPE_CHECKING:
+    from benchmarks.report import Outcome
+    from benchmarks.timing import Result
+
+SuiteName = Literal[
+    "knn",
+    "ball_query",
+    "knn_features",
+    "farthest_point",
+    "rri",
+    "ward",
+    "kmeans",
+    "edge_conv",
+    "growth",
+]
+NAMES: tuple[SuiteName, ...] = get_args(SuiteName)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run the benchmarks.
+
+    Attributes:
+        only: the suites to run.
+        rounds: how often each contestant repeats short work.
+        threads: for everybody; the process is held to as many cores.
+        out: the page to write, a Markdown file; a plot goes beside it.
+        scale: multiplies the points of every cloud, for a quick trial.
+        memory: whether to measure peak memory too, each in a process of its own.
+    """
+
+    only: tuple[SuiteName, ...] = NAMES
+    rounds: int = 7
+    threads: int = 2
+    out: Path | None = None
+    scale: float = 1.0
+    memory: bool = True
+
+
+def main() -> int:
+    """Runs what the command line asks for; returns 1 where an answer of ours was wrong."""
+    settings = tyro.cli(Settings, description=__doc__)
+    limit_threads(settings.threads)
+    from benchmarks import machine, report  # they import torch, which reads the limits above
+
+    facts = machine.facts(settings.threads)
+    outcomes: dict[str, Outcome] = {}
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True) as progress:
+        for name in settings.only:
+            outcomes[name] = run_suite(name, settings, progress)
+    page = report.write(outcomes, facts, settings.threads, settings.rounds, settings.out)
+    Console().print(Markdown(page))
+    return int(any(outcome.wrong for outcome in outcomes.values()))
+
+
+def run_suite(name: SuiteName, settings: Settings, progress: Progress) -> "Outcome":
+    """Runs the cases of a suite."""
+    from benchmarks.report import Outcome
+    from benchmarks.timing import race
+
+    outcome = Outcome(import_module(f"benchmarks.{name}").SUITE)
+    suite, tired = outcome.suite, dict[str, str]()
+    cases = enumerate(suite.cases)
+    for position, case in progress.track(cases, total=len(suite.cases), description=suite.title):
+        fresh = {n: c for n, c in suite.contestants.items() if n not in tired}
+        smaller = replace(suite, contestants=fresh)
+        try:
+            result = race(smaller, case, settings.threads, settings.rounds, settings.scale)
+        except ArithmeticError as wrong:
+            outcome.wrong.append(f"**WRONG: {wrong}**")
+            continue
+        result.absent.update(tired)
+        if settings.memory:
+            measure_memory(name, position, result, settings)
+        outcome.results.append(result)
+        tired |= too_slow(result, suite.patience)
+    return outcome
+
+
+def measure_memory(name: str, case: int, result: "Result", settings: Settings) -> None:
+    """Adds the peak memory of every contestant of a case."""
+    from benchmarks.memory import peak_bytes
+
+    module = f"benchmarks.{name}"
+    for contestant, measured in result.measured.items():
+        measured.peak_bytes = peak_bytes(module, case, contestant, settings.threads, settings.scale)
+
+
+def too_slow(result: "Result", patience: float) -> Mapping[str, str]:
+    """Returns who sits out the next cases, and why."""
+    return {
+        name: f"took {measured.median:.0f} s for {result.label}"
+        for name, measured in result.measured.items()
+        if measured.median > patience
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+// atan2 of sixteen floats at a time.
+#pragma once
+
+#include <cstdint>
+
+#include "core/simd.h"
+
+namespace pcclust::inline PCCLUST_ISA {
+
+// The angle of (x, y) with y >= 0, in [0, π]; 0 where both are 0. Within 3e-7 rad of the truth: an
+// odd polynomial in the smaller ratio, fitted to atan on [0, 1] by reweighted least squares (error
+// 6e-9), the rest is rounding.
+PCCLUST_INLINE F32x16 angle_above(F32x16 y, F32x16 x) {
+  constexpr float kPi = 3.14159265f;
+  const F32x16 zero{}, width = x < zero ? -x : x;
+  const F32x16 high = maximum(y, width), low = minimum(y, width);
+  const F32x16 t = low / (high > zero ? high : splat<F32x16>(1.0f));
+  const F32x16 z = t * t;
+  F32x16 p = splat<F32x16>(0.002456724178045988f);
+  for (const float c : {-0.014401355758309364f, 0.03978122025728226f, -0.07234857231378555f,
+                        0.10498946160078049f, -0.14161229133605957f, 0.19985906779766083f,
+                        -0.33332598209381104f, 0.9999998807907104f}) {
+    p = p * z + c;
+  }
+  F32x16 angle = p * t;
+  angle = y > width ? 0.5f * kPi - angle : angle;
+  return x < zero ? kPi - angle : angle;
+}
+
+// The angle of (x, y) in [0, 2π].
+PCCLUST_INLINE F32x16 angle_around(F32x16 y, F32x16 x) {
+  constexpr float kTwoPi = 6.28318531f;
+  const F32x16 zero{};
+  const F32x16 above = angle_above(y < zero ? -y : y, x);
+  return y < zero ? kTwoPi - above : above;
+}
+
+}  // namespace pcclust::inline PCCLUST_ISA

@@ -1,0 +1,45 @@
+// pcclust::nearest_center on the CPU; the schema is in pcclust/ops/nearest_center.py.
+#include <tuple>
+
+#include "ops/kmeans_tensors.h"
+
+namespace pcclust {
+namespace {
+
+std::tuple<Tensor, Tensor> nearest_center(Tensor points, Tensor centers, Tensor shift,
+                                          std::optional<Tensor> guess) {
+  check_rows(points, "points");
+  check_rows(centers, "centers");
+  const int64_t count = points.size(0), dims = points.size(1);
+  STD_TORCH_CHECK(centers.size(0) >= 1, "at least one center is needed");
+  STD_TORCH_CHECK(centers.size(1) == dims && centers.scalar_type() == points.scalar_type(),
+                  "centers and points differ in dimensions or dtype");
+  STD_TORCH_CHECK(centers.size(0) < INT32_MAX, "too many centers: ", centers.size(0));
+  check_vector(shift, dims, points, "shift");
+  if (guess) check_labels(*guess, count, centers.size(0));
+  Tensor labels = torch::stable::new_empty(points, {count}, ScalarType::Long);
+  Tensor distances = torch::stable::new_empty(points, {count});
+  with_floating(points, [&](auto zero) {
+    using T = decltype(zero);
+    const NearestCenterArguments<T> a{
+        .points = points.const_data_ptr<T>(),
+        .count = count,
+        .dims = dims,
+        .centers = centers.const_data_ptr<T>(),
+        .center_count = centers.size(0),
+        .shift = shift.const_data_ptr<T>(),
+        .guess = data_or_null<int64_t>(guess),
+        .labels = labels.mutable_data_ptr<int64_t>(),
+        .distances = distances.mutable_data_ptr<T>(),
+    };
+    nearest_centers(a, torch_threads());
+  });
+  return {labels, distances};
+}
+
+}  // namespace
+}  // namespace pcclust
+
+STABLE_TORCH_LIBRARY_IMPL(pcclust, CPU, m) {
+  m.impl("nearest_center", TORCH_BOX(&pcclust::nearest_center));
+}

@@ -1,0 +1,282 @@
+"""k-means as an estimator."""
+
+import warnings
+from numbers import Integral
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from typing_extensions import Self
+
+from pcclust.cluster._estimator import Estimator
+from pcclust.cluster._inputs import Data, as_generator, as_points, as_weights, middle, unit_rows
+from pcclust.cluster.kmeans_plus_plus import Start, kmeans_plus_plus, random_points
+from pcclust.cluster.lloyd import Problem, Solution, inertia, lloyd
+from pcclust.cluster.mini_batch import take_in_batch
+from pcclust.ops._distance import BLOCK
+from pcclust.ops.nearest_center import nearest_center
+
+
+class KMeans(Estimator):
+    """k-means clustering: greedy k-means++ seeding, then Lloyd's algorithm.
+
+    Takes tensors of any device or NumPy arrays and gives back the same kind. On a CPU with the
+    native library, distances are screened by 8-bit codes and decided exactly, several times faster
+    than a matrix product; an N × k matrix exists nowhere. The same seed gives the same bits
+    whatever the number of threads.
+
+    Args:
+        n_clusters: k, at most the number of samples.
+        init: ``"k-means++"`` (greedy, Arthur and Vassilvitskii 2007), ``"random"`` (samples), or
+            ``(k, D)`` centers to start from.
+        n_init: starts, of which the one with the lowest inertia is kept.
+        max_iter: iterations of one start at most.
+        tol: stop when the centers' summed squared movement falls to this share of the features'
+            mean variance; at 0, only when no label changes.
+        metric: ``"euclidean"``, or ``"cosine"`` for spherical k-means: samples are brought to
+            length one and centers are directions.
+        random_state: a seed, a generator of torch or NumPy, or None for torch's global generator.
+
+    Attributes:
+        cluster_centers_: ``(k, D)``.
+        labels_: ``(N,)`` int64, the nearest center of each sample of the last fit.
+        inertia_: weighted sum of squared distances to the nearest centers (for cosine, of the
+            directions: twice the weighted sum of 1 - cos).
+        n_iter_: iterations of the best start, or batches seen by `partial_fit`.
+        n_features_in_: D.
+
+    An empty cluster takes half of the heaviest one, see `split_for_empty`.
+
+    Example:
+        >>> import torch
+        >>> from pcclust import KMeans
+        >>> X = torch.tensor([[0.0, 0.0], [0.0, 1.0], [9.0, 9.0], [9.0, 8.0]])
+        >>> model = KMeans(2, random_state=0).fit(X)
+        >>> model.inertia_, sorted(model.cluster_centers_.tolist())
+        (1.0, [[0.0, 0.5], [9.0, 8.5]])
+    """
+
+    cluster_centers_: Any
+    labels_: Any
+    inertia_: float
+    n_iter_: int
+    n_features_in_: int
+    _masses: Tensor
+    _generator: Generator
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        init: Literal["k-means++", "random"] | Data = "k-means++",
+        n_init: int = 1,
+        max_iter: int = 300,
+        tol: float = 1e-4,
+        metric: Literal["euclidean", "cosine"] = "euclidean",
+        random_state: int | Generator | np.random.RandomState | np.random.Generator | None = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.metric = metric
+        self.random_state = random_state
+
+    def fit(self, X: Data, y: None = None, sample_weight: Data | None = None) -> Self:
+        """Finds the clusters.
+
+        Args:
+            X: ``(N, D)`` samples; float16 and bfloat16 are computed in float32.
+            y: ignored, there by convention.
+            sample_weight: ``(N,)`` not negative; equal weights if None.
+
+        Raises:
+            TypeError: wrong types or dtypes.
+            ValueError: wrong shapes, NaN or inf, more clusters than samples, a zero sample where
+                the metric is cosine, impossible parameters.
+        """
+        problem = self._problem(X, sample_weight, as_generator(self.random_state), new=True)
+        self.__dict__.pop("_masses", None)  # a stream of batches begins anew
+        tolerance = self.tol * _mean_variance(problem.points) if self.tol > 0 else 0.0
+        best: Solution | None = None
+        for _ in range(1 if self._init_is_given() else self.n_init):
+            centers, start = self._start(problem)
+            solution = lloyd(problem, centers, start, self.max_iter, tolerance)
+            if best is None or solution.inertia < best.inertia:
+                best = solution
+        assert best is not None  # n_init is at least 1
+        self._keep(X, best.centers, best.labels, best.inertia)
+        self.n_iter_ = best.iterations
+        self._warn_of_empty(best.labels)
+        return self
+
+    def partial_fit(self, X: Data, y: None = None, sample_weight: Data | None = None) -> Self:
+        """Moves the centers by one mini-batch (Sculley, Web-Scale K-Means Clustering, 2010).
+
+        Every center becomes the mean of all samples that were ever assigned to it, batch by batch.
+        The first batch also chooses the centers, so it must hold at least ``n_clusters`` samples.
+
+        Args:
+            X: ``(N, D)`` samples of one batch.
+            y: ignored, there by convention.
+            sample_weight: ``(N,)`` not negative; equal weights if None.
+
+        Raises:
+            TypeError: as `fit`.
+            ValueError: as `fit`, or another number of features than before.
+        """
+        first = not hasattr(self, "_masses")
+        if first:
+            self._generator = as_generator(self.random_state)
+        problem = self._problem(X, sample_weight, self._generator, new=first)
+        centers = self._start(problem)[0] if first else self._centers_like(problem.points)
+        centers, masses, labels, distances = take_in_batch(
+            problem, centers, None if first else self._masses
+        )
+        self._keep(X, centers, labels, inertia(problem, distances))
+        self._masses, self.n_iter_ = masses, 1 if first else self.n_iter_ + 1
+        return self
+
+    def predict(self, X: Data) -> Any:  # noqa: ANN401
+        """Returns the nearest center of each sample, ``(N,)`` int64.
+
+        Args:
+            X: ``(N, D)`` samples.
+
+        Raises:
+            ValueError: not fitted, or X is wrong.
+        """
+        return _like(X, self._assign(X)[0])
+
+    def transform(self, X: Data) -> Any:  # noqa: ANN401
+        """Returns the distance of each sample to every center, ``(N, k)``; for cosine, 1 - cos.
+
+        Args:
+            X: ``(N, D)`` samples.
+
+        Raises:
+            ValueError: not fitted, or X is wrong.
+        """
+        points = self._points(X)
+        centers = self._centers_like(points)
+        shift = middle(centers)
+        step = max(1, BLOCK // points.shape[1])
+        parts = [torch.cdist(part - shift, centers - shift) for part in torch.split(points, step)]
+        distances = torch.cat(parts)
+        return _like(X, distances.square() / 2 if self.metric == "cosine" else distances)
+
+    def score(self, X: Data, y: None = None, sample_weight: Data | None = None) -> float:
+        """Returns the negative inertia of samples: the higher, the nearer are the centers.
+
+        Args:
+            X: ``(N, D)`` samples.
+            y: ignored, there by convention.
+            sample_weight: ``(N,)`` not negative; equal weights if None.
+
+        Raises:
+            ValueError: not fitted, or X is wrong.
+        """
+        _, distances = self._assign(X)
+        weights = as_weights(sample_weight, distances)
+        return -float((distances.double() * (1 if weights is None else weights)).sum())
+
+    def fit_predict(self, X: Data, y: None = None, sample_weight: Data | None = None) -> Any:  # noqa: ANN401
+        """Finds the clusters and returns the labels; see `fit`."""
+        return self.fit(X, y, sample_weight).labels_
+
+    def fit_transform(self, X: Data, y: None = None, sample_weight: Data | None = None) -> Any:  # noqa: ANN401
+        """Finds the clusters and returns all distances; see `fit` and `transform`."""
+        return self.fit(X, y, sample_weight).transform(X)
+
+    def _problem(
+        self, X: Data, sample_weight: Data | None, generator: Generator, *, new: bool
+    ) -> Problem:
+        self._check_parameters()
+        points = self._points(X, new=new)
+        if new and self.n_clusters > points.shape[0]:
+            raise ValueError(
+                f"n_clusters={self.n_clusters} exceeds n_samples={points.shape[0]}: "
+                "ask for fewer clusters"
+            )
+        weights = as_weights(sample_weight, points)
+        return Problem(points, weights, middle(points), self.metric == "cosine", generator)
+
+    def _check_parameters(self) -> None:
+        for name in ("n_clusters", "n_init", "max_iter"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral):
+                raise TypeError(f"{name} must be an int, got {value!r}")
+            if value < 1:
+                raise ValueError(f"{name}={value} must be at least 1")
+        if not 0 <= self.tol < float("inf"):
+            raise ValueError(f"tol={self.tol!r} must be finite and at least 0")
+        if self.metric not in ("euclidean", "cosine"):
+            raise ValueError(f"metric={self.metric!r} is neither 'euclidean' nor 'cosine'")
+        if not self._init_is_given() and self.init not in ("k-means++", "random"):
+            raise ValueError(f"init={self.init!r} is neither 'k-means++', 'random' nor centers")
+
+    def _points(self, X: Data, *, new: bool = False) -> Tensor:
+        if not new:
+            self._check_fitted("cluster_centers_")
+        points = as_points(X)
+        if not new and points.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {points.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input"
+            )
+        return unit_rows(points) if self.metric == "cosine" else points
+
+    def _init_is_given(self) -> bool:
+        return not isinstance(self.init, str)
+
+    def _start(self, problem: Problem) -> tuple[Tensor, Start | None]:
+        points, weights, shift, spherical, generator = problem
+        if self._init_is_given():
+            centers = as_points(self.init, "init").to(points.device, points.dtype)
+            if centers.shape != (self.n_clusters, points.shape[1]):
+                raise ValueError(
+                    f"init must be ({self.n_clusters}, {points.shape[1]}), one row for each "
+                    f"cluster, got {tuple(centers.shape)}"
+                )
+            return unit_rows(centers, "init") if spherical else centers, None
+        if self.init == "random":
+            start = random_points(points, weights, self.n_clusters, generator)
+        else:
+            start = kmeans_plus_plus(points, weights, self.n_clusters, shift, generator)
+        return points[start.indices], start
+
+    def _assign(self, X: Data) -> tuple[Tensor, Tensor]:
+        points = self._points(X)
+        centers = self._centers_like(points)
+        return nearest_center(points, centers, middle(centers))
+
+    def _centers_like(self, points: Tensor) -> Tensor:
+        return torch.as_tensor(self.cluster_centers_).to(points.device, points.dtype).contiguous()
+
+    def _keep(self, X: Data, centers: Tensor, labels: Tensor, inertia: float) -> None:
+        self.cluster_centers_ = _like(X, centers)
+        self.labels_ = _like(X, labels)
+        self.inertia_ = inertia
+        self.n_features_in_ = centers.shape[1]
+
+    def _warn_of_empty(self, labels: Tensor) -> None:
+        found = int((torch.bincount(labels, minlength=self.n_clusters) > 0).sum())
+        if found < self.n_clusters:
+            warnings.warn(
+                f"only {found} of the {self.n_clusters} clusters have samples: there may be fewer "
+                "different samples than clusters",
+                stacklevel=3,
+            )
+
+
+def _mean_variance(points: Tensor) -> float:
+    mean = points.mean(dim=0)
+    _, distances = nearest_center(points, mean[None], mean)
+    return float(distances.mean()) / points.shape[1]
+
+
+def _like(data: Data, result: Tensor) -> Any:  # noqa: ANN401
+    """Returns a tensor where a tensor was given, and an array otherwise."""
+    return result if isinstance(data, Tensor) else result.cpu().numpy()

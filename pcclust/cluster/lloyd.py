@@ -1,0 +1,160 @@
+"""Lloyd's algorithm: assign every point to its nearest center, move the centers, repeat."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from pcclust.cluster.kmeans_plus_plus import Start
+from pcclust.ops.cluster_sums import cluster_sums
+from pcclust.ops.nearest_center import nearest_center
+
+
+class Problem(NamedTuple):
+    """What is clustered, and how.
+
+    Attributes:
+        points: ``(N, D)`` contiguous float32 or float64; of length one where ``spherical``.
+        weights: ``(N,)`` of the points' dtype, or None for ones.
+        shift: ``(D,)`` a point amid the others, taken off to keep precision.
+        spherical: whether centers are directions: sums brought to length one.
+        generator: of the CPU, for whatever is left to chance.
+    """
+
+    points: Tensor
+    weights: Tensor | None
+    shift: Tensor
+    spherical: bool
+    generator: Generator
+
+
+class Solution(NamedTuple):
+    """What Lloyd's algorithm ends with; labels and inertia belong to these centers."""
+
+    centers: Tensor
+    labels: Tensor
+    inertia: float
+    iterations: int
+
+
+def lloyd(
+    problem: Problem, centers: Tensor, start: Start | None, max_iter: int, tolerance: float
+) -> Solution:
+    """Runs Lloyd's algorithm until no label changes or the centers hardly move.
+
+    Args:
+        problem: what is clustered.
+        centers: ``(k, D)`` to start from.
+        start: how points are assigned to these centers, where that is known.
+        max_iter: iterations at most.
+        tolerance: the summed squared movement of all centers at which to stop.
+    """
+    points, _, shift, _, _ = problem
+    labels = distances = None
+    if start is not None:
+        labels, distances = start.labels, start.distances
+    for iteration in range(1, max_iter + 1):
+        if iteration > 1 or labels is None or distances is None:
+            previous = labels
+            labels, distances = nearest_center(points, centers, shift, previous)
+            if iteration > 1 and previous is not None and torch.equal(labels, previous):
+                break
+        moved = move_centers(problem, centers, labels, distances)
+        movement = float((moved - centers).square().sum())
+        centers = moved
+        if movement <= tolerance or iteration == max_iter:
+            labels, distances = nearest_center(points, centers, shift, labels)
+            break
+    assert labels is not None  # max_iter is at least 1
+    assert distances is not None
+    return Solution(centers, labels, inertia(problem, distances), iteration)
+
+
+def inertia(problem: Problem, distances: Tensor) -> float:
+    """Returns the weighted sum of squared distances."""
+    alone = torch.zeros_like(distances, dtype=torch.int64)
+    return float(cluster_sums(distances[:, None], problem.weights, alone, 1)[0])
+
+
+def move_centers(problem: Problem, centers: Tensor, labels: Tensor, distances: Tensor) -> Tensor:
+    """Moves every center to the weighted mean of its points; empty clusters split a large one.
+
+    Args:
+        problem: what is clustered.
+        centers: ``(k, D)`` as they are.
+        labels: ``(N,)`` the nearest of them.
+        distances: ``(N,)`` its squared distance.
+    """
+    sums, masses = cluster_sums(problem.points, problem.weights, labels, centers.shape[0])
+    means = sums / masses.clamp(min=torch.finfo(masses.dtype).tiny)[:, None]
+    empty = masses <= 0
+    moved = torch.where(empty[:, None], centers, as_centers(problem, means, centers))
+    if bool(empty.any()):
+        spreads = spreads_of_clusters(problem, centers, means, masses, labels, distances)
+        moved = split_for_empty(problem, moved, masses, spreads)
+    return moved
+
+
+def as_centers(problem: Problem, means: Tensor, before: Tensor) -> Tensor:
+    """Returns means as centers: as they are, or the directions of those that have one."""
+    if not problem.spherical:
+        return means.to(before.dtype)
+    lengths = means.norm(dim=1, keepdim=True)
+    # Points that cancel out have no mean direction: any center serves them equally well.
+    known = lengths > 8 * torch.finfo(before.dtype).eps
+    return torch.where(known, (means / lengths).to(before.dtype), before)
+
+
+def spreads_of_clusters(
+    problem: Problem,
+    centers: Tensor,
+    means: Tensor,
+    masses: Tensor,
+    labels: Tensor,
+    distances: Tensor,
+) -> Tensor:
+    """Returns each cluster's mean squared distance to its own mean, 0 where rounding hides it.
+
+    Args:
+        problem: what is clustered.
+        centers: ``(k, D)`` that labels and distances belong to.
+        means: ``(k, D)`` of the clusters.
+        masses: ``(k,)`` summed weights of the clusters.
+        labels: ``(N,)`` clusters.
+        distances: ``(N,)`` squared distances to the centers.
+    """
+    total, _ = cluster_sums(distances[:, None], problem.weights, labels, centers.shape[0])
+    around_center = total[:, 0] / masses.clamp(min=torch.finfo(masses.dtype).tiny)
+    spreads = around_center - (means - centers).square().sum(dim=1)
+    noise = 16 * torch.finfo(centers.dtype).eps * around_center
+    return torch.where((masses > 0) & (spreads > noise), spreads, 0)
+
+
+def split_for_empty(problem: Problem, centers: Tensor, masses: Tensor, spreads: Tensor) -> Tensor:
+    """Gives every empty cluster half of the heaviest one whose points are not all the same.
+
+    The two centers part by half a standard deviation along a random direction, each way: enough to
+    survive rounding, too little to lose points to others, and no coordinate stays behind because
+    it is 0. The donor counts half afterwards, so that the next empty cluster may find another.
+
+    Args:
+        problem: what is clustered.
+        centers: ``(k, D)``.
+        masses: ``(k,)`` the summed weight of each cluster; 0 where it is empty.
+        spreads: ``(k,)`` the mean squared distance of its points to their mean.
+    """
+    before, centers, masses, spreads = centers, centers.clone(), masses.clone(), spreads.clone()
+    dims = centers.shape[1]
+    for empty in (masses <= 0).nonzero().flatten().tolist():
+        donor = int(torch.where(spreads > 0, masses, 0).argmax())
+        if float(spreads[donor]) <= 0:
+            break  # fewer different points than clusters: there is nothing to split
+        direction = torch.randn(dims, dtype=torch.float64, generator=problem.generator)
+        deviation = float((spreads[donor] / dims).sqrt())
+        smallest = 16 * torch.finfo(centers.dtype).eps * float(centers[donor].norm())
+        step = direction * (max(deviation / 2, smallest) / direction.norm())
+        step = step.to(centers.dtype).to(centers.device)
+        centers[empty], centers[donor] = centers[donor] + step, centers[donor] - step
+        masses[empty] = masses[donor] = masses[donor] / 2
+        spreads[empty] = spreads[donor]
+    return as_centers(problem, centers, before)

@@ -1,0 +1,35 @@
+"""Mini-batch k-means: centers that follow a stream of samples."""
+
+import torch
+from torch import Tensor
+
+from pcclust.cluster.lloyd import Problem, as_centers, split_for_empty, spreads_of_clusters
+from pcclust.ops.cluster_sums import cluster_sums
+from pcclust.ops.nearest_center import nearest_center
+
+
+def take_in_batch(
+    batch: Problem, centers: Tensor, masses: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Makes every center the mean of its samples so far and of those of a batch.
+
+    Args:
+        batch: the samples.
+        centers: ``(k, D)`` before.
+        masses: ``(k,)`` the summed weight that each center stands for; None for nothing yet.
+
+    Returns:
+        New centers and masses, and the batch's labels and squared distances to the centers before.
+    """
+    labels, distances = nearest_center(batch.points, centers, batch.shift)
+    sums, added = cluster_sums(batch.points, batch.weights, labels, centers.shape[0])
+    before = torch.zeros_like(added) if masses is None else masses.to(added)
+    after = before + added
+    share = added / after.clamp(min=torch.finfo(after.dtype).tiny)
+    means = sums / added.clamp(min=torch.finfo(added.dtype).tiny)[:, None]
+    mixed = centers + share[:, None] * (means - centers)
+    moved = torch.where((added > 0)[:, None], as_centers(batch, mixed, centers), centers)
+    if bool((after <= 0).any()):
+        spreads = spreads_of_clusters(batch, centers, means, added, labels, distances)
+        moved = split_for_empty(batch, moved, after, spreads)
+    return moved, after, labels, distances

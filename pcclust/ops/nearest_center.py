@@ -1,0 +1,76 @@
+"""The nearest center of every point: the assignment step of k-means."""
+
+import torch
+from torch import Tensor
+
+from pcclust.ops._codes import call_coded
+from pcclust.ops._distance import BLOCK
+from pcclust.ops._registry import declare
+
+
+def nearest_center(
+    points: Tensor, centers: Tensor, shift: Tensor, guess: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Finds the nearest of ``centers`` of each point.
+
+    The native kernel rules centers out by bounds from 8-bit codes and decides by exact distances,
+    so its answer is that of comparing all directly computed distances (ties go to the lower label).
+    The torch twin decides by a matrix product: its labels may differ within float rounding.
+    Neither holds an N × k matrix.
+
+    Args:
+        points: ``(N, D)`` contiguous float32 or float64, finite.
+        centers: ``(k, D)`` alike.
+        shift: ``(D,)`` a point amid the others, taken off to keep precision.
+        guess: ``(N,)`` int64, for each point a center that may well be the nearest; it saves time
+            and changes nothing.
+
+    Returns:
+        ``(N,)`` int64 labels and ``(N,)`` squared distances.
+
+    Raises:
+        RuntimeError: tensors that do not fit together.
+
+    Example:
+        >>> import torch
+        >>> line = torch.tensor([[0.0], [1.0], [5.0]])
+        >>> nearest_center(line, torch.tensor([[1.0], [4.0]]), torch.zeros(1))
+        (tensor([0, 0, 1]), tensor([1., 0., 1.]))
+    """
+    labels, distances = call_coded(
+        "nearest_center", _nearest_center_torch, points, centers, shift, guess
+    )
+    return labels, distances
+
+
+def _nearest_center_torch(
+    points: Tensor, centers: Tensor, shift: Tensor, guess: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    count, clusters = points.shape[0], centers.shape[0]
+    labels = points.new_empty(count, dtype=torch.int64)
+    distances = points.new_empty(count)
+    shifted = centers - shift
+    squares = shifted.square().sum(dim=1)
+    step = max(1, BLOCK // max(clusters, points.shape[1]))
+    for first in range(0, count, step):
+        part = points[first : first + step]
+        scores = torch.addmm(squares, part - shift, shifted.T, alpha=-2)
+        label = scores.argmin(dim=1)
+        labels[first : first + step] = label
+        distances[first : first + step] = (part - centers[label]).square().sum(dim=1)
+    return labels, distances
+
+
+def _nearest_center_fake(
+    points: Tensor, centers: Tensor, shift: Tensor, guess: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    count = points.shape[0]
+    return points.new_empty(count, dtype=torch.int64), points.new_empty(count)
+
+
+declare(
+    "nearest_center(Tensor points, Tensor centers, Tensor shift, Tensor? guess) "
+    "-> (Tensor, Tensor)",
+    _nearest_center_torch,
+    _nearest_center_fake,
+)

@@ -1,0 +1,116 @@
+"""The benchmark script, run end to end on tiny clouds in a process of its own.
+
+It holds its process to a few threads and cores, so it must not run in that of the tests.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TABLE_ROW = re.compile(r"^\| (?P<who>[^|]+) \| (?P<median>[^|]+) \|", re.MULTILINE)
+
+
+def run_benchmarks(page, *arguments):
+    command = [sys.executable, "-m", "benchmarks.run", "--rounds", "1", "--out", str(page)]
+    done = subprocess.run(
+        [*command, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return page.read_text(encoding="utf-8")
+
+
+def section(page, title):
+    return re.split(r"^#+ ", page.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def contestants(page, title):
+    rows = TABLE_ROW.findall(section(page, title))
+    return {who.split(" (")[0] for who, median in rows if re.match(r"[\d.]+ (s|ms|µs)", median)}
+
+
+@pytest.fixture(scope="module")
+def page_path(tmp_path_factory):
+    return tmp_path_factory.mktemp("benchmarks") / "RESULTS.md"
+
+
+@pytest.fixture(scope="module")
+def page(page_path):
+    suites = ("knn", "rri", "ward", "edge_conv", "growth")
+    return run_benchmarks(page_path, "--only", *suites, "--scale", "0.001", "--no-memory")
+
+
+@pytest.mark.parametrize(
+    ("title", "names"),
+    [
+        ("k nearest neighbours", {"pcclust", "scipy", "torch cdist + topk"}),
+        ("RRI, neighbours included", {"pcclust", "pcclust.knn alone", "plain torch"}),
+        ("Ward linkage", {"scipy"}),
+        ("EdgeConv, forward and backward", {"pcclust", "textbook torch"}),
+    ],
+)
+def test_times_everybody_who_is_always_there(page, title, names):
+    assert names <= contestants(page, title)
+
+
+def test_every_answer_agrees_and_nobody_fails(page):
+    assert "†" not in section(page, "Everybody")
+    assert "WRONG" not in page
+    assert "failed" not in section(page, "Left out")
+
+
+def test_summary_has_a_ratio_and_a_goal_for_each_case(page):
+    rows = [line for line in section(page, "In short").splitlines() if line.startswith("| k nea")]
+    assert len(rows) == 7
+    assert all(re.search(r"\*\*\d+\.\d\d×\*\*", row) for row in rows)
+    assert sum("≥ 3×" in row for row in rows) == 5
+
+
+def test_growth_has_a_row_for_each_size(page):
+    sizes = [row[0] for row in TABLE_ROW.findall(section(page, "Growth"))]
+    assert sizes[-4:] == ["1,000", "2,000", "4,000", "8,000"]
+
+
+def test_growth_is_drawn(page, page_path):
+    assert "](RESULTS.png)" in page
+    assert page_path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from Linux's /proc")
+def test_peak_memory_holds_the_output_and_not_much_more(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.memory import peak_bytes
+
+    peak = peak_bytes("benchmarks.knn", case=3, contestant="pcclust", threads=1, scale=0.5)
+    output = 50_000 * 16 * (4 + 8)
+    assert output < peak + (1 << 20) < 2 * output
+
+
+def test_a_missing_peer_is_named_and_left_out(tmp_path, monkeypatch):
+    (tmp_path / "sklearn").mkdir()
+    (tmp_path / "sklearn" / "__init__.py").write_text("raise ImportError('sklearn is hidden')")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
+    page = run_benchmarks(
+        tmp_path / "R.md", "--only", "knn_features", "--scale", "0.01", "--no-memory"
+    )
+    assert "- **scikit-learn**: sklearn is hidden." in section(page, "Left out")
+    assert "pcclust" in contestants(page, "k nearest neighbours among features")
+
+
+def test_a_wrong_answer_of_ours_is_not_timed(tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import pcclust\n"
+        "right = pcclust.knn\n"
+        "pcclust.knn = lambda *a, **k: right(*a, **k)._replace(distances=right(*a, **k)[0] * 1.01)"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
+    with pytest.raises(AssertionError):
+        run_benchmarks(
+            tmp_path / "R.md", "--only", "knn_features", "--scale", "0.01", "--no-memory"
+        )
+    page = (tmp_path / "R.md").read_text(encoding="utf-8")
+    assert "WRONG" in page
+    assert "pcclust" not in contestants(page, "k nearest neighbours among features")

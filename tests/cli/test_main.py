@@ -1,0 +1,73 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pcclust.cli import main as cli
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    return int(stopped.value.code or 0)
+
+
+def test_help_names_every_command(capsys):
+    assert run("--help") == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in cli.COMMANDS)
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_has_help(name, capsys):
+    assert run(name, "--help") == 0
+    assert f"usage: pcclust {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [(), ("bogus",), ("rri", "--bogus")])
+def test_wrong_use(arguments, capsys):
+    assert run(*arguments) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (ValueError("k=2 [bold] is wrong"), 2, "pcclust: error: k=2 [bold] is wrong"),
+        (OSError(28, "No space left on device"), 2, "No space left"),
+        (ImportError("needs open3d"), 2, "needs open3d"),
+        (RuntimeError("the 'cuda' backend is demanded"), 2, "the 'cuda' backend"),
+        (MemoryError(), 2, "MemoryError"),
+        (KeyboardInterrupt(), 130, "Interrupted."),
+    ],
+)
+def test_errors_are_one_line(monkeypatch, capsys, error, code, message):
+    def info() -> int:
+        raise error
+
+    monkeypatch.setattr("pcclust.cli.info.info", info)
+    assert run("info") == code
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_bugs_keep_their_traceback(monkeypatch):
+    def info() -> int:
+        raise TypeError("a bug")
+
+    monkeypatch.setattr("pcclust.cli.info.info", info)
+    with pytest.raises(TypeError, match="a bug"):
+        cli.main(["info"])
+
+
+def test_python_dash_m_with_a_missing_backend():
+    environment = {**os.environ, "PCCLUST_BACKEND": "gpu"}
+    result = subprocess.run(
+        [sys.executable, "-m", "pcclust", "info"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert "PCCLUST_BACKEND='gpu' is none of torch, cpu, cuda" in result.stderr
+    assert "Traceback" not in result.stderr

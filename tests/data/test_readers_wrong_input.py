@@ -1,0 +1,232 @@
+"""Broken files: each is a ValueError that names the file and what is wrong with it."""
+
+import pickle
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from pcclust.data import count_clouds, read_clouds, read_points
+
+V = "0 0 0\n1 0 0\n0 1 0\n0 0 1\n"
+F = "3 0 1 2\n3 0 1 3\n3 0 2 3\n3 1 2 3\n"
+PLY = "ply\nformat ascii 1.0\nelement vertex {0}\n" + "".join(
+    f"property float {a}\n" for a in "xyz"
+)
+PLY_FACES = "element face {1}\nproperty list uchar int vertex_indices\nend_header\n"
+OBJ = "".join(f"v {row}\n" for row in V.splitlines())
+PCD = (
+    "VERSION .7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\nWIDTH {0}\nHEIGHT 1\n"
+    "VIEWPOINT 0 0 0 1 0 0 0\nPOINTS {0}\nDATA ascii\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.off", "OFF\n6 4 0\n" + V + F, "promises 6 vertices and 4 faces, but 8 rows follow"),
+        ("a.off", "OFF99 4 0\n" + V + F, "promises 99 vertices"),
+        ("a.off", "OFF\n4 9 0\n" + V + F, "promises 4 vertices and 9 faces"),
+        ("a.off", "OFF\n999999999999999999999 4 0\n" + V + F, "promises 9999"),
+        ("a.off", "OFF\n-4 4 0\n" + V + F, "promises -4 vertices"),
+        ("a.off", "OFF\n4 4 0\n" + V + F[:-3], "last OFF face is cut off: '3 1 2'"),
+        ("a.off", "OFF\n", "no vertex and face counts"),
+        ("a.off", "4 4 0\n" + V + F, "does not begin with OFF"),
+        ("a.off", "OFF\n4 1 0\n" + V + "3 0 1 9\n", "index outside the range|names vertex 9"),
+        (
+            "a.off",
+            "OFF\n4 4 0\n" + V.replace("1", "nan", 1) + F,
+            r"vertices\[1\] is not finite: \[nan",
+        ),
+        (
+            "a.off",
+            "OFF\n4 4 0\n" + V.replace("1", "inf") + F,
+            r"vertices\[1\] is not finite: \[inf",
+        ),
+        ("a.off", "OFF\n3 1 0\n0 0 0\n1 1 1\n2 2 2\n3 0 1 2\n", "its 1 faces has no area"),
+        ("a.ply", PLY.format(9) + "end_header\n" + V, "promises 9 vertex rows, but 4 rows follow"),
+        ("a.ply", (PLY + PLY_FACES).format(4, 7) + V + F, "4 vertex rows and 7 face rows, but 8"),
+        (
+            "a.ply",
+            (PLY + PLY_FACES).format(4, 1) + V + "3 0 1 9",
+            "face names vertex 9, but there are 4|index 9 is out of bounds",
+        ),
+        (
+            "a.ply",
+            PLY.format(4).replace(" x", " a") + "end_header\n" + V,
+            "not a readable PLY file",
+        ),
+        ("a.ply", PLY.format(4), "not a readable PLY file"),
+        ("a.obj", OBJ + "f 1 2 9\n", "not a readable OBJ file"),
+        ("a.obj", "# nothing\n", "no vertices"),
+        ("a.obj", "v 0 0 0\nv 1 1 1\nv 2 2 2\nf 1 2 3\n", "no area"),
+        ("a.stl", "solid\nendsolid\n", "no vertices"),
+        ("a.glb", b"glTF" + bytes(20), "not a readable GLB file"),
+        ("a.gltf", '{"asset": {"version": "2.0"}, "buffers": [{"uri": "lost.bin"}]}', "a.gltf"),
+        ("a.xyz", "1 2\n3 4\n", "needs x, y and z, but the rows have 2 columns"),
+        ("a.xyz", "1 2 3\n4 5\n", "not a readable XYZ file"),
+        ("a.xyz", "1 2 3\n4 five 6\n", "five"),
+        ("a.xyz", "1 2 3\nnan 5 6\n", r"points\[1\] is not finite: \[nan, 5.0, 6.0\]"),
+        ("a.xyz", "# only a remark\n", "no row of numbers"),
+        ("a.txt", "some\nnotes\nabout chairs\n", "row 2 is no point: 'notes'"),
+        ("a.csv", "time,x,y\n1,2,3\n", "not named x, y and z, but time, x, y"),
+        ("a.csv", "id,u,v,w\n1,2,3,4\n", "not named x, y and z, but id, u, v, w"),
+        ("a.pts", "5\n1 2 3\n4 5 6\n", "promises 5 points, but 2 follow"),
+        ("a.npy", b"\x93NUMPY\x01\x00v\x00{'descr': '<f8'", "not a readable NPY file"),
+        ("a.npz", b"PK\x03\x04 garbage", "not a readable NPZ file"),
+        ("a.h5", b"\x89HDF\r\n\x1a\n garbage", "not a readable H5 file"),
+    ],
+)
+def test_broken_text_and_lying_headers(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=message) as caught:
+        read_points(path)
+    assert str(caught.value).startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros(9), r"has shape \(9,\)"),
+        (np.zeros((4, 2)), "last axis must be x, y, z"),
+        (np.zeros((3, 1024)), "looks transposed"),
+        (np.zeros((0, 3)), r"is empty: shape \(0, 3\)"),
+        (np.zeros((0, 9, 3)), "is empty"),
+        (np.array([["a", "b", "c"]]), "not numbers"),
+        (np.array([[1, 2, 3 + 1j]]), "not numbers"),
+        (np.array([[0, 0, 0], [1, 1, 1e300]]), r"points\[1\] exceeds float32; read it as float64"),
+        (np.array([[0, 0, 0], [1, 1, np.inf]]), r"points\[1\] is not finite"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["npy", "npz", "h5"])
+@pytest.mark.filterwarnings("error")
+def test_arrays_that_are_no_clouds(tmp_path, suffix, array, message):
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "npy":
+        np.save(path, array)
+    elif suffix == "npz":
+        np.savez(path, points=array)
+    else:
+        with h5py.File(path, "w") as file:
+            file["points"] = array.astype("S1") if array.dtype.kind == "U" else array
+    with pytest.raises(ValueError, match=message) as caught:
+        read_points(path)
+    assert str(path) in str(caught.value)
+
+
+def test_no_pickle_is_loaded(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (pytest.fail, ("a pickle was loaded",))
+
+    np.save(tmp_path / "a.npy", np.array([Bomb()], dtype=object), allow_pickle=True)
+    (tmp_path / "b.npy").write_bytes(pickle.dumps(np.zeros((5, 3))))
+    for name in ("a.npy", "b.npy"):
+        with pytest.raises(ValueError, match=name):
+            read_points(tmp_path / name)
+
+
+def test_a_truncated_npy_and_hdf5(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((100, 3)))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = np.ones((100, 3))
+    for name in ("a.npy", "a.h5"):
+        path = tmp_path / name
+        path.write_bytes(path.read_bytes()[:-50])
+        with pytest.raises(ValueError, match=f"{name}: not a readable"):
+            read_points(path)
+
+
+@pytest.mark.parametrize(
+    "offsets", [[0, 5, 3, 9], [0, 4, 8], [1, 9], [0.0, 9.0], [[0, 9]], [0, 4, 4, 9]]
+)
+def test_bad_offsets(tmp_path, offsets):
+    np.savez(tmp_path / "a.npz", points=np.ones((9, 3)), offsets=np.array(offsets))
+    with pytest.raises(ValueError, match=r"a\.npz: offsets must"):
+        count_clouds(tmp_path / "a.npz")
+
+
+def test_arrays_without_or_with_too_many_candidates(tmp_path):
+    np.savez(tmp_path / "none.npz", label=np.arange(4))
+    np.savez(tmp_path / "two.npz", left=np.ones((4, 3)), right=np.ones((4, 3)))
+    with pytest.raises(ValueError, match=r"no arrays that may be points.*its arrays: label"):
+        read_points(tmp_path / "none.npz")
+    with pytest.raises(ValueError, match=r"holds 2 arrays that may be points.*left, right"):
+        read_points(tmp_path / "two.npz")
+
+
+def test_which_cloud_of_many_is_broken(tmp_path):
+    clouds = np.ones((3, 5, 3))
+    clouds[1, 4, 2] = np.nan
+    np.save(tmp_path / "a.npy", clouds)
+    with pytest.raises(ValueError, match=r"a\.npy\[1\]: points\[4\] is not finite"):
+        list(read_clouds(tmp_path / "a.npy"))
+
+
+@pytest.mark.parametrize("count", [5, 10**5, 10**15])
+def test_pcd_that_promises_too_much(tmp_path, count):
+    pytest.importorskip("open3d", exc_type=ImportError)
+    (tmp_path / "a.pcd").write_text(PCD.format(count) + V)
+    with pytest.raises(ValueError, match=f"promises {count} points, but 4 follow"):
+        read_points(tmp_path / "a.pcd")
+    (tmp_path / "a.pcd").write_text(PCD.format(4) + V[:-3])
+    with pytest.raises(ValueError, match="last PCD point is cut off"):
+        read_points(tmp_path / "a.pcd")
+
+
+def test_files_that_are_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"lost\.off: there is no such file"):
+        read_points(tmp_path / "lost.off")
+    (tmp_path / "folder.off").mkdir()
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        read_points(tmp_path / "folder.off")
+    (tmp_path / "a.off").touch()
+    with pytest.raises(ValueError, match=r"a\.off: the file is empty"):
+        read_points(tmp_path / "a.off")
+    with pytest.raises(ValueError, match=r"a\.docx: unknown format '\.docx'; known are \.off"):
+        read_points(tmp_path / "a.docx")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_points": 0}, "num_points=0 must be at least 1"),
+        ({"num_points": -3}, "num_points=-3"),
+        ({"seed": -1}, "seed=-1"),
+        ({"dtype": np.int32}, "dtype=int32 must be float32 or float64"),
+        ({"index": -1}, "index=-1 is not one of its 1 clouds"),
+    ],
+)
+def test_bad_arguments(tmp_path, arguments, message):
+    np.save(tmp_path / "a.npy", np.ones((9, 3)))
+    with pytest.raises(ValueError, match=message):
+        read_points(tmp_path / "a.npy", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "message"),
+    [
+        ("open3d", "a.pcd", r"pip install 'pcclust\[open3d\]'"),
+        ("laspy", "a.las", r"pip install 'pcclust\[las\]'"),
+    ],
+)
+def test_a_missing_extra_is_named(tmp_path, monkeypatch, module, name, message):
+    monkeypatch.setitem(sys.modules, module, None)
+    (tmp_path / name).write_bytes(b"anything")
+    with pytest.raises(ImportError, match=message):
+        read_points(tmp_path / name)
+
+
+def test_an_open3d_without_its_system_libraries(tmp_path, monkeypatch):
+    (tmp_path / "open3d.py").write_text(
+        "raise OSError('libusb-1.0.so.0: cannot open shared object file')"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "open3d", raising=False)
+    (tmp_path / "a.pcd").write_bytes(b"anything")
+    with pytest.raises(
+        ImportError, match=r"libusb-1\.0\.so\.0.*apt-get install libusb-1\.0-0 libgl1"
+    ):
+        read_points(tmp_path / "a.pcd")

@@ -1,0 +1,53 @@
+import sys
+
+import pytest
+import torch
+
+import pcclust
+from pcclust.ops import _registry
+
+
+def test_every_operator_is_there_with_the_tier_that_serves_it():
+    operators = {operator.name: operator for operator in pcclust.info().operators}
+    assert {"knn", "ball_query", "farthest_point_sample", "rri"} <= set(operators)
+    assert not any(name.endswith(_registry.TWIN) for name in operators)
+    for operator in operators.values():
+        assert operator.cuda == "torch"
+        assert _registry.why_missing("cuda") in operator.reasons
+        assert operator.cpu == "cpu" or len(operator.reasons) == 2
+    assert operators["knn"].cpu == ("torch" if _registry.native is None else "cpu")
+
+
+def test_a_demanded_tier_is_told():
+    with pcclust.use_backend("torch"):
+        operator = pcclust.info().operators[0]
+    assert operator.cpu == "torch"
+    assert "demanded" in operator.reasons[0]
+
+
+def test_versions():
+    facts = pcclust.info()
+    assert facts.versions["pcclust"] == pcclust.__version__
+    assert facts.versions["torch"] == torch.__version__
+    assert facts.versions["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert facts.threads == torch.get_num_threads()
+
+
+def test_native_facts_are_those_of_the_library():
+    facts = pcclust.info()
+    if _registry.native is None:
+        assert facts.native is None
+        assert facts.native_reason
+    else:
+        assert facts.native == _registry.native.build_facts()
+
+
+@pytest.mark.parametrize(
+    ("module", "library", "extra"),
+    [("open3d", "open3d", "pcclust[open3d]"), ("laspy", "laspy", "pcclust[las]")],
+)
+def test_a_missing_reader_is_told(monkeypatch, module, library, extra):
+    monkeypatch.setitem(sys.modules, module, None)
+    readers = {reader.library: reader for reader in pcclust.info().readers}
+    assert extra in readers[library].reason
+    assert readers["trimesh"].reason is None
