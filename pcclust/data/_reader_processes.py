@@ -73,9 +73,7 @@ def _exit_with_parent() -> None:
         os._exit(1)
 
 
-def _submit(
-    executor: ProcessPoolExecutor, function: Callable[[T], R], item: T
-) -> "Future[R]":
+def _submit(executor: ProcessPoolExecutor, function: Callable[[T], R], item: T) -> "Future[R]":
     with _interrupts_ignored():
         return executor.submit(function, item)
 
@@ -93,9 +91,7 @@ def _interrupts_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, previous)
 
 
-def _one_by_one(
-    function: Callable[[T], R], items: Sequence[T]
-) -> Generator[R | None, None, None]:
+def _one_by_one(function: Callable[[T], R], items: Sequence[T]) -> Generator[R | None, None, None]:
     executor = _start(1)
     try:
         for item in items:

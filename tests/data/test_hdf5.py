@@ -52,10 +52,10 @@ def test_any_rows_of_several_files_in_any_order(tmp_path):
     expected = np.concatenate([first[:, :9], second])
     rows = torch.randperm(220, generator=torch.Generator().manual_seed(0))[:100]
     rows = torch.cat([rows, rows[:3]])
-    assert np.array_equal(storage.read(rows).numpy(), expected[rows])
+    assert np.array_equal(storage.read(rows).numpy(), expected[rows.numpy()])
     assert np.array_equal(storage.read(torch.arange(220)).numpy(), expected)
     again = pickle.loads(pickle.dumps(storage))
-    assert np.array_equal(again.read(rows).numpy(), expected[rows])
+    assert np.array_equal(again.read(rows).numpy(), expected[rows.numpy()])
 
 
 def test_processes_read_what_the_parent_has_open(tmp_path):
@@ -83,7 +83,7 @@ def test_any_rows_of_any_files(sizes, seed, asked):
         storage = Hdf5Storage([inspect_hdf5(path) for path in paths])
         generator = torch.Generator().manual_seed(seed)
         rows = torch.randint(sum(sizes), (asked,), generator=generator)
-        assert np.array_equal(storage.read(rows).numpy(), np.concatenate(every)[rows])
+        assert np.array_equal(storage.read(rows).numpy(), np.concatenate(every)[rows.numpy()])
 
 
 def test_subsets_and_loaded_datasets_agree(tmp_path):
