@@ -82,8 +82,9 @@ class Fetch:
         elif got.known:
             output.print(f"{got.path}: SHA-256 {got.sha256} as expected")
         else:
+            how = "" if got.url.startswith("https:") else ", which came unencrypted"
             output.print(
-                f"{got.path}: no SHA-256 is published; recorded {got.sha256}, by which later "
+                f"{got.path}: no SHA-256 is published; recorded {got.sha256}{how}, by which later "
                 "downloads are checked"
             )
         return ExitCode.DONE

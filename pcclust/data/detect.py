@@ -29,8 +29,8 @@ def open_dataset(
 
     Args:
         path: an HDF5 file as `pcclust data prepare` writes it, the folder of ModelNet,
-            ShapeNetPart, ShapeNetCore or ScanObjectNN in one of its layouts, or a folder of meshes
-            and clouds.
+            ShapeNetPart, ShapeNetCore or ScanObjectNN (its hardest variant) in one of its layouts,
+            or a folder of meshes and clouds.
         split: of a dataset that has splits; "train" if None.
         num_points: the points of every shape; if None all of an HDF5 file's, and 1,024 else.
         seed: of the sampling.

@@ -39,7 +39,8 @@ class PointLoader:
     epoch, rank, batch): neither the number of workers nor an interruption changes a bit. Datasets
     larger than memory are streamed: blocks of neighbouring shapes are read whole, in random order,
     and 32 of them are shuffled together. Several processes (``rank`` of ``world_size``) get
-    disjoint parts that together are the dataset.
+    disjoint parts that together are the dataset. Meshes are slow to read: turn them into HDF5
+    with `pcclust data prepare` first.
 
     Args:
         dataset: the shapes.

@@ -183,7 +183,8 @@ LAYOUTS = (
     ),
     Layout(
         "the OFF tree: <class>/train/*.off and <class>/test/*.off",
-        lambda folder: bool(_off_classes(folder)),
+        # A folder of datasets may well hold folders of the same names, but no such files.
+        lambda folder: any(any(folder.glob(f"*/{split}/*.off")) for split in SPLITS),
         _read_off_tree,
     ),
 )

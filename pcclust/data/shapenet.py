@@ -68,7 +68,7 @@ class ShapeNetPart(PointDataset):
 
 
 class ShapeNetCore(PointDataset):
-    """ShapeNetCore v1 or v2: 55 (57) classes of OBJ meshes, sampled on reading; gravity is y.
+    """ShapeNetCore v1 or v2: 55 classes (57 in v1) of OBJ meshes, sampled on reading; gravity is y.
 
     Args:
         root: the dataset's folder, or a folder of datasets; $PCCLUST_DATA if None.

@@ -67,7 +67,7 @@ def test_fetch_shows_the_terms_and_says_that_the_hash_was_recorded(toy, capsys, 
     out = capsys.readouterr().out
     digest = hashlib.sha256(toy.content).hexdigest()
     assert out.index("Terms: Free for toys.") < out.index("no SHA-256 is published; recorded")
-    assert digest in out
+    assert f"{digest}, which came unencrypted" in out
     assert (tmp_path / "data" / "set" / "a.txt").read_text() == "A"
     assert run("fetch", "toy") == 0
     assert "is there already" in capsys.readouterr().out

@@ -145,6 +145,12 @@ def test_root_of_another_layout_says_what_was_looked_for_and_found(tmp_path):
     assert "Found: cats.jpg, dogs/" in str(error.value)
 
 
+def test_other_datasets_beside_it_do_not_mislead(tmp_path):
+    (tmp_path / "images" / "train").mkdir(parents=True)
+    modelnet_off(tmp_path / "ModelNet10", MODELNET10)
+    assert len(ModelNet(tmp_path, 10, "test", num_points=16)) == 20
+
+
 def test_empty_root(tmp_path):
     with pytest.raises(LayoutError, match="nothing, the folder is empty"):
         ModelNet(tmp_path)
