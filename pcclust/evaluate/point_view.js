@@ -1,0 +1,206 @@
+// Brings every <div class="point-views"> to life: cameras, channels, legend, pointer and keyboard.
+
+const HOME = { turn: -0.6, tilt: 0.32, zoom: 1 };
+const groups = [];
+let theme = readTheme();
+let painter = webglPainter(() => choosePainter(canvasPainter())) ?? canvasPainter();
+
+function choosePainter(chosen) {
+  painter = chosen;
+  document.documentElement.dataset.painter = painter.name;
+  retheme();
+}
+
+function retheme() {
+  theme = readTheme();
+  painter.retheme(theme);
+  groups.forEach(showChannel);
+}
+
+function written(x) {
+  const size = Math.abs(x);
+  return size && (size < 1e-3 || size >= 1e5) ? x.toExponential(2) : String(+x.toPrecision(4));
+}
+
+function floats(base64) {
+  return new Float32Array(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer);
+}
+
+// ------------------------------------------------------------------ drawing
+function redraw(group) {
+  group.frame ??= requestAnimationFrame(() => {
+    group.frame = null;
+    group.views.filter((view) => view.visible || !view.drawn).forEach(draw);
+  });
+}
+
+function draw(view) {
+  const { canvas, context } = view, lens = lookThrough(view);
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  project(view, lens);
+  sortByDepth(view);
+  painter.paint(view, lens);
+  if (view.marked !== null) ring(view, lens);
+  view.drawn = true;
+}
+
+function ring({ context, screen, marked }, lens) {
+  const ink = getComputedStyle(document.body);
+  for (const [width, colour] of [[5, ink.backgroundColor], [2, ink.color]]) {
+    context.beginPath();
+    context.arc(screen[3 * marked], screen[3 * marked + 1], lens.disc + 5 * devicePixelRatio, 0, 7);
+    context.lineWidth = width * devicePixelRatio;
+    context.strokeStyle = colour;
+    context.stroke();
+  }
+}
+
+function showChannel(group) {
+  const { name, range, beyond, note } = group.channels[group.channel];
+  const part = (selector) => group.element.querySelector(selector);
+  part(".name").textContent = name;
+  part(".bar").style.background = `linear-gradient(to right, ${theme.map.map(css).join(",")})`;
+  const ticks = [range[0], (range[0] + range[1]) / 2, range[1]].map(written);
+  if (beyond[0]) ticks[0] = `≤ ${ticks[0]}`;
+  if (beyond[1]) ticks[2] = `≥ ${ticks[2]}`;
+  part(".ticks").replaceChildren(...ticks.map((text) => {
+    const tick = document.createElement("span");
+    tick.textContent = text;
+    return tick;
+  }));
+  part(".note").textContent = note;
+  for (const view of group.views)
+    view.canvas.setAttribute("aria-label",
+      `${view.title}: ${view.count} points in 3-D, coloured by ${name} from ${ticks[0]} to ${ticks[2]}. ` +
+      "Arrow keys turn, plus and minus zoom, 0 resets.");
+  mark(group, null, null);
+}
+
+// ------------------------------------------------------------------ pointing at a point
+function mark(group, pointed, index) {
+  for (const view of group.views)
+    view.marked = (group.linked || view === pointed) && index < view.count ? index : null;
+  const shown = group.views.filter((view) => view.marked !== null);
+  const parts = shown.map((view) => `${view.title} ${view.values[group.channel][index].toPrecision(7)}`);
+  group.element.querySelector(".readout").textContent =
+    parts.length ? `Point ${index}: ${parts.join(" · ")}` : "Point at a point to read its value.";
+  redraw(group);
+}
+
+function nearest(view, x, y) {
+  let best = null, closest = (14 * devicePixelRatio) ** 2, front = Infinity;
+  const within = (6 * devicePixelRatio) ** 2;
+  for (let i = 0; i < view.count; i++) {
+    const away = (view.screen[3 * i] - x) ** 2 + (view.screen[3 * i + 1] - y) ** 2;
+    const depth = away < within ? view.screen[3 * i + 2] : 1e9 + away;
+    if (away < closest && depth < front) [best, front] = [i, depth];
+  }
+  return best;
+}
+
+// ------------------------------------------------------------------ camera
+function move(view, turn, tilt, zoom = 1) {
+  const { camera } = view;
+  camera.turn += turn;
+  camera.tilt = clamp(camera.tilt + tilt, -Math.PI / 2, Math.PI / 2);
+  camera.zoom = clamp(camera.zoom * zoom, 0.3, 20);
+  redraw(view.group);
+}
+
+function listen(view) {
+  const { canvas, group } = view, held = new Map();
+  const spread = () => { const [a, b] = [...held.values()]; return Math.hypot(a.x - b.x, a.y - b.y); };
+  canvas.addEventListener("pointerdown", (event) => {
+    held.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    canvas.setPointerCapture(event.pointerId);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    const last = held.get(event.pointerId), rate = 4 / canvas.clientWidth;
+    if (!last) return mark(group, view, nearest(view, ...inside(canvas, event)));
+    const before = held.size === 2 && spread();
+    held.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    if (before) return move(view, 0, 0, spread() / before);
+    move(view, (last.x - event.clientX) * rate, (event.clientY - last.y) * rate);
+  });
+  for (const end of ["pointerup", "pointercancel"])
+    canvas.addEventListener(end, (event) => held.delete(event.pointerId));
+  canvas.addEventListener("pointerleave", () => mark(group, view, null));
+  canvas.addEventListener("wheel", (event) => zoomOrHint(view, event), { passive: false });
+  canvas.addEventListener("keydown", (event) => pressed(view, event));
+}
+
+function inside(canvas, event) {
+  const box = canvas.getBoundingClientRect(), scale = canvas.width / box.width;
+  return [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
+}
+
+// A page that scrolls past a view must not be caught by it: the wheel zooms a view that has the
+// focus (one click), or with Ctrl, which is also what a touchpad's pinch sends.
+function zoomOrHint(view, event) {
+  if (document.activeElement !== view.canvas && !event.ctrlKey) {
+    view.hint.classList.add("shown");
+    clearTimeout(view.hiding);
+    view.hiding = setTimeout(() => view.hint.classList.remove("shown"), 1200);
+    return;
+  }
+  event.preventDefault();
+  move(view, 0, 0, Math.exp(-0.0015 * event.deltaY * (event.deltaMode ? 30 : 1)));
+}
+
+function pressed(view, event) {
+  const step = 0.1;
+  const actions = {
+    ArrowLeft: [step, 0], ArrowRight: [-step, 0], ArrowUp: [0, -step], ArrowDown: [0, step],
+    "+": [0, 0, 1.15], "=": [0, 0, 1.15], "-": [0, 0, 1 / 1.15],
+  };
+  if (event.key === "0") home(view.group);
+  else if (actions[event.key]) move(view, ...actions[event.key]);
+  else return;
+  event.preventDefault();
+}
+
+function home(group) {
+  group.views.forEach((view) => Object.assign(view.camera, HOME));
+  redraw(group);
+}
+
+// ------------------------------------------------------------------ start
+function start(element) {
+  const data = JSON.parse(element.querySelector("script").textContent);
+  const group = { element, channel: 0, ...data };
+  const shared = { ...HOME };
+  group.views = data.views.map((told, i) => startView(group, told, i, shared));
+  element.querySelector("label").hidden = group.channels.length === 1;
+  element.querySelector("select").addEventListener("change", (event) => {
+    group.channel = +event.target.value;
+    showChannel(group);
+  });
+  element.querySelector("button").addEventListener("click", () => home(group));
+  groups.push(group);
+}
+
+function startView(group, told, i, shared) {
+  const box = group.element.querySelectorAll(".view")[i], canvas = box.querySelector("canvas");
+  const points = floats(told.points), count = points.length / 3;
+  const view = {
+    group, canvas, points, count, title: told.title, values: told.values.map(floats),
+    context: canvas.getContext("2d"), hint: box.querySelector(".hint"), marked: null, visible: false, drawn: false,
+    screen: new Float32Array(3 * count), order: new Uint32Array(count),
+    camera: group.linked ? shared : { ...HOME },
+  };
+  listen(view);
+  new ResizeObserver(() => {
+    canvas.width = canvas.height = Math.round(canvas.clientWidth * devicePixelRatio);
+    view.drawn = false;
+    redraw(group);
+  }).observe(canvas);
+  new IntersectionObserver(([entry]) => {
+    view.visible = entry.isIntersecting;
+    redraw(group);
+  }).observe(canvas);
+  return view;
+}
+
+document.querySelectorAll(".point-views").forEach(start);
+choosePainter(painter);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", retheme);

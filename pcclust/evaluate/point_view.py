@@ -1,0 +1,231 @@
+"""Interactive 3-D views of coloured points in one self-contained HTML page.
+
+The page needs no network and no library: drag to turn, wheel to zoom, choose the channel that
+colours the points, read a point's value under the pointer. It draws with WebGL 2, or with the 2-D
+canvas where there is none.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from importlib import resources
+from string import Template
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+Values = ArrayLike | torch.Tensor
+# A number with at most one word of unit, or the dash of a missing one.
+_NUMBER = re.compile(r"[-−<≤]?\s?\d[\d.,e+−-]*(\s\S+)?|[–-]")
+
+
+class PointView:
+    """One 3-D view: points, and one or several scalar channels that can colour them.
+
+    Args:
+        points: ``(N, 3)`` finite coordinates, z upwards; the view centres them on their mean.
+        values: ``(N,)`` finite values of the one channel, or a mapping from the name of a channel
+            (with its unit, e.g. ``"θ (rad)"``) to its values.
+        title: shown above the view, and read out by screen readers.
+
+    Raises:
+        ValueError: wrong shapes, no points, NaN or inf.
+
+    Example:
+        >>> view = PointView([[0, 0, 0], [1, 0, 0]], {"height (m)": [0.5, 2]}, title="pole")
+        >>> list(view.channels), view.points.shape
+        (['height (m)'], (2, 3))
+    """
+
+    def __init__(
+        self, points: Values, values: Values | Mapping[str, Values], title: str = ""
+    ) -> None:
+        self.points = _finite("points", points)
+        if self.points.ndim != 2 or self.points.shape[1] != 3 or not len(self.points):
+            raise ValueError(f"points must be (N, 3) with N >= 1, got {self.points.shape}")
+        named = values if isinstance(values, Mapping) else {"value": values}
+        self.channels = {name: _finite(f"channel {name!r}", v) for name, v in named.items()}
+        for name, channel in self.channels.items():
+            if channel.shape != (len(self.points),):
+                raise ValueError(
+                    f"channel {name!r} has shape {channel.shape}, points need ({len(self.points)},)"
+                )
+        if not self.channels:
+            raise ValueError("a view needs at least one channel of values")
+        self.title = title
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One part of a page: a heading, some HTML, and views that share channels and scales.
+
+    All views of a section have one length scale and, per channel, one range of colours, so that
+    they can be compared by eye.
+
+    Args:
+        title: the heading, plain text.
+        html: trusted markup shown below the heading.
+        views: the views; each must have the same channels.
+        linked: whether the views show the same points, so that one camera turns them all and the
+            point under the pointer is marked, and its value shown, in all of them.
+        notes: a sentence per channel, shown below the views while it colours them.
+        percentiles: the colours span these percentiles of a channel's values; values beyond have
+            the colour of the end, and the legend says ≤ and ≥.
+        view_width: the least width of a view in CSS pixels; smaller ones make a contact sheet.
+    """
+
+    title: str
+    html: str = ""
+    views: Sequence[PointView] = ()
+    linked: bool = False
+    notes: Mapping[str, str] = field(default_factory=dict)
+    percentiles: tuple[float, float] = (0, 100)
+    view_width: int = 300
+
+
+def render_page(title: str, sections: Sequence[Section], *, lead: str = "") -> str:
+    """Returns a self-contained HTML page, light or dark as the reader's system is.
+
+    Args:
+        title: the page's title and heading, plain text.
+        sections: what the page shows, in order.
+        lead: one or two sentences under the heading, plain text.
+
+    Returns:
+        The page's text, to be written as UTF-8.
+
+    Raises:
+        ValueError: the views of a section have different channels.
+
+    Example:
+        >>> view = PointView([[0, 0, 0], [1, 0, 0]], [0.5, 2], title="pole")
+        >>> page = render_page("Heights", [Section(title="A pole", views=[view])])
+        >>> page.startswith("<!doctype html>"), "http" in page
+        (True, False)
+    """
+    script = "".join(_asset(name) for name in ("point_painter.js", "point_view.js"))
+    return Template(_asset("point_view.html")).substitute(
+        title=escape(title),
+        lead=f'<p class="lead">{escape(lead)}</p>' if lead else "",
+        style=_asset("point_view.css"),
+        script=f'(() => {{\n"use strict";\n{script}}})();',
+        sections="\n".join(map(_section, sections)),
+    )
+
+
+def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> str:
+    """Returns an HTML table; all texts are escaped, and columns of numbers align right.
+
+    Args:
+        header: the columns' names.
+        rows: the cells, row by row.
+        caption: one line above the table.
+
+    Raises:
+        ValueError: a row has more or fewer cells than the header.
+
+    Example:
+        >>> html_table(["shape", "size"], [["a <chair>", "1.5 m"]])  # doctest: +ELLIPSIS
+        '<div class="table">...<td>a &lt;chair&gt;</td><td class="number">1.5 m</td>...'
+    """
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"{len(header)} columns, but a row of {len(row)} cells: {list(row)}")
+    kinds = [
+        ' class="number"' if all(_NUMBER.fullmatch(row[i]) for row in rows) else ""
+        for i in range(len(header))
+    ]
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        marked = [f"<{tag}{k}>{escape(c)}</{tag}>" for k, c in zip(kinds, cells, strict=True)]
+        return f"<tr>{''.join(marked)}</tr>"
+
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    body = "\n".join(line("td", row) for row in rows)
+    return (
+        f'<div class="table"><table>{title}<thead>{line("th", header)}</thead>\n'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _section(section: Section) -> str:
+    views = _views(section) if section.views else ""
+    return f"<section>\n<h2>{escape(section.title)}</h2>\n{section.html}\n{views}\n</section>"
+
+
+def _views(section: Section) -> str:
+    names = list(section.views[0].channels)
+    for view in section.views:
+        if list(view.channels) != names:
+            raise ValueError(
+                f"the views of section {section.title!r} must share their channels: "
+                f"{names} against {list(view.channels)}"
+            )
+    return Template(_asset("point_views.html")).substitute(
+        options="".join(f'<option value="{i}">{escape(n)}</option>' for i, n in enumerate(names)),
+        figures="\n".join(_figure(view) for view in section.views),
+        width=section.view_width,
+        # "<" never stands in a script's text, so that no title can end it.
+        data=json.dumps(_data(section), ensure_ascii=False).replace("<", "\\u003c"),
+    )
+
+
+def _figure(view: PointView) -> str:
+    return (
+        f'<figure class="view"><figcaption>{escape(view.title)}</figcaption>'
+        '<canvas tabindex="0" role="application"></canvas>'
+        '<div class="hint" aria-hidden="true">Click the view, then wheel to zoom</div></figure>'
+    )
+
+
+def _data(section: Section) -> dict[str, object]:
+    """Returns what the script needs; arrays travel as base64 of little-endian float32."""
+    centred = [view.points - view.points.mean(axis=0) for view in section.views]
+    radius = max(float(np.linalg.norm(points, axis=1).max()) for points in centred)
+    return {
+        "linked": section.linked,
+        "radius": radius or 1.0,
+        "channels": [
+            {"name": name, **_range(section, name), "note": section.notes.get(name, "")}
+            for name in section.views[0].channels
+        ],
+        "views": [
+            {
+                "title": view.title,
+                "points": _base64(points),
+                "values": [_base64(channel) for channel in view.channels.values()],
+            }
+            for view, points in zip(section.views, centred, strict=True)
+        ],
+    }
+
+
+def _range(section: Section, name: str) -> dict[str, list[float] | list[bool]]:
+    """Returns the values that have the end colours, and whether others lie beyond them."""
+    values = np.concatenate([view.channels[name] for view in section.views])
+    low, high = np.percentile(values, section.percentiles)
+    beyond = [bool(values.min() < low), bool(values.max() > high)]
+    return {"range": [float(low), float(high)], "beyond": beyond}
+
+
+def _base64(array: NDArray[np.float64]) -> str:
+    return base64.b64encode(array.astype("<f4").tobytes()).decode("ascii")
+
+
+def _finite(what: str, values: Values) -> NDArray[np.float64]:
+    """Returns an array of float64, or says which entry is NaN or inf."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu().double().numpy()
+    array = np.asarray(values, dtype=np.float64)
+    wrong = np.argwhere(~np.isfinite(array))
+    if len(wrong):
+        raise ValueError(f"{what} hold {array[tuple(wrong[0])]} at index {wrong[0].tolist()}")
+    return array
+
+
+def _asset(name: str) -> str:
+    return resources.files("pcclust.evaluate").joinpath(name).read_text(encoding="utf-8")
