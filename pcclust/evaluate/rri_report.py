@@ -174,5 +174,5 @@ def channels(points: Tensor, k: int) -> dict[str, NDArray[np.float64]]:
         "rᵢₖ: spread over the neighbours (radii)": features[..., 1].double().std(dim=1).numpy(),
         "θᵢₖ: mean over the neighbours (rad)": features[..., 2].double().mean(dim=1).numpy(),
         "φᵢₖ: largest gap (rad)": features[..., 3].double().amax(dim=1).numpy(),
-        "z: no feature of RRI (radii)": points[:, 2].double().numpy(),
+        "z: a coordinate, for contrast (radii)": points[:, 2].double().numpy(),
     }

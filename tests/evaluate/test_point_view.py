@@ -79,10 +79,12 @@ def test_views_of_a_section_share_length_scale_and_colour_range():
 
 def test_percentiles_bound_the_colours_and_say_what_lies_beyond():
     view = PointView(cloud(101), np.r_[0:100.0, 1000])
-    section = Section(title="s", views=[view], percentiles=(0, 98))
-    (group,) = Page(render_page("t", [section])).groups()
-    assert group["channels"][0]["range"] == [0, 98]
-    assert group["channels"][0]["beyond"] == [False, True]
+    sections = [
+        Section(title="s", views=[view], percentiles=bounds) for bounds in ((0, 98), (2, 100))
+    ]
+    high, low = (group["channels"][0] for group in Page(render_page("t", sections)).groups())
+    assert (high["range"], high["beyond"]) == ([0, 98], [False, True])
+    assert (low["range"], low["beyond"]) == ([2, 1000], [True, False])
 
 
 def test_one_point_and_a_constant_channel_are_legal():
