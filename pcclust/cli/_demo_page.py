@@ -30,11 +30,12 @@ def upright_and_turned(data: Path) -> list[PointView]:
 
 def page(report: Report, views: Sequence[PointView], command: str) -> str:
     """Returns the interactive page."""
-    worst = report.invariance["float64"].changes.max()
+    double = report.invariance["float64"]
     lead = (
         "Rotation-invariant features (RRI) describe every point by distances and angles to its "
         f"nearest neighbours. {ROTATIONS} random rotations of each of {report.turned} shapes "
-        f"changed no feature by more than {worst:.1e} rad or radii in float64."
+        f"changed no feature by more than {double.changes.max():.1e} rad or radii in float64, on "
+        f"the {100 * (1 - double.share_changed):.6g} % of points that kept their neighbours."
     )
     sections = [_pair(report, views), _numbers(report), _gallery(report), _setup(report, command)]
     return render_page(TITLE.format(count=report.turned), sections, lead=lead)
@@ -56,7 +57,9 @@ def pictures(report: Report, views: Sequence[PointView], command: str) -> dict[s
         f"each of {report.turned} shapes; speed: float32, batches of {TIMED_SHAPES}. "
         f"Made by: {command}\n{setup}",
     )
-    alone = draw_views(views, title="Turn the shape: its rotation-invariant features stay")
+    alone = draw_views(
+        views, title="Turn a shape: its coordinates change, its rotation-invariant features stay"
+    )
     return {"report.png": png(whole), "views.png": png(alone)}
 
 

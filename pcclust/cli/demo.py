@@ -1,5 +1,6 @@
 """``pcclust demo``: rotation-invariant features of real shapes, measured and shown."""
 
+import os
 import shlex
 import time
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ def demo(*, out: Path = Path("out/demo"), data: Path = BUNDLED) -> int:
     """
     start = time.perf_counter()
     shapes = load_shapes(data)
-    out.mkdir(parents=True, exist_ok=True)
+    _make(out)
     elsewhere = [] if data == BUNDLED else ["--data", str(data)]
     command = shlex.join(["pcclust", "demo", "--out", str(out), *elsewhere])
     with progress_bar("shapes") as progress:
@@ -48,6 +49,15 @@ def demo(*, out: Path = Path("out/demo"), data: Path = BUNDLED) -> int:
     for name in files:
         output.print(f"  {escape(str(out / name))}")
     return code
+
+
+def _make(folder: Path) -> None:
+    """Makes the folder, and refuses one that cannot be written before much time is spent."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"--out {folder}: is a file; name a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"--out {folder}: you may not write there; name another folder")
 
 
 def _terminal(report: Report) -> Iterator[Table | str]:

@@ -112,7 +112,7 @@ def check_views(page):
     ("arguments", "message"),
     [
         (["--data", "nowhere"], r"nowhere.furniture\.h5 is not there.*clone it.*--data"),
-        (["--out", "file"], r"file"),
+        (["--out", "file"], r"--out file: is a file; name a folder"),
     ],
 )
 def test_wrong_folders_are_named_without_traceback(
