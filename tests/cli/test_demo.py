@@ -43,6 +43,7 @@ def few(tmp_path_factory):
 @pytest.fixture
 def quick(monkeypatch):
     """Lets the demo turn all shapes of `few`, but seldom, and show fewer points."""
+    monkeypatch.setattr(_demo_report, "STRIDE_WITH_KERNEL", 1)
     monkeypatch.setattr(_demo_report, "STRIDE_WITHOUT_KERNEL", 1)
     monkeypatch.setattr(_demo_report, "ROTATIONS", 2)
     monkeypatch.setattr(_demo_page, "SHOWN_POINTS", 500)
