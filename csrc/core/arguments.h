@@ -75,7 +75,7 @@ struct EdgeReduceBackwardArguments {
 template <class T>
 struct RriArguments {
   Clouds<T> clouds;
-  const T* centers;     // (clouds, 3)
+  const T* centers;     // (clouds, 3), or null for the centroids
   int64_t k;            // at most the points of the smallest cloud less one
   T* features;          // (rows, k, 4)
   int64_t* neighbors;   // (rows, k) points of the cloud, or null

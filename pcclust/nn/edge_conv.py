@@ -41,9 +41,7 @@ class EdgeConv(nn.Module):
         torch.Size([2, 100, 64])
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, *, negative_slope: float = 0.2
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, negative_slope: float = 0.2) -> None:
         super().__init__()
         self.in_channels = in_channels
         self.out_channels = out_channels

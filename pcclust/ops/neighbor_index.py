@@ -93,7 +93,11 @@ class NeighborIndex:
         )
 
     def _asked(
-        self, queries: Any, exclude_self: bool, lengths: Any, offsets: Any  # noqa: ANN401
+        self,
+        queries: Any,
+        exclude_self: bool,
+        lengths: Any,
+        offsets: Any,  # noqa: ANN401
     ) -> Clouds | None:
         if queries is not None and isinstance(queries, np.ndarray) != self._numpy:
             raise TypeError(
