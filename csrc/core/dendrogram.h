@@ -21,9 +21,9 @@ inline int64_t find_root(std::vector<int64_t>& parent, int64_t node) {
   return node;
 }
 
-// Writes (n - 1, 4) rows: the two clusters (n + t is what row t made), height, points. Rows are in
-// order of height, equal ones in order of the merges.
-inline void write_linkage(std::vector<Merge>& merges, double* rows) {
+// Writes (n - 1, 4) rows: the two clusters (n + t is what row t made), height (in units of
+// `scale`), points. Rows are in order of height, equal ones in order of the merges.
+inline void write_linkage(std::vector<Merge>& merges, double scale, double* rows) {
   std::stable_sort(merges.begin(), merges.end(),
                    [](const Merge& a, const Merge& b) { return a.cost < b.cost; });
   const int64_t n = static_cast<int64_t>(merges.size()) + 1;
@@ -37,7 +37,7 @@ inline void write_linkage(std::vector<Merge>& merges, double* rows) {
     double* row = rows + 4 * t;
     row[0] = static_cast<double>(std::min(left, right));
     row[1] = static_cast<double>(std::max(left, right));
-    row[2] = std::sqrt(2 * merges[t].cost);
+    row[2] = std::sqrt(2 * merges[t].cost) * scale;
     row[3] = static_cast<double>(size[n + t]);
   }
 }

@@ -58,7 +58,7 @@ class FarthestPoints {
       for (int64_t node = 0; node < groups * kFan; ++node) {
         Peaks<T>& peaks = peaks_[level][node / kFan];
         peaks.value[node % kFan] = node < nodes ? std::numeric_limits<T>::infinity() : T(-1);
-        peaks.id[node % kFan] = INT32_MAX;
+        peaks.id[node % kFan] = tree.level[level][node / kFan].first[node % kFan];
       }
     }
   }

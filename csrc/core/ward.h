@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -77,7 +78,7 @@ class WardClusters {
     const int32_t from = clusters_.place[left], onto = clusters_.place[right];
     const int32_t keep = points_[from] > points_[onto] ? from : onto;
     const double share = points_[from] / (points_[from] + points_[onto]);
-    for (int64_t axis = 0; axis < 3 + clusters_.beyond; ++axis) {
+    for (int axis = 0; axis < 3 + clusters_.beyond; ++axis) {
       const double base = clusters_.coordinate(onto, axis);
       clusters_.coordinate(keep, axis) = base + (clusters_.coordinate(from, axis) - base) * share;
     }
@@ -184,7 +185,7 @@ class WardClusters {
     for (int32_t from = 0; from < tree.leaves * kFan; ++from) {
       const int32_t id = tree.leaf[from / kFan].id[from % kFan];
       if (id == INT32_MAX) continue;
-      for (int64_t axis = 0; axis < 3 + clusters_.beyond; ++axis) {
+      for (int axis = 0; axis < 3 + clusters_.beyond; ++axis) {
         clusters_.coordinate(to, axis) = clusters_.coordinate(from, axis);
       }
       tree.leaf[to / kFan].id[to % kFan] = id;
@@ -282,20 +283,29 @@ class WardChain {
   std::vector<Merge> merges_;
 };
 
-// Copies a cloud as doubles about the middle of its box, so that none of its scale is lost to where
-// it lies.
+// Copies a cloud as doubles about the middle of its box, scaled by a power of two so that no square
+// overflows or underflows; returns that exponent. Nothing is lost to where the cloud lies.
 template <class T>
-void centre_cloud(const T* points, int64_t count, int64_t dims, double* to) {
+int centre_cloud(const T* points, int64_t count, int64_t dims, double* to) {
+  double largest = 0;
+  for (int64_t i = 0; i < count * dims; ++i) {
+    largest = std::max(largest, std::abs(static_cast<double>(points[i])));
+  }
+  int exponent;
+  std::frexp(largest, &exponent);
+  exponent = std::clamp(exponent, -1000, 1000);
+  const double scale = std::ldexp(1.0, -exponent);
+  for (int64_t i = 0; i < count * dims; ++i) to[i] = scale * points[i];
   for (int64_t axis = 0; axis < dims; ++axis) {
-    double low = points[axis], high = low;
+    double low = to[axis], high = low;
     for (int64_t i = 1; i < count; ++i) {
-      const double at = points[i * dims + axis];
-      low = std::min(low, at);
-      high = std::max(high, at);
+      low = std::min(low, to[i * dims + axis]);
+      high = std::max(high, to[i * dims + axis]);
     }
     const double middle = low + (high - low) * 0.5;
-    for (int64_t i = 0; i < count; ++i) to[i * dims + axis] = points[i * dims + axis] - middle;
+    for (int64_t i = 0; i < count; ++i) to[i * dims + axis] -= middle;
   }
+  return exponent;
 }
 
 template <class T>
@@ -310,8 +320,10 @@ void ward_clouds(const WardArguments<T>& a, const Threads& threads) {
     for (int64_t cloud; (cloud = next.fetch_add(1)) < a.points.count;) {
       const int64_t start = a.points.starts[cloud], size = a.points.sizes[cloud];
       points.resize(size * a.points.dims);
-      centre_cloud(a.points.rows + start * a.points.dims, size, a.points.dims, points.data());
-      write_linkage(chain.run(points.data(), size, a.points.dims), a.linkage + 4 * (start - cloud));
+      const T* rows = a.points.rows + start * a.points.dims;
+      const int exponent = centre_cloud(rows, size, a.points.dims, points.data());
+      write_linkage(chain.run(points.data(), size, a.points.dims), std::ldexp(1.0, exponent),
+                    a.linkage + 4 * (start - cloud));
     }
   };
   if (many) threads.run(threads.count, work);

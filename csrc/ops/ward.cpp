@@ -13,9 +13,6 @@ namespace {
 // A row for which a padded cloud has no merge: as a missing neighbour, index -1 and distance inf.
 constexpr double kNoMerge[4] = {-1, -1, std::numeric_limits<double>::infinity(), 0};
 
-// The squares of what is larger, or is no number, cannot be compared.
-constexpr double kLargest = 1e150;
-
 // Raises unless clouds follow each other: cloud c's rows of the linkage begin at its first point
 // less c.
 template <class T>
@@ -28,16 +25,16 @@ void check_order(const Clouds<T>& clouds) {
   }
 }
 
+// Raises where a point is not finite: it would have no nearest cluster.
 template <class T>
-void check_range(const Clouds<T>& clouds) {
+void check_finite(const Clouds<T>& clouds) {
   for (int64_t cloud = 0; cloud < clouds.count; ++cloud) {
     const T* begin = clouds.rows + clouds.starts[cloud] * clouds.dims;
-    bool valid = true;
+    bool finite = true;
     for (int64_t i = 0; i < clouds.sizes[cloud] * clouds.dims; ++i) {
-      valid &= static_cast<double>(std::abs(begin[i])) <= kLargest;
+      finite &= std::abs(begin[i]) <= std::numeric_limits<T>::max();
     }
-    STD_TORCH_CHECK(valid, "points of cloud ", cloud, " must be finite and at most ", kLargest,
-                    "; scale them down");
+    STD_TORCH_CHECK(finite, "points of cloud ", cloud, " are not finite");
   }
 }
 
@@ -50,7 +47,7 @@ Tensor ward_linkage(Tensor points, Tensor starts, Tensor sizes) {
     using T = decltype(zero);
     const WardArguments<T> a{clouds_of<T>(points, starts, sizes), to};
     check_order(a.points);
-    check_range(a.points);
+    check_finite(a.points);
     if (covered_rows(a.points) < points.size(0)) {
       for (int64_t i = 0; i < 4 * rows; ++i) to[i] = kNoMerge[i % 4];
     }

@@ -10,9 +10,6 @@ from pcclust.ops._arrays import accepts_numpy
 from pcclust.ops._clouds import Clouds, check_count, flatten
 from pcclust.ops._registry import call, declare
 
-# The squares of what is larger cannot be compared in float64.
-LARGEST = 1e150
-
 
 @accepts_numpy
 def ward_linkage(
@@ -26,7 +23,7 @@ def ward_linkage(
     about O(N log N) time for points in space (O(N²) at worst).
 
     Args:
-        points: as for `knn`; any dimension, at most 1e150 in magnitude.
+        points: as for `knn`; any dimension.
         lengths: as for `knn`.
         offsets: as for `knn`.
 
@@ -39,13 +36,13 @@ def ward_linkage(
 
     Raises:
         TypeError: wrong type or dtype.
-        ValueError: wrong shape, no points, NaN, inf or too large, bad lengths or offsets.
+        ValueError: wrong shape, no points, NaN or inf, bad lengths or offsets.
 
     Ties are decided as in SciPy's nearest-neighbour chain, by the lower index, so that every tier
     returns the same bits.
 
-    Source: Ward, "Hierarchical grouping to optimize an objective function" (1963); Murtagh, "A survey
-    of recent advances in hierarchical clustering algorithms" (1983).
+    Source: Ward, "Hierarchical grouping to optimize an objective function" (1963); Murtagh, "A
+    survey of recent advances in hierarchical clustering algorithms" (1983).
 
     Example:
         >>> import torch, pcclust
@@ -53,7 +50,7 @@ def ward_linkage(
         >>> pcclust.ward_linkage(line)[:, [0, 1, 3]].tolist()
         [[0.0, 1.0, 2.0], [2.0, 3.0, 3.0]]
     """
-    clouds = _bounded_clouds(points, lengths, offsets)
+    clouds = flatten(points, lengths, offsets)
     linkage = _linkage(clouds)
     if points.dim() == 2:
         return linkage
@@ -92,7 +89,7 @@ def ward_labels(
         >>> pcclust.ward_labels(line, [2, 3]).tolist()
         [[0, 1, 0, 1], [0, 1, 0, 2]]
     """
-    clouds = _bounded_clouds(points, lengths, offsets)
+    clouds = flatten(points, lengths, offsets)
     several = isinstance(num_clusters, Sequence)
     levels = list(num_clusters) if isinstance(num_clusters, Sequence) else [num_clusters]
     if not levels:
@@ -108,18 +105,6 @@ def ward_labels(
     return labels.view(len(levels), *clouds.shape).transpose(0, 1).contiguous()
 
 
-def _bounded_clouds(points: Tensor, lengths: Tensor | None, offsets: Tensor | None) -> Clouds:
-    clouds = flatten(points, lengths, offsets)
-    if clouds.rows.dtype == torch.float64 and not torch.compiler.is_compiling():
-        largest = float(clouds.rows.nan_to_num(0.0, 0.0, 0.0).abs().max())
-        if largest > LARGEST:
-            raise ValueError(
-                f"points reach {largest:g}, whose squares cannot be compared; scale them below "
-                f"{LARGEST:g}"
-            )
-    return clouds
-
-
 def _linkage(clouds: Clouds) -> Tensor:
     linkage: Tensor = call("ward_linkage", clouds.rows.detach(), clouds.starts, clouds.sizes)
     return linkage
@@ -132,10 +117,22 @@ def _ward_linkage_torch(points: Tensor, starts: Tensor, sizes: Tensor) -> Tensor
     no_merge = torch.tensor([-1, -1, math.inf, 0], dtype=torch.float64)
     linkage = no_merge.repeat(points.shape[0] - starts.shape[0], 1)
     for cloud, (start, size) in enumerate(zip(starts.tolist(), sizes.tolist(), strict=True)):
-        merges = _Chain(points[start : start + size].detach().double().cpu()).run()
+        centred, exponent = _centre(points[start : start + size].double().cpu())
+        rows = _linkage_rows(_Chain(centred).run(), 2.0**exponent)
         # Cloud c's rows begin at its first point less c.
-        linkage[start - cloud : start - cloud + size - 1] = _linkage_rows(merges)
+        linkage[start - cloud : start - cloud + size - 1] = rows
     return linkage.to(points.device)
+
+
+def _centre(points: Tensor) -> tuple[Tensor, int]:
+    """Returns a cloud about the middle of its box, scaled by a power of two, and that exponent.
+
+    So no square overflows or underflows, and nothing is lost to where the cloud lies.
+    """
+    exponent = min(max(math.frexp(float(points.abs().max()))[1], -1000), 1000)
+    points = points * 2.0**-exponent
+    low, high = points.amin(dim=0), points.amax(dim=0)
+    return points - (low + (high - low) * 0.5), exponent
 
 
 class _Chain:
@@ -145,8 +142,7 @@ class _Chain:
     """
 
     def __init__(self, points: Tensor) -> None:
-        low, high = points.amin(dim=0), points.amax(dim=0)
-        self.centroids = points - (low + (high - low) * 0.5)
+        self.centroids = points
         self.sizes = points.new_ones(len(points))
         self.alive = torch.ones(len(points), dtype=torch.bool)
         self.chain: list[tuple[float, int]] = []  # cost of the merge with the one before, name
@@ -163,7 +159,7 @@ class _Chain:
         return merges
 
     def _extend(self) -> Merge | None:
-        """Steps to the nearest cluster, or merges the last two; of equally near the previous wins."""
+        """Steps to the nearest cluster, or merges the last two; the previous wins ties."""
         last = self.chain[-1][1]
         costs = self._costs(last)
         nearest = int(costs.argmin())
@@ -200,7 +196,7 @@ class _Chain:
         self.alive[left] = False
 
 
-def _linkage_rows(merges: list[Merge]) -> Tensor:
+def _linkage_rows(merges: list[Merge], scale: float) -> Tensor:
     """Orders the merges by height and numbers the clusters as SciPy does."""
     count = len(merges) + 1
     parent = list(range(2 * count - 1))
@@ -212,13 +208,13 @@ def _linkage_rows(merges: list[Merge]) -> Tensor:
             node = parent[node]
         return node
 
-    rows = torch.empty(count - 1, 4, dtype=torch.float64)
+    rows: list[list[float]] = []
     for t, (a, b, cost) in enumerate(sorted(merges, key=lambda merge: merge[2])):
         left, right = sorted((root(a), root(b)))
         parent[left] = parent[right] = count + t
         size[count + t] = size[left] + size[right]
-        rows[t] = torch.tensor([left, right, math.sqrt(2 * cost), size[count + t]])
-    return rows
+        rows.append([left, right, math.sqrt(2 * cost) * scale, size[count + t]])
+    return torch.tensor(rows, dtype=torch.float64).view(-1, 4)
 
 
 def _ward_cut_torch(
@@ -240,7 +236,7 @@ def _cut(merges: Tensor, size: int, clusters: int) -> Tensor:
     parent[kept] = torch.arange(size, 2 * size - clusters, device=merges.device)[:, None]
     while not torch.equal(parent[parent], parent):
         parent = parent[parent]
-    _, group = parent[:size].unique(return_inverse=True)
+    _, group = torch.unique(parent[:size], return_inverse=True)
     point = torch.arange(size, device=merges.device)
     first = point.new_full((clusters,), size).scatter_reduce_(0, group, point, "amin")
     return first.argsort().argsort()[group]
