@@ -40,6 +40,14 @@ struct FarthestPointArguments {
   int64_t* indices;      // (clouds, num_samples)
 };
 
+// The merges of each cloud's points, in SciPy's linkage format. No cloud is empty, and of cloud c
+// the rows begin at its first point less c.
+template <class T>
+struct WardArguments {
+  Clouds<T> points;
+  double* linkage;  // (points - clouds, 4)
+};
+
 // The edges of kNN graphs: row i of a cloud leads to its neighbours, and the edge to neighbour j
 // carries u_i + v_j in each channel.
 template <class T>
