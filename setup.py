@@ -58,6 +58,9 @@ def native_extension() -> Extension:
         "-fno-math-errno",
         "-fno-trapping-math",
         "-Wall",
+        # GCC 12 takes its own AVX-512 intrinsics for uninitialised.
+        "-Wno-maybe-uninitialized",
+        "-Wno-uninitialized",
         # 64-byte vectors are lowered on smaller machines; they never cross a library's boundary.
         "-Wno-psabi",
         f"-DTORCH_TARGET_VERSION={TORCH_TARGET_VERSION}",

@@ -15,6 +15,8 @@ from pcclust.ops import (
     rri_decode,
     rri_encode,
     use_backend,
+    ward_labels,
+    ward_linkage,
 )
 
 __version__ = "0.1.0"
@@ -34,4 +36,6 @@ __all__ = [
     "rri_decode",
     "rri_encode",
     "use_backend",
+    "ward_labels",
+    "ward_linkage",
 ]

@@ -40,6 +40,14 @@ struct FarthestPointArguments {
   int64_t* indices;      // (clouds, num_samples)
 };
 
+// The merges of each cloud's points, in SciPy's linkage format. No cloud is empty, and of cloud c
+// the rows begin at its first point less c.
+template <class T>
+struct WardArguments {
+  Clouds<T> points;
+  double* linkage;  // (points - clouds, 4)
+};
+
 // The edges of kNN graphs: row i of a cloud leads to its neighbours, and the edge to neighbour j
 // carries u_i + v_j in each channel.
 template <class T>
@@ -75,7 +83,7 @@ struct EdgeReduceBackwardArguments {
 template <class T>
 struct RriArguments {
   Clouds<T> clouds;
-  const T* centers;     // (clouds, 3)
+  const T* centers;     // (clouds, 3), or null for the centroids
   int64_t k;            // at most the points of the smallest cloud less one
   T* features;          // (rows, k, 4)
   int64_t* neighbors;   // (rows, k) points of the cloud, or null

@@ -24,6 +24,8 @@ struct Kernels {
   void (*rri_f64)(const RriArguments<double>&, const Threads&);
   void (*farthest_points_f32)(const FarthestPointArguments<float>&, const Threads&);
   void (*farthest_points_f64)(const FarthestPointArguments<double>&, const Threads&);
+  void (*ward_f32)(const WardArguments<float>&, const Threads&);
+  void (*ward_f64)(const WardArguments<double>&, const Threads&);
   void (*edge_reduce_f32)(const EdgeReduceArguments<float>&, const Threads&);
   void (*edge_reduce_f64)(const EdgeReduceArguments<double>&, const Threads&);
   void (*edge_reduce_backward_f32)(const EdgeReduceBackwardArguments<float>&, const Threads&);
@@ -69,6 +71,9 @@ inline void farthest_points(const FarthestPointArguments<float>& a, const Thread
 inline void farthest_points(const FarthestPointArguments<double>& a, const Threads& t) {
   kernels().farthest_points_f64(a, t);
 }
+
+inline void ward(const WardArguments<float>& a, const Threads& t) { kernels().ward_f32(a, t); }
+inline void ward(const WardArguments<double>& a, const Threads& t) { kernels().ward_f64(a, t); }
 
 inline void edge_reduce(const EdgeReduceArguments<float>& a, const Threads& t) {
   kernels().edge_reduce_f32(a, t);

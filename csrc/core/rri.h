@@ -44,14 +44,41 @@ PCCLUST_INLINE T dot(const T (&a)[3], const T (&b)[3]) {
   return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 }
 
+// The mean of a cloud, summed in double in the order of its points, from the first of them: clouds
+// of equal points have exactly that point. In units of a power of two, for the widest of clouds.
+template <class T>
+void find_centroid(const T* points, int64_t count, T* center) {
+  double reach = 0;
+  for (int64_t i = 0; i < 3 * count; ++i) reach = std::max(reach, std::abs(double(points[i]) / 4));
+  int exponent = 0;
+  std::frexp(reach, &exponent);
+  const int half = (exponent + 2) / 2, rest = exponent + 2 - half;
+  const double shrink[2] = {std::ldexp(1.0, -half), std::ldexp(1.0, -rest)};
+  for (int axis = 0; axis < 3; ++axis) {
+    const double first = points[axis] * shrink[0] * shrink[1];
+    double sum = 0;
+    for (int64_t i = 0; i < count; ++i) sum += points[3 * i + axis] * shrink[0] * shrink[1] - first;
+    const double mean = sum / static_cast<double>(count) * std::ldexp(1.0, half);
+    center[axis] = static_cast<T>(points[axis] + mean * std::ldexp(1.0, rest));
+  }
+}
+
 // The cloud as its centre sees it.
 template <class T>
 class RriCloud {
  public:
+  // Seen from the centroid where `center` is null.
   RriCloud(const T* points, int64_t count, const T* center) {
+    T centroid[3];
+    if (!center) {
+      find_centroid(points, count, centroid);
+      center = centroid;
+    }
     T reach = 0;
-    for (int64_t i = 0; i < 3 * count; ++i) {
-      reach = std::max(reach, std::abs(points[i] / 4 - center[i % 3] / 4));
+    for (int64_t i = 0; i < count; ++i) {
+      for (int axis = 0; axis < 3; ++axis) {
+        reach = std::max(reach, std::abs(points[3 * i + axis] / 4 - center[axis] / 4));
+      }
     }
     // Two powers of two, since one alone may overflow or vanish.
     int exponent = 0;
@@ -257,8 +284,8 @@ PCCLUST_INLINE void store_interleaved(float* to, F32x16 a, F32x16 b, F32x16 c, F
 #endif
 }
 
-// Gaps that float rounding may have made of none, next to the axis: those are looked at in double.
-constexpr float kClose = 2e-4f;
+// How far float rounding moves an azimuth, in units of radius / distance from the axis.
+constexpr float kNoise = 5e-7f;
 
 // The same for up to 64 neighbours, sixteen at a time; returns false, having written nothing that
 // matters, where some have no azimuth or two nearly the same.
@@ -275,10 +302,12 @@ bool rri_by_lanes(const RriCloud<float>& cloud, int64_t point, const List& list,
 
   const int parts = (k + 15) / 16;
   alignas(64) int32_t id[kRoom];
-  for (int i = 0; i < 16 * parts; ++i) id[i] = list.id(i < k ? i : 0);
+  for (int i = 0; i < k; ++i) id[i] = list.id(i);
+  for (int i = k; i < 16 * parts; ++i) id[i] = id[0];  // repeats change no minimum and no maximum
   alignas(64) float azimuth[2 * kRoom + 16];
   F32x16 radius[kRoom / 16], polar[kRoom / 16];
   uint32_t rejected = 0;
+  F32x16 steepest{}, first = splat<F32x16>(6.28318531f);
   for (int part = 0; part < parts; ++part) {
     F32x16 at[4];
     gather_placed(cloud.placed(), id + 16 * part, at);
@@ -288,16 +317,21 @@ bool rri_by_lanes(const RriCloud<float>& cloud, int64_t point, const List& list,
     const F32x16 least = RriTolerance<float>::direction * at[3];
     rejected |= lanes_at_most(square, least * least) |
                 lanes_at_most(at[3], splat<F32x16>(cloud.nearest()));
-    polar[part] = angle_above(square_root(square), center.radius + along(axis));
+    const F32x16 sine = square_root(square);
+    steepest = maximum(steepest, at[3] / sine);
+    polar[part] = angle_above(sine, center.radius + along(axis));
     const F32x16 length = at[3] * cloud.grow(0) * cloud.grow(1);
     radius[part] = minimum(length, splat<F32x16>(std::numeric_limits<float>::max()));
-    store(azimuth + 16 * part, angle_around(y, x));
+    const F32x16 around = angle_around(y, x);
+    first = minimum(first, around);
+    store(azimuth + 16 * part, around);
   }
   if (rejected) return false;
 
   std::memcpy(azimuth + k, azimuth, k * sizeof(float));  // so that i + step needs no wrapping
-  float lowest = azimuth[0];
-  for (int i = 1; i < k; ++i) lowest = std::min(lowest, azimuth[i]);
+  const float lowest = -largest_lane(-first);
+  // Gaps that rounding may have made of none are looked at in double.
+  const float close = RriTolerance<float>::azimuth + kNoise * largest_lane(steepest);
   for (int part = 0; part < parts; ++part) {
     // As unsigned integers, negative differences are larger than positive ones: the minimum is the
     // gap to the next azimuth, or negative for the last one, whose next is the lowest.
@@ -311,7 +345,7 @@ bool rri_by_lanes(const RriCloud<float>& cloud, int64_t point, const List& list,
     const F32x16 gap = (I32x16)least < 0 ? around : (F32x16)least;
     const int used = std::min(16, k - 16 * part);
     const uint32_t lanes = (1u << used) - 1;
-    if (lanes_at_most(gap, splat<F32x16>(kClose)) & lanes) return false;
+    if (lanes_at_most(gap, splat<F32x16>(close)) & lanes) return false;
     const F32x16 own_radius = splat<F32x16>(cloud.length(center.radius));
     float* to = features + 64 * part;
     if (used == 16) {
@@ -333,7 +367,7 @@ class RriWriter {
       : a_(a),
         first_row_(a.clouds.starts[cloud]),
         cloud_(a.clouds.rows + 3 * a.clouds.starts[cloud], a.clouds.sizes[cloud],
-               a.centers + 3 * cloud) {}
+               a.centers ? a.centers + 3 * cloud : nullptr) {}
 
   void expect(int64_t query) const {
     const T* features = a_.features + 4 * a_.k * (first_row_ + query);

@@ -97,6 +97,17 @@ PCCLUST_INLINE F32x16 square_root(F32x16 v) {
 #endif
 }
 
+// The largest of all lanes.
+PCCLUST_INLINE float largest_lane(F32x16 v) {
+#if defined(PCCLUST_HAS_AVX512)
+  return _mm512_reduce_max_ps((__m512)v);
+#else
+  float largest = v[0];
+  for (int lane = 1; lane < 16; ++lane) largest = v[lane] > largest ? v[lane] : largest;
+  return largest;
+#endif
+}
+
 // One bit for each lane of a comparison's result (all ones or all zeros).
 template <class Mask>
 PCCLUST_INLINE uint32_t bits(Mask mask) {

@@ -12,6 +12,7 @@
 #include <limits>
 #include <memory>
 #include <new>
+#include <numeric>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -22,6 +23,7 @@
 
 #include "core/arguments.h"
 #include "core/buffer.h"
+#include "core/dendrogram.h"
 #include "core/kernels.h"
 #include "core/kmeans_arguments.h"
 #include "core/parallel.h"

@@ -1,4 +1,5 @@
 // pcclust::rri and pcclust::rri_links on the CPU; the schemas are in pcclust/ops/rri.py.
+#include <optional>
 #include <tuple>
 
 #include "core/kernels.h"
@@ -12,10 +13,10 @@ struct RriTensors {
 };
 
 RriTensors rri_tensors(const Tensor& points, const Tensor& starts, const Tensor& sizes,
-                       const Tensor& centers, int64_t k, bool links) {
+                       const std::optional<Tensor>& centers, int64_t k, bool links) {
   STD_TORCH_CHECK(k >= 1, "k must be at least 1, got ", k);
-  STD_TORCH_CHECK(centers.is_contiguous() && centers.numel() == 3 * starts.numel() &&
-                      centers.scalar_type() == points.scalar_type(),
+  STD_TORCH_CHECK(!centers || (centers->is_contiguous() && centers->numel() == 3 * starts.numel() &&
+                               centers->scalar_type() == points.scalar_type()),
                   "centers must be a contiguous (B, 3) of the points' dtype");
   const int64_t rows = points.size(0), linked = links ? rows : 0;
   RriTensors out{
@@ -27,7 +28,7 @@ RriTensors rri_tensors(const Tensor& points, const Tensor& starts, const Tensor&
     using T = decltype(zero);
     const RriArguments<T> a{
         .clouds = clouds_of<T>(points, starts, sizes),
-        .centers = centers.const_data_ptr<T>(),
+        .centers = centers ? centers->template const_data_ptr<T>() : nullptr,
         .k = k,
         .features = out.features.template mutable_data_ptr<T>(),
         .neighbors = links ? out.neighbors.template mutable_data_ptr<int64_t>() : nullptr,
@@ -48,12 +49,13 @@ RriTensors rri_tensors(const Tensor& points, const Tensor& starts, const Tensor&
   return out;
 }
 
-Tensor rri_features(Tensor points, Tensor starts, Tensor sizes, Tensor centers, int64_t k) {
+Tensor rri_features(Tensor points, Tensor starts, Tensor sizes,
+                    std::optional<Tensor> centers, int64_t k) {
   return rri_tensors(points, starts, sizes, centers, k, false).features;
 }
 
 std::tuple<Tensor, Tensor, Tensor> rri_links(Tensor points, Tensor starts, Tensor sizes,
-                                             Tensor centers, int64_t k) {
+                                             std::optional<Tensor> centers, int64_t k) {
   auto out = rri_tensors(points, starts, sizes, centers, k, true);
   return {out.features, out.neighbors, out.successors};
 }

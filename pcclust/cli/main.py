@@ -12,6 +12,7 @@ from pcclust.cli.console import ExitCode, errors
 # help, its arguments are the options, and it returns the exit code.
 COMMANDS = (
     "data",
+    "demo",
     "info",
     "rri",
 )

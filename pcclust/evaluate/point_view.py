@@ -176,8 +176,8 @@ def _views(section: Section) -> str:
 
 def _figure(view: PointView) -> str:
     return (
-        '<figure class="view"><canvas tabindex="0" role="application"></canvas>'
-        f"<figcaption>{escape(view.title)}</figcaption>"
+        f'<figure class="view"><figcaption>{escape(view.title)}</figcaption>'
+        '<canvas tabindex="0" role="application"></canvas>'
         '<div class="hint" aria-hidden="true">Click the view, then wheel to zoom</div></figure>'
     )
 

@@ -14,8 +14,8 @@ class EdgeConv(nn.Module):
     """Maps every point to the maximum over its neighbours of a layer on ``[x_i, x_j - x_i]``.
 
     The layer is linear without bias, BatchNorm over all edges, LeakyReLU. Since
-    ``W [x_i, x_j - x_i] = (A - B) x_i + B x_j`` with ``W = [A, B]``, and what follows is monotone in
-    each channel, it needs one matrix product on points instead of one on edges, and of the edges
+    ``W [x_i, x_j - x_i] = (A - B) x_i + B x_j`` with ``W = [A, B]``, and what follows is monotone
+    in each channel, it needs one matrix product on points instead of one on edges, and of the edges
     only a maximum and two sums: equal to the textbook layer to rounding, in O(N·C) memory.
 
     Statistics, running averages and the two modes are those of ``torch.nn.BatchNorm2d`` on the
@@ -41,9 +41,7 @@ class EdgeConv(nn.Module):
         torch.Size([2, 100, 64])
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, *, negative_slope: float = 0.2
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, negative_slope: float = 0.2) -> None:
         super().__init__()
         self.in_channels = in_channels
         self.out_channels = out_channels
@@ -144,10 +142,11 @@ class EdgeConv(nn.Module):
         norm = self.norm
         if norm.running_mean is None or norm.running_var is None:
             return
+        assert norm.num_batches_tracked is not None
         norm.num_batches_tracked += 1
-        share = norm.momentum
-        if share is None:
-            share = 1 / norm.num_batches_tracked
+        share: float | Tensor = 1 / norm.num_batches_tracked  # the average over all batches
+        if norm.momentum is not None:
+            share = norm.momentum
         unbiased = variance * (edges / (edges - 1))
         norm.running_mean.mul_(1 - share).add_((mean * share).to(norm.running_mean))
         norm.running_var.mul_(1 - share).add_((unbiased * share).to(norm.running_var))

@@ -7,6 +7,7 @@ from pcclust.ops.knn import Neighbors, knn
 from pcclust.ops.neighbor_index import NeighborIndex
 from pcclust.ops.rri import rri
 from pcclust.ops.rri_code import RRICode, rri_decode, rri_encode
+from pcclust.ops.ward import ward_labels, ward_linkage
 
 __all__ = [
     "Ball",
@@ -20,4 +21,6 @@ __all__ = [
     "rri_decode",
     "rri_encode",
     "use_backend",
+    "ward_labels",
+    "ward_linkage",
 ]

@@ -11,9 +11,7 @@ from torch import Tensor
 AZIMUTH_TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-6}
 
 
-def azimuth_gaps(
-    azimuths: Tensor, takes_part: Tensor, tolerance: float
-) -> tuple[Tensor, Tensor]:
+def azimuth_gaps(azimuths: Tensor, takes_part: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
     """Measures the gap from each azimuth to the next, counter-clockwise.
 
     Azimuths chained by gaps of at most ``tolerance`` are a group: its members follow each

@@ -37,7 +37,9 @@ def edge_reduce(
         ``(R, C)`` the wanted edge of each point (0 on padding), and ``(2, C)`` float64 sums of all
         edges and of their squares (0 without ``moments``).
     """
-    peaks, sums, _ = _EdgeReduce.apply(projected, neighbors, starts, sizes, sign, moments)
+    peaks, sums, _ = _EdgeReduce.apply(  # type: ignore[no-untyped-call]
+        projected, neighbors, starts, sizes, sign, moments
+    )
     return peaks, sums
 
 
@@ -65,7 +67,7 @@ class _EdgeReduce(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(  # type: ignore[override]
+    def backward(
         ctx: Any,  # noqa: ANN401
         peak_gradient: Tensor,
         moment_gradient: Tensor,
@@ -135,7 +137,7 @@ def _edge_reduce_backward_torch(
 
 
 def _neighbor_rows(neighbors: Tensor, starts: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns ``(R, k)`` rows of the neighbours (0 on padding) and ``(R, 1)`` what is no padding."""
+    """Returns ``(R, k)`` rows of the neighbours and ``(R, 1)`` which rows are no padding."""
     cloud = cloud_of_rows(Clouds(neighbors, starts, sizes, (), False, None))[:, None]
     inside = cloud >= 0
     bad = inside & ((neighbors < 0) | (neighbors >= sizes[cloud.clamp(min=0)]))

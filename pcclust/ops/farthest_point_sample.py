@@ -111,9 +111,10 @@ def _farthest_point_sample_torch(
     """Samples all clouds in step; what is not a point of a cloud has distance -1."""
     width = int(sizes.max()) if sizes.numel() else 1
     column = torch.arange(width, device=points.device)
-    rows = (starts[:, None] + column).clamp(max=points.shape[0] - 1)
+    inside = column < sizes[:, None]
+    rows = torch.where(inside, starts[:, None] + column, starts[:, None])
     coordinates = points[rows].unbind(dim=-1)
-    distances = torch.where(column < sizes[:, None], torch.inf, -1.0).to(points.dtype)
+    distances = torch.where(inside, torch.inf, -1.0).to(points.dtype)
     chosen = [first[:, None]]
     for _ in range(num_samples - 1):
         distances.scatter_(1, chosen[-1], -1.0)
@@ -140,7 +141,7 @@ def _farthest_point_sample_fake(
 
 declare(
     "farthest_point_sample(Tensor points, Tensor starts, Tensor sizes, Tensor first, bool packed, "
-    "int num_samples) -> (Tensor indices)",
+    "int num_samples) -> Tensor indices",
     _farthest_point_sample_torch,
     _farthest_point_sample_fake,
 )

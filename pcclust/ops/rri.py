@@ -90,24 +90,27 @@ def linked_features(clouds: Clouds, k: int, center: Center, links: bool) -> Link
     Features are differentiable; neighbours count points of their cloud, successors columns.
     """
     check_count(k, clouds, "k", spare=1)
-    centers = _centers(clouds, center)
-    arguments = (clouds.rows.detach(), clouds.starts, clouds.sizes, centers.detach(), k)
+    _check_center(clouds, center)
+    origin = clouds.rows.new_zeros(clouds.starts.shape[0], 3) if center == "origin" else None
+    arguments = (clouds.rows.detach(), clouds.starts, clouds.sizes, origin, k)
     if not may_be_differentiated(clouds.rows):
         return call("rri_links", *arguments) if links else (call("rri", *arguments),) * 3
     features, neighbors, successors = call("rri_links", *arguments)
+    centers = _centroids(clouds) if origin is None else origin
     formula = _differentiable(clouds, centers, neighbors, successors, features[..., 3])
     # The difference is 0: asking for a gradient does not change a bit.
     return features + (formula - formula.detach()), neighbors, successors
 
 
-def _centers(clouds: Clouds, center: Center) -> Tensor:
-    """Returns ``(B, 3)`` the centres about which rotations turn."""
+def _check_center(clouds: Clouds, center: Center) -> None:
     if clouds.rows.shape[1] != 3:
         raise ValueError(f"rri needs points in 3 dimensions, got {clouds.rows.shape[1]}")
-    if center == "origin":
-        return clouds.rows.new_zeros(clouds.starts.shape[0], 3)
-    if center != "centroid":
+    if center not in ("centroid", "origin"):
         raise ValueError(f"center={center!r} is neither 'centroid' nor 'origin'")
+
+
+def _centroids(clouds: Clouds) -> Tensor:
+    """Returns ``(B, 3)`` the centres about which rotations turn."""
     return centroids(clouds.rows, clouds.starts, clouds.sizes, cloud_of_rows(clouds))
 
 
@@ -129,9 +132,11 @@ def _differentiable(
 
 
 def _rri_links_torch(
-    points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor, k: int
+    points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor | None, k: int
 ) -> Links:
     clouds = Clouds(points, starts, sizes, points.shape[:1], packed=False, smallest=None)
+    if centers is None:
+        centers = _centroids(clouds)
     _, neighbors = nearest_rows(clouds[:3], clouds[:3], False, k, True, math.inf)
     at = neighbor_rows(clouds, clouds, neighbors)
     # In float64, so that rounding does not part azimuths that are equal.
@@ -139,7 +144,8 @@ def _rri_links_torch(
     seen = neighborhoods(*wide, DIRECTION_TOLERANCE[points.dtype])
     takes_part = seen.takes_part & (neighbors >= 0)
     gaps, successors = azimuth_gaps(_azimuths(seen), takes_part, AZIMUTH_TOLERANCE[points.dtype])
-    return _stacked(seen, gaps, neighbors).to(points.dtype), neighbors, successors
+    features = _stacked(seen, gaps, neighbors).clamp(max=torch.finfo(points.dtype).max)
+    return features.to(points.dtype), neighbors, successors
 
 
 def _azimuths(seen: Neighborhoods) -> Tensor:
@@ -159,23 +165,27 @@ def _stacked(seen: Neighborhoods, gaps: Tensor, neighbors: Tensor) -> Tensor:
     return torch.where((neighbors >= 0)[..., None], torch.stack(channels, dim=-1), 0)
 
 
-def _rri_torch(points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor, k: int) -> Tensor:
+def _rri_torch(
+    points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor | None, k: int
+) -> Tensor:
     return _rri_links_torch(points, starts, sizes, centers, k)[0]
 
 
 def _rri_links_fake(
-    points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor, k: int
+    points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor | None, k: int
 ) -> Links:
     shape = (points.shape[0], k)
     links = points.new_empty(shape, dtype=torch.int64)
     return points.new_empty((*shape, 4)), links, torch.empty_like(links)
 
 
-def _rri_fake(points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor, k: int) -> Tensor:
+def _rri_fake(
+    points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor | None, k: int
+) -> Tensor:
     return points.new_empty((points.shape[0], k, 4))
 
 
-_ARGUMENTS = "(Tensor points, Tensor starts, Tensor sizes, Tensor centers, int k)"
+_ARGUMENTS = "(Tensor points, Tensor starts, Tensor sizes, Tensor? centers, int k)"
 declare(f"rri{_ARGUMENTS} -> Tensor", _rri_torch, _rri_fake)
 declare(
     f"rri_links{_ARGUMENTS} -> (Tensor features, Tensor neighbors, Tensor successors)",

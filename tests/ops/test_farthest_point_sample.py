@@ -161,3 +161,54 @@ def test_points_that_are_not_finite_are_refused() -> None:
     points[1, 4, 2] = torch.nan
     with pytest.raises(ValueError, match=r"points\[1, 4\] is not finite"):
         pcclust.farthest_point_sample(points, 2)
+
+
+def test_equal_points_are_all_chosen_once() -> None:
+    found = pcclust.farthest_point_sample(torch.ones(3000, 3), 3000, start=7)
+    assert found.tolist() == [7, *range(7), *range(8, 3000)]
+
+
+def test_threads_do_not_change_an_index() -> None:
+    big, many = sample_cloud("lattice", 9000), sample_cloud("duplicates", 3200).view(64, 50, 3)
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            found.append([pcclust.farthest_point_sample(c, 40) for c in (big, many)])
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        assert all(same_bits(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+def test_operator_itself_refuses_what_is_out_of_bounds(tier: str) -> None:
+    if tier == "torch":
+        pytest.skip("the twin is bounded by torch's own indexing")
+    points, long = torch.rand(10, 3), torch.tensor
+    for starts, sizes, first, samples in (
+        ([0], [11], [0], 2),
+        ([-1], [5], [0], 2),
+        ([0], [10], [10], 2),
+        ([0], [10], [0], 11),
+        ([0, 5], [5, 5], [0], 2),
+    ):
+        with pytest.raises(RuntimeError):
+            torch.ops.pcclust.farthest_point_sample(
+                points, long(starts), long(sizes), long(first), False, samples
+            )
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_operator_is_well_made_and_exports() -> None:
+    rows, table = BATCH.view(-1, 3), (torch.arange(4) * 6, torch.full((4,), 6))
+    arguments = (rows, *table, torch.zeros(4).long(), False, 3)
+    torch.library.opcheck(torch.ops.pcclust.farthest_point_sample, arguments)
+
+    class Sampler(torch.nn.Module):
+        def forward(self, points: torch.Tensor) -> torch.Tensor:
+            return pcclust.farthest_point_sample(points, 4)
+
+    shapes = {"points": {0: torch.export.Dim("B", min=2), 1: torch.export.Dim("N", min=4)}}
+    exported = torch.export.export(Sampler(), (BATCH,), dynamic_shapes=shapes).module()
+    assert same_bits(exported(BATCH[:2, :5]), pcclust.farthest_point_sample(BATCH[:2, :5], 4))

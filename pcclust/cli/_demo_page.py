@@ -1,0 +1,133 @@
+"""The page and the picture of `pcclust demo`."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from pcclust.cli._bundled_shapes import NUM_POINTS, load_mesh
+from pcclust.cli._demo_report import ROTATIONS, TIMED_SHAPES, K, Report, rotations, rows, speed_rows
+from pcclust.evaluate.point_view import PointView, Section, html_table, render_page
+from pcclust.evaluate.rri_figure import draw_report, draw_views, png
+from pcclust.evaluate.rri_report import channels
+
+SHOWN, SHOWN_POINTS = "meshes/horse2.obj", 4096
+TURN = 1  # which of the rotations turns it
+GALLERY_STRIDE = 16
+PERCENTILES = (1, 99)
+SAME = 1e-6  # far above what rounding does to these points, far below what an eye sees
+TITLE = "{count} real shapes turned any way: the same features"
+
+
+def upright_and_turned(data: Path) -> list[PointView]:
+    """Returns two views of one shape, whose features are computed apart, in float64."""
+    upright = load_mesh(data / SHOWN, SHOWN_POINTS)
+    turned = upright @ rotations()[TURN].T
+    return [
+        PointView(upright, channels(upright, K), "upright"),
+        PointView(turned, channels(turned, K), "turned"),
+    ]
+
+
+def page(report: Report, views: Sequence[PointView], command: str) -> str:
+    """Returns the interactive page."""
+    double = report.invariance["float64"]
+    lead = (
+        "Rotation-invariant features (RRI) describe every point by distances and angles to its "
+        f"nearest neighbours. {ROTATIONS} random rotations of each of {report.turned} shapes "
+        f"changed no feature by more than {double.changes.max():.1e} rad or radii in float64, on "
+        f"the {100 * (1 - double.share_changed):.6g} % of points that kept their neighbours."
+    )
+    sections = [_pair(report, views), _numbers(report), _gallery(report), _setup(report, command)]
+    return render_page(TITLE.format(count=report.turned), sections, lead=lead)
+
+
+def pictures(report: Report, views: Sequence[PointView], command: str) -> dict[str, bytes]:
+    """Returns PNG files: the views with the measurements, and the views alone.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    setup = ", ".join(f"{name} {value}" for name, value in report.setup.items())
+    whole = draw_report(
+        views,
+        {name: invariance.changes for name, invariance in report.invariance.items()},
+        report.rates,
+        title=TITLE.format(count=report.turned),
+        footer=f"{NUM_POINTS:,} points a shape, k = {K}, {ROTATIONS} random rotations (Haar) of "
+        f"each of {report.turned} shapes; speed: float32, batches of {TIMED_SHAPES}. "
+        f"Made by: {command}\n{setup}",
+    )
+    alone = draw_views(
+        views, title="Turn a shape: its coordinates change, its rotation-invariant features stay"
+    )
+    return {"report.png": png(whole), "views.png": png(alone)}
+
+
+def _pair(report: Report, views: Sequence[PointView]) -> Section:
+    html = (
+        f"<p>The same {len(views[0].points):,} points twice. The features of the turned ones were "
+        "computed anew, from their own coordinates, in float64. Drag to turn both views, click one "
+        "and wheel to zoom, point at a point to read its two values.</p>"
+    )
+    return Section(
+        title="One shape, upright and turned",
+        html=html,
+        views=views,
+        linked=True,
+        notes=_differences(*views),
+        percentiles=PERCENTILES,
+    )
+
+
+def _differences(upright: PointView, turned: PointView) -> dict[str, str]:
+    notes = {}
+    for name, values in upright.channels.items():
+        channel, unit = name.split(":")[0], name.rpartition("(")[2].rstrip(")")
+        most = float(abs(values - turned.channels[name]).max())
+        if most < SAME:
+            notes[name] = f"{channel} is the same: no point differs by more than {most:.1e} {unit}."
+        else:
+            notes[name] = f"{channel} is not the same: points differ by up to {most:.2g} {unit}."
+    return notes
+
+
+def _numbers(report: Report) -> Section:
+    measured = html_table(["", "float32", "float64", "how it was measured"], rows(report))
+    speed = html_table(
+        ["tier", "shapes per second"],
+        speed_rows(report),
+        caption=f"Speed of rri: a batch of {TIMED_SHAPES} shapes in float32, median of the runs "
+        "of one second.",
+    )
+    return Section(title="What was measured", html=measured + speed)
+
+
+def _gallery(report: Report) -> Section:
+    views = []
+    for i in _shown_in_gallery(report):
+        name, cloud = report.shapes.names[i], report.shapes.clouds[i]
+        features = list(channels(cloud, K).items())[:-1]
+        views.append(PointView(cloud, dict(features), Path(name).stem))
+    return Section(
+        title=f"Some of the {len(report.shapes.names)} shapes",
+        html=f"<p>{NUM_POINTS:,} points each, as they were measured.</p>",
+        views=views,
+        percentiles=PERCENTILES,
+        view_width=170,
+    )
+
+
+def _shown_in_gallery(report: Report) -> range:
+    return range(0, len(report.shapes.names), GALLERY_STRIDE)
+
+
+def _setup(report: Report, command: str) -> Section:
+    again = f"<pre>{escape(command)}</pre>"
+    table = html_table(["made with", ""], list(report.setup.items()))
+    shown = [SHOWN, *(report.shapes.names[i] for i in _shown_in_gallery(report))]
+    credits = "; ".join(f"{Path(name).stem} by {report.shapes.credits[name]}" for name in shown)
+    terms = (
+        f"<p>Shapes shown: {escape(credits)}. All were point-sampled, centred and rescaled; "
+        "data/CREDITS.md names the authors of all shapes, data/LICENSES holds the licences.</p>"
+    )
+    return Section(title="How to make it again", html=again + table + terms)
