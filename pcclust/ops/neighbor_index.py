@@ -1,6 +1,6 @@
 """An index to search from many queries after building once."""
 
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from pcclust.ops.knn import (
     search_arguments,
 )
 
+Array = Tensor | np.ndarray[Any, Any]
+Found = TypeVar("Found", Neighbors, Ball)
 INDEXED_DIMENSIONS = 3  # more are searched exhaustively, and there is nothing to build
 
 
@@ -46,10 +48,10 @@ class NeighborIndex:
 
     def __init__(
         self,
-        points: Tensor | np.ndarray[Any, Any],
+        points: Array,
         *,
-        lengths: Tensor | np.ndarray[Any, Any] | None = None,
-        offsets: Tensor | np.ndarray[Any, Any] | None = None,
+        lengths: Array | None = None,
+        offsets: Array | None = None,
     ) -> None:
         self._numpy = isinstance(points, np.ndarray)
         self._clouds = flatten(to_tensor(points), to_tensor(lengths), to_tensor(offsets))
@@ -59,10 +61,10 @@ class NeighborIndex:
         self,
         k: int,
         *,
-        queries: Tensor | np.ndarray[Any, Any] | None = None,
+        queries: Array | None = None,
         exclude_self: bool = False,
-        query_lengths: Tensor | np.ndarray[Any, Any] | None = None,
-        query_offsets: Tensor | np.ndarray[Any, Any] | None = None,
+        query_lengths: Array | None = None,
+        query_offsets: Array | None = None,
     ) -> Neighbors:
         """Finds the k nearest of the indexed points; arguments and result are those of `knn`."""
         asked = self._asked(queries, exclude_self, query_lengths, query_offsets)
@@ -76,10 +78,10 @@ class NeighborIndex:
         radius: float,
         max_neighbors: int,
         *,
-        queries: Tensor | np.ndarray[Any, Any] | None = None,
+        queries: Array | None = None,
         exclude_self: bool = False,
-        query_lengths: Tensor | np.ndarray[Any, Any] | None = None,
-        query_offsets: Tensor | np.ndarray[Any, Any] | None = None,
+        query_lengths: Array | None = None,
+        query_offsets: Array | None = None,
     ) -> Ball:
         """Finds the indexed points within a radius; arguments and result are `ball_query`'s."""
         asked = self._asked(queries, exclude_self, query_lengths, query_offsets)
@@ -94,18 +96,18 @@ class NeighborIndex:
 
     def _asked(
         self,
-        queries: Any,
+        queries: Array | None,
         exclude_self: bool,
-        lengths: Any,
-        offsets: Any,  # noqa: ANN401
+        lengths: Array | None,
+        offsets: Array | None,
     ) -> Clouds | None:
         if queries is not None and isinstance(queries, np.ndarray) != self._numpy:
             raise TypeError(
                 f"queries are {type(queries).__name__}, "
                 f"the index holds {'NumPy arrays' if self._numpy else 'tensors'}"
             )
-        tensors = (to_tensor(value) for value in (queries, lengths, offsets))
-        return flatten_queries(self._clouds, *tensors, exclude_self)
+        lengths, offsets = to_tensor(lengths), to_tensor(offsets)
+        return flatten_queries(self._clouds, to_tensor(queries), lengths, offsets, exclude_self)
 
     def _search(
         self, asked: Clouds | None, radius: float, k: int, exclude_self: bool
@@ -122,8 +124,8 @@ class NeighborIndex:
             distances, indices, counts = (torch.from_numpy(array) for array in found)
         return differentiable_distances(clouds, asked, distances, indices), indices, counts
 
-    def _returned(self, result: Any) -> Any:  # noqa: ANN401
-        return to_numpy(result) if self._numpy else result
+    def _returned(self, result: Found) -> Found:
+        return cast(Found, to_numpy(result)) if self._numpy else result
 
 
 def _build_trees(clouds: Clouds) -> Any:  # noqa: ANN401

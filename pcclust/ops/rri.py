@@ -144,7 +144,8 @@ def _rri_links_torch(
     seen = neighborhoods(*wide, DIRECTION_TOLERANCE[points.dtype])
     takes_part = seen.takes_part & (neighbors >= 0)
     gaps, successors = azimuth_gaps(_azimuths(seen), takes_part, AZIMUTH_TOLERANCE[points.dtype])
-    return _stacked(seen, gaps, neighbors).to(points.dtype), neighbors, successors
+    features = _stacked(seen, gaps, neighbors).clamp(max=torch.finfo(points.dtype).max)
+    return features.to(points.dtype), neighbors, successors
 
 
 def _azimuths(seen: Neighborhoods) -> Tensor:

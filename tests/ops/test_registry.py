@@ -176,8 +176,8 @@ def test_nan_in_a_compiled_graph_is_nobodys_neighbour(tier: str) -> None:
     """Graphs do not look at values; whatever they hold, indices stay in range."""
     points = sample_cloud("normal", 40)
     points[3, 1], points[7, 0] = torch.nan, torch.inf
-    for name, arguments in SAMPLES.items():
-        rest = arguments[0][3:]
+    for name in ("knn", "ball_query"):
+        rest = SAMPLES[name][0][3:]
         operator = getattr(torch.ops.pcclust, name + ("_torch" if tier == "torch" else ""))
         indices = operator(points, torch.tensor([0]), torch.tensor([40]), *rest)[1]
         assert ((indices >= -1) & (indices < 40)).all()
