@@ -22,8 +22,9 @@ setup: .venv/installed
 demo: setup
 	$(BIN)/pcclust demo --out out/demo
 
+# One worker a core, one thread a worker; tests of threads set their own number.
 test: setup lint
-	$(BIN)/pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks.run --out benchmarks/RESULTS.md
