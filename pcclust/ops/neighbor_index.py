@@ -106,8 +106,8 @@ class NeighborIndex:
                 f"queries are {type(queries).__name__}, "
                 f"the index holds {'NumPy arrays' if self._numpy else 'tensors'}"
             )
-        lengths, offsets = to_tensor(lengths), to_tensor(offsets)
-        return flatten_queries(self._clouds, to_tensor(queries), lengths, offsets, exclude_self)
+        tensors = [to_tensor(value) for value in (queries, lengths, offsets)]
+        return flatten_queries(self._clouds, *tensors, exclude_self=exclude_self)
 
     def _search(
         self, asked: Clouds | None, radius: float, k: int, exclude_self: bool
