@@ -48,7 +48,7 @@ def page(page_path):
     [
         ("k nearest neighbours", {"pcclust", "scipy", "torch cdist + topk"}),
         ("RRI, neighbours included", {"pcclust", "pcclust.knn alone", "plain torch"}),
-        ("Ward linkage", {"scipy"}),
+        ("Ward linkage", {"pcclust", "scipy"}),
         ("EdgeConv, forward and backward", {"pcclust", "textbook torch"}),
     ],
 )
