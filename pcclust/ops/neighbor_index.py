@@ -106,8 +106,8 @@ class NeighborIndex:
                 f"queries are {type(queries).__name__}, "
                 f"the index holds {'NumPy arrays' if self._numpy else 'tensors'}"
             )
-        tensors = [to_tensor(value) for value in (queries, lengths, offsets)]
-        return flatten_queries(self._clouds, *tensors, exclude_self=exclude_self)
+        rows, sizes, ends = (to_tensor(value) for value in (queries, lengths, offsets))
+        return flatten_queries(self._clouds, rows, sizes, ends, exclude_self)
 
     def _search(
         self, asked: Clouds | None, radius: float, k: int, exclude_self: bool
