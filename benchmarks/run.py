@@ -47,7 +47,7 @@ class Settings:
         threads: for everybody; the process is held to as many cores.
         out: the page to write, a Markdown file; a plot goes beside it.
         scale: multiplies the points of every cloud, for a quick trial.
-        memory: whether to measure peak memory too, each in a process of its own.
+        memory: whether to measure our own peak memory too, in a process of its own.
     """
 
     only: tuple[SuiteName, ...] = NAMES
@@ -66,11 +66,13 @@ def main() -> int:
 
     facts = machine.facts(settings.threads)
     outcomes: dict[str, Outcome] = {}
+    page = ""
     console = Console(stderr=True)
     with Progress(console=console, transient=True) as progress:
         for name in settings.only:
             outcomes[name] = run_suite(name, settings, progress)
-    page = report.write(outcomes, facts, settings.threads, settings.rounds, settings.out)
+            # After every suite, so that an interrupted run leaves what it has measured.
+            page = report.write(outcomes, facts, settings.threads, settings.rounds, settings.out)
     Console().print(Markdown(page))
     return int(any(outcome.wrong for outcome in outcomes.values()))
 
@@ -95,17 +97,22 @@ def run_suite(name: SuiteName, settings: Settings, progress: Progress) -> "Outco
         if settings.memory:
             measure_memory(name, position, result, settings)
         outcome.results.append(result)
+        medians = {n: f"{m.median * 1e3:.2f} ms" for n, m in result.measured.items()}
+        progress.console.print(f"{suite.title}, {result.label}: {medians}")
         tired |= too_slow(result, suite.patience)
     return outcome
 
 
 def measure_memory(name: str, case: int, result: "Result", settings: Settings) -> None:
-    """Adds the peak memory of every contestant of a case."""
+    """Adds the peak memory of our own work on a case."""
     from benchmarks.memory import peak_bytes
 
     module = f"benchmarks.{name}"
     for contestant, measured in result.measured.items():
-        measured.peak_bytes = peak_bytes(module, case, contestant, settings.threads, settings.scale)
+        if contestant.startswith("pcclust"):
+            measured.peak_bytes = peak_bytes(
+                module, case, contestant, settings.threads, settings.scale
+            )
 
 
 def too_slow(result: "Result", patience: float) -> Mapping[str, str]:
