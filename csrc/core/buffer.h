@@ -31,6 +31,13 @@ class Buffer {
     if (!data_) throw std::bad_alloc();
   }
 
+  // Gives the memory back.
+  void release() {
+    std::free(data_);
+    data_ = nullptr;
+    capacity_ = 0;
+  }
+
   T* data() { return data_; }
   const T* data() const { return data_; }
   T& operator[](int64_t i) { return data_[i]; }

@@ -17,6 +17,8 @@ namespace pcclust::inline PCCLUST_ISA {
 
 constexpr int64_t kTreeDims = 3;  // up to here a tree wins; above, every distance is computed
 
+constexpr int64_t kLargeCloud = 1 << 16;
+
 // Writes one query's neighbours to its row of the output.
 template <class T>
 class RowWriter {
@@ -179,6 +181,8 @@ void search_cloud(const SearchArguments<T>& a, int64_t cloud, SearchScratch<T>& 
                   const Threads& threads, const EmitOf& emit_of) {
   build_cloud(a.points, cloud, scratch.tree, scratch.items, threads);
   if (!a.self) build_cloud(a.queries, cloud, scratch.order, scratch.items, threads);
+  // Of a large cloud, what only building needed makes room for the results.
+  if (a.points.sizes[cloud] >= kLargeCloud) scratch.items.release();
   search_trees(a, scratch.tree, a.self ? scratch.tree : scratch.order, threads, emit_of(cloud));
 }
 

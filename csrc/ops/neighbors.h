@@ -18,7 +18,8 @@ inline NeighborTensors search_tensors(const Tensor& points, const Tensor& starts
                                       const Tensor& sizes, const std::optional<Tensor>& queries,
                                       const std::optional<Tensor>& query_starts,
                                       const std::optional<Tensor>& query_sizes, bool packed,
-                                      double radius, int64_t k, bool exclude_self) {
+                                      double radius, int64_t k, bool exclude_self,
+                                      bool counted) {
   const bool self = !queries.has_value();
   STD_TORCH_CHECK(k >= 1, "k must be at least 1, got ", k);
   STD_TORCH_CHECK(self || (query_starts && query_sizes), "queries need their starts and sizes");
@@ -28,7 +29,7 @@ inline NeighborTensors search_tensors(const Tensor& points, const Tensor& starts
   NeighborTensors out{
       torch::stable::new_empty(points, {rows, k}),
       torch::stable::new_empty(points, {rows, k}, ScalarType::Long),
-      torch::stable::new_empty(points, {rows}, ScalarType::Long),
+      torch::stable::new_empty(points, {counted ? rows : 0}, ScalarType::Long),
   };
   with_floating(points, [&](auto zero) {
     using T = decltype(zero);
@@ -43,7 +44,7 @@ inline NeighborTensors search_tensors(const Tensor& points, const Tensor& starts
         .limit = static_cast<T>(radius) * static_cast<T>(radius),
         .distances = out.distances.template mutable_data_ptr<T>(),
         .indices = out.indices.template mutable_data_ptr<int64_t>(),
-        .counts = out.counts.template mutable_data_ptr<int64_t>(),
+        .counts = counted ? out.counts.template mutable_data_ptr<int64_t>() : nullptr,
     };
     STD_TORCH_CHECK(a.points.count == a.queries.count && a.points.dims == a.queries.dims,
                     "queries and points differ in clouds or dimensions");
