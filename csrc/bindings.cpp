@@ -30,11 +30,8 @@ Clouds<T> clouds_of(const Rows<T>& rows, const Table& starts, const Table& sizes
     throw std::invalid_argument("rows must be (R, D), starts and sizes (B,)");
   }
   const Clouds<T> clouds{rows.data(), rows.shape(1), starts.data(), sizes.data(), starts.size()};
-  for (int64_t cloud = 0; cloud < clouds.count; ++cloud) {
-    const int64_t start = clouds.starts[cloud], size = clouds.sizes[cloud];
-    if (start < 0 || size < 0 || start > rows.shape(0) - size || size >= INT32_MAX) {
-      throw std::invalid_argument("cloud " + std::to_string(cloud) + " is outside the rows");
-    }
+  if (const int64_t cloud = first_outside(clouds, rows.shape(0)); cloud >= 0) {
+    throw std::invalid_argument("cloud " + std::to_string(cloud) + " is outside the rows");
   }
   return clouds;
 }
@@ -48,7 +45,7 @@ class NeighborIndex {
     const Clouds<T> clouds = clouds_of<T>(rows_, starts_, sizes_);
     if (clouds.dims > 3) throw std::invalid_argument("an index has at most 3 dimensions");
     py::gil_scoped_release release;
-    build_index(clouds, trees_, torch_threads());
+    kernels_of<T>().build_index(clouds, trees_, torch_threads());
   }
 
   py::tuple search(const std::optional<Rows<T>>& queries, const Table& starts, const Table& sizes,
@@ -56,9 +53,10 @@ class NeighborIndex {
     const Rows<T>& asked = queries ? *queries : rows_;
     Rows<T> distances({asked.shape(0), static_cast<py::ssize_t>(k)});
     Table indices({asked.shape(0), static_cast<py::ssize_t>(k)}), counts(asked.shape(0));
+    const Clouds<T> points = clouds_of<T>(rows_, starts_, sizes_);
     const SearchArguments<T> a{
-        .points = clouds_of<T>(rows_, starts_, sizes_),
-        .queries = queries ? clouds_of<T>(asked, starts, sizes) : clouds_of<T>(rows_, starts_, sizes_),
+        .points = points,
+        .queries = queries ? clouds_of<T>(asked, starts, sizes) : points,
         .self = !queries,
         .exclude_self = exclude_self && !queries,
         .packed = packed,
@@ -72,10 +70,12 @@ class NeighborIndex {
       throw std::invalid_argument("queries do not fit the index");
     }
     py::gil_scoped_release release;
-    std::fill_n(a.distances, distances.size(), std::numeric_limits<T>::infinity());
-    std::fill_n(a.indices, indices.size(), int64_t{-1});
-    std::fill_n(a.counts, counts.size(), int64_t{0});
-    search_index(a, trees_, torch_threads());
+    if (covered_rows(a.queries) < counts.size()) {
+      std::fill_n(a.distances, distances.size(), std::numeric_limits<T>::infinity());
+      std::fill_n(a.indices, indices.size(), int64_t{-1});
+      std::fill_n(a.counts, counts.size(), int64_t{0});
+    }
+    kernels_of<T>().search_index(a, trees_, torch_threads());
     py::gil_scoped_acquire acquire;
     return py::make_tuple(distances, indices, counts);
   }

@@ -15,6 +15,25 @@ struct Clouds {
   int64_t count;
 };
 
+// The first cloud that does not lie inside `rows` rows, or whose points 32 bits cannot count; -1
+// where all do.
+template <class T>
+int64_t first_outside(const Clouds<T>& clouds, int64_t rows) {
+  for (int64_t cloud = 0; cloud < clouds.count; ++cloud) {
+    const int64_t start = clouds.starts[cloud], size = clouds.sizes[cloud];
+    if (start < 0 || size < 0 || start > rows - size || size >= INT32_MAX) return cloud;
+  }
+  return -1;
+}
+
+// Rows that belong to some cloud; the others are padding.
+template <class T>
+int64_t covered_rows(const Clouds<T>& clouds) {
+  int64_t rows = 0;
+  for (int64_t cloud = 0; cloud < clouds.count; ++cloud) rows += clouds.sizes[cloud];
+  return rows;
+}
+
 // Up to k nearest points of each query within a squared distance.
 template <class T>
 struct SearchArguments {

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -111,21 +110,16 @@ class FarthestPoints {
 template <class T>
 void farthest_points(const FarthestPointArguments<T>& a, const Threads& threads) {
   // One cloud's steps follow from each other: threads share the building of its tree, no more.
-  const bool many = a.points.count >= threads.count && threads.count > 1;
-  const Threads inside{many ? 1 : threads.count, threads.run};
-  std::atomic<int64_t> next{0};
-  const auto work = [&](int64_t) {
-    FarthestPoints<T> sampler;
-    for (int64_t cloud; (cloud = next.fetch_add(1)) < a.points.count;) {
-      const int64_t start = a.points.starts[cloud];
-      int64_t* chosen = a.indices + cloud * a.num_samples;
-      sampler.sample(a.points.rows + start * a.points.dims, a.points.sizes[cloud], a.points.dims,
-                     a.first[cloud], a.num_samples, chosen, inside);
-      for (int64_t s = 0; a.packed && s < a.num_samples; ++s) chosen[s] += start;
-    }
-  };
-  if (many) threads.run(threads.count, work);
-  else work(0);
+  const Shares shares = share_clouds(threads, a.points.count, threads.count);
+  for_each_task_with(
+      shares.across, a.points.count, [] { return FarthestPoints<T>(); },
+      [&](int64_t cloud, FarthestPoints<T>& sampler) {
+        const int64_t start = a.points.starts[cloud];
+        int64_t* chosen = a.indices + cloud * a.num_samples;
+        sampler.sample(a.points.rows + start * a.points.dims, a.points.sizes[cloud], a.points.dims,
+                       a.first[cloud], a.num_samples, chosen, shares.inside);
+        for (int64_t s = 0; a.packed && s < a.num_samples; ++s) chosen[s] += start;
+      });
 }
 
 }  // namespace pcclust::inline PCCLUST_ISA

@@ -6,34 +6,12 @@
 
 #include "core/buffer.h"
 #include "core/kmeans_arguments.h"
-#include "core/row_codes.h"
 #include "core/parallel.h"
+#include "core/row_codes.h"
+#include "core/row_distance.h"
 #include "core/simd.h"
 
 namespace pcclust::inline PCCLUST_ISA {
-
-template <class T>
-PCCLUST_INLINE T squared_distance(const T* a, const T* b, int64_t dims) {
-  using V = typename Vector<T>::Type;
-  constexpr int64_t lanes = Vector<T>::lanes;
-  V part[4]{};
-  int64_t d = 0;
-  for (; d + 4 * lanes <= dims; d += 4 * lanes) {
-    for (int i = 0; i < 4; ++i) {
-      const V step = load<V>(a + d + i * lanes) - load<V>(b + d + i * lanes);
-      part[i] += step * step;
-    }
-  }
-  for (; d + lanes <= dims; d += lanes) {
-    const V step = load<V>(a + d) - load<V>(b + d);
-    part[0] += step * step;
-  }
-  const V all = (part[0] + part[1]) + (part[2] + part[3]);
-  T total = 0;
-  for (int lane = 0; lane < lanes; ++lane) total += all[lane];
-  for (; d < dims; ++d) total += (a[d] - b[d]) * (a[d] - b[d]);
-  return total;
-}
 
 template <class T>
 CenterCodes encode_centers(const NearestCenterArguments<T>& to, const Threads& threads) {

@@ -9,6 +9,7 @@
 #include "core/buffer.h"
 #include "core/panel_search.h"
 #include "core/parallel.h"
+#include "core/row_writer.h"
 #include "core/tree.h"
 #include "core/tree_build.h"
 #include "core/tree_search.h"
@@ -16,51 +17,7 @@
 namespace pcclust::inline PCCLUST_ISA {
 
 constexpr int64_t kTreeDims = 3;  // up to here a tree wins; above, every distance is computed
-
-constexpr int64_t kLargeCloud = 1 << 16;
-
-// Writes one query's neighbours to its row of the output.
-template <class T>
-class RowWriter {
- public:
-  RowWriter(const SearchArguments<T>& a, int64_t cloud)
-      : a_(a),
-        first_row_(a.queries.starts[cloud]),
-        first_index_(a.packed ? a.points.starts[cloud] : 0) {}
-
-  // Rows come in the order of the tree, which is none in memory.
-  void expect(int64_t query) const {
-    const int64_t row = first_row_ + query;
-    __builtin_prefetch(a_.distances + row * a_.k, 1);
-    __builtin_prefetch(a_.indices + row * a_.k, 1);
-    __builtin_prefetch(a_.indices + row * a_.k + a_.k - 1, 1);
-  }
-
-  template <class List>
-  void operator()(int64_t query, const List& list) const {
-    const int64_t row = first_row_ + query;
-    T* distances = a_.distances + row * a_.k;
-    int64_t* indices = a_.indices + row * a_.k;
-    int64_t count = a_.k;
-    if (list.full()) {
-      for (int64_t i = 0; i < a_.k; ++i) distances[i] = list.distance(i);
-      for (int64_t i = 0; i < a_.k; ++i) indices[i] = list.id(i) + first_index_;
-    } else {
-      count = 0;
-      for (int64_t i = 0; i < a_.k; ++i) {
-        distances[i] = list.distance(i);
-        const int64_t id = list.id(i);
-        indices[i] = id < 0 ? -1 : id + first_index_;
-        count += id >= 0;
-      }
-    }
-    if (a_.counts) a_.counts[row] = count;
-  }
-
- private:
-  const SearchArguments<T>& a_;
-  int64_t first_row_, first_index_;
-};
+constexpr int64_t kLargeCloud = 1 << 16;  // whose scratch memory is worth giving back early
 
 // The queries of one leaf, searched one after the other.
 template <class T, class List, class Emit>
@@ -189,22 +146,12 @@ void search_cloud(const SearchArguments<T>& a, int64_t cloud, SearchScratch<T>& 
 // Searches every cloud; emit_of(cloud) returns the emit of its queries.
 template <class T, class EmitOf>
 void search_clouds(const SearchArguments<T>& a, const Threads& threads, const EmitOf& emit_of) {
-  const int64_t workers = std::min(threads.count, a.points.count);
-  if (workers > 1 && a.points.count >= 2 * threads.count) {
-    const Threads alone{1, threads.run};
-    std::atomic<int64_t> next{0};
-    threads.run(workers, [&](int64_t) {
-      SearchScratch<T> scratch;
-      for (int64_t cloud; (cloud = next.fetch_add(1)) < a.points.count;) {
-        search_cloud(a, cloud, scratch, alone, emit_of);
-      }
-    });
-    return;
-  }
-  SearchScratch<T> scratch;
-  for (int64_t cloud = 0; cloud < a.points.count; ++cloud) {
-    search_cloud(a, cloud, scratch, threads, emit_of);
-  }
+  const Shares shares = share_clouds(threads, a.points.count, 2 * threads.count);
+  for_each_task_with(
+      shares.across, a.points.count, [] { return SearchScratch<T>(); },
+      [&](int64_t cloud, SearchScratch<T>& scratch) {
+        search_cloud(a, cloud, scratch, shares.inside, emit_of);
+      });
 }
 
 template <class T>

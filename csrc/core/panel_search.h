@@ -12,11 +12,14 @@
 #include <cstdint>
 #include <limits>
 #include <type_traits>
+#include <vector>
 
 #include "core/arguments.h"
 #include "core/buffer.h"
 #include "core/panels.h"
 #include "core/parallel.h"
+#include "core/row_distance.h"
+#include "core/row_writer.h"
 #include "core/top_k.h"
 #include "core/tree.h"
 #include "core/tree_search.h"
@@ -30,11 +33,10 @@ class PanelSearch {
   PanelSearch(const SearchArguments<T>& a, int64_t cloud, const Panels<T>& panels)
       : a_(a),
         panels_(panels),
-        screened_(std::is_same_v<T, float> && a.points.dims > kExactDims),
+        screened_(is_screened<T>(a.points.dims)),
         points_(a.points.rows + a.points.starts[cloud] * a.points.dims),
         queries_(a.queries.rows + a.queries.starts[cloud] * a.points.dims),
-        first_row_(a.queries.starts[cloud]),
-        first_index_(a.packed ? a.points.starts[cloud] : 0),
+        write_(a, cloud),
         exact_(a.k) {
     const int64_t wanted = std::min(a.k + (screened_ ? kSpare : 0), std::max(panels.count, a.k));
     lists_.reserve(kGroup);
@@ -55,7 +57,7 @@ class PanelSearch {
       if (screened_) {
         settle(begin + q, lists_[q], error_[q]);
       } else {
-        write(begin + q, lists_[q]);
+        write_(begin + q, lists_[q]);
       }
     }
   }
@@ -88,15 +90,7 @@ class PanelSearch {
       square[q] = square_[at];
     }
     alignas(64) T distance[kBlock][kFan];
-    if constexpr (std::is_same_v<T, float>) {
-      if (screened_) {
-        screen_panel(query, square, values, panels_.squares.data() + panel * kFan, dims, distance);
-      } else {
-        measure_panel(query, values, dims, distance);
-      }
-    } else {
-      measure_panel(query, values, dims, distance);
-    }
+    measure(query, square, values, panels_.squares.data() + panel * kFan, distance);
     const int32_t* ids = panels_.ids.data() + panel * kFan;
     for (int q = 0; q < kBlock && first + q < count; ++q) {
       List& list = lists_[first + q];
@@ -108,12 +102,23 @@ class PanelSearch {
     }
   }
 
+  void measure(const T* const (&query)[kBlock], const T (&square)[kBlock], const T* values,
+               const T* squares, T (&distance)[kBlock][kFan]) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (screened_) {
+        return screen_panel(query, square, values, squares, a_.points.dims, distance);
+      }
+    }
+    measure_panel(query, values, a_.points.dims, distance);
+  }
+
   // Ranks the screened candidates by their exact distances.
   void settle(int64_t query, const List& screened, T error) {
+    const int64_t dims = a_.points.dims;
     exact_.start(a_.limit);
     auto& waiting = exact_.waiting();
     const auto offer = [&](int64_t id) {
-      const T distance = distance_to(query, id);
+      const T distance = squared_distance(queries_ + query * dims, points_ + id * dims, dims);
       if (!(distance <= exact_.threshold())) return;
       waiting.candidate[waiting.count++] = make_candidate(distance, static_cast<int32_t>(id));
       if (waiting.count >= Waiting<T>::full) exact_.work_in();
@@ -132,36 +137,14 @@ class PanelSearch {
       exact_.work_in();
     }
     finish(exact_);
-    write(query, exact_);
-  }
-
-  T distance_to(int64_t query, int64_t id) const {
-    const int64_t dims = a_.points.dims;
-    if constexpr (std::is_same_v<T, float>) {
-      return exact_distance(queries_ + query * dims, points_ + id * dims, dims);
-    } else {
-      return 0;  // doubles are never screened
-    }
-  }
-
-  template <class Found>
-  void write(int64_t query, const Found& found) const {
-    const int64_t row = first_row_ + query;
-    int64_t count = 0;
-    for (int64_t i = 0; i < a_.k; ++i) {
-      const int64_t id = found.id(i);
-      a_.distances[row * a_.k + i] = found.distance(i);
-      a_.indices[row * a_.k + i] = id < 0 ? -1 : id + first_index_;
-      count += id >= 0;
-    }
-    if (a_.counts) a_.counts[row] = count;
+    write_(query, exact_);
   }
 
   const SearchArguments<T>& a_;
   const Panels<T>& panels_;
   const bool screened_;
   const T *points_, *queries_;
-  const int64_t first_row_, first_index_;
+  const RowWriter<T> write_;
   std::vector<List> lists_;
   BufferList<T> exact_;
   Buffer<T> shifted_;
@@ -171,8 +154,7 @@ class PanelSearch {
 template <class T>
 void search_panels(const SearchArguments<T>& a, int64_t cloud, const Panels<T>& panels,
                    int64_t begin, int64_t end) {
-  const bool screened = std::is_same_v<T, float> && a.points.dims > kExactDims;
-  with_list<T>(a.k + (screened ? kSpare : 0), [&](auto& list) {
+  with_list<T>(a.k + (is_screened<T>(a.points.dims) ? kSpare : 0), [&](auto& list) {
     PanelSearch<T, std::remove_reference_t<decltype(list)>> search(a, cloud, panels);
     for (int64_t q = begin; q < end; q += kGroup) search.search(q, std::min<int64_t>(end, q + kGroup));
   });
@@ -181,27 +163,18 @@ void search_panels(const SearchArguments<T>& a, int64_t cloud, const Panels<T>& 
 // Searches every cloud of more than kTreeDims dimensions.
 template <class T>
 void search_by_panels(const SearchArguments<T>& a, const Threads& threads) {
-  const bool screened = std::is_same_v<T, float> && a.points.dims > kExactDims;
-  const auto pack = [&](int64_t cloud, Panels<T>& panels) {
-    panels.pack(a.points.rows + a.points.starts[cloud] * a.points.dims, a.points.sizes[cloud],
-                a.points.dims, screened);
-  };
-  if (threads.count > 1 && a.points.count >= 2 * threads.count) {
-    for_each_task(threads, a.points.count, [&](int64_t cloud) {
-      Panels<T> panels;
-      pack(cloud, panels);
-      search_panels(a, cloud, panels, 0, a.queries.sizes[cloud]);
-    });
-    return;
-  }
-  Panels<T> panels;
-  for (int64_t cloud = 0; cloud < a.points.count; ++cloud) {
-    pack(cloud, panels);
-    const int64_t queries = a.queries.sizes[cloud], run = 4 * kGroup;
-    for_each_task(threads, (queries + run - 1) / run, [&](int64_t task) {
-      search_panels(a, cloud, panels, task * run, std::min(queries, (task + 1) * run));
-    });
-  }
+  const Shares shares = share_clouds(threads, a.points.count, 2 * threads.count);
+  for_each_task_with(
+      shares.across, a.points.count, [] { return Panels<T>(); },
+      [&](int64_t cloud, Panels<T>& panels) {
+        panels.pack(a.points.rows + a.points.starts[cloud] * a.points.dims, a.points.sizes[cloud],
+                    a.points.dims);
+        const int64_t queries = a.queries.sizes[cloud];
+        const int64_t run = shares.inside.count > 1 ? 4 * kGroup : std::max<int64_t>(queries, 1);
+        for_each_task(shares.inside, (queries + run - 1) / run, [&](int64_t task) {
+          search_panels(a, cloud, panels, task * run, std::min(queries, (task + 1) * run));
+        });
+      });
 }
 
 }  // namespace pcclust::inline PCCLUST_ISA

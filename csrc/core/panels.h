@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include "core/buffer.h"
 #include "core/simd.h"
@@ -13,9 +14,15 @@
 namespace pcclust::inline PCCLUST_ISA {
 
 constexpr int64_t kExactDims = 8;
-constexpr int kBlock = 8;        // queries that share a panel's registers
+constexpr int kBlock = 8;           // queries that share a panel's registers
 constexpr int kGroup = 4 * kBlock;  // queries that share a panel in the cache
-constexpr int64_t kSpare = 8;    // screened candidates beyond k
+constexpr int64_t kSpare = 8;       // screened candidates beyond k
+
+// Whether products choose candidates first, or every distance is summed exactly.
+template <class T>
+constexpr bool is_screened(int64_t dims) {
+  return std::is_same_v<T, float> && dims > kExactDims;
+}
 
 // The points of one cloud, sixteen side by side: values[panel][dimension][lane].
 template <class T>
@@ -26,8 +33,8 @@ struct Panels {
   Buffer<int32_t> ids;
   T farthest = 0;  // the largest |p|
 
-  // Points are shifted by `center` (null for none); unused lanes are NaN, nobody's neighbour.
-  void pack(const T* points, int64_t points_count, int64_t dimensions, bool screened) {
+  // Points to be screened are centred; unused lanes are NaN, nobody's neighbour.
+  void pack(const T* points, int64_t points_count, int64_t dimensions) {
     count = points_count;
     dims = dimensions;
     panels = (count + kFan - 1) / kFan;
@@ -36,7 +43,7 @@ struct Panels {
     ids.resize(panels * kFan);
     center.resize(dims);
     std::fill_n(center.data(), dims, T(0));
-    if (screened) find_center(points);
+    if (is_screened<T>(dims)) find_center(points);
     farthest = 0;
     for (int64_t i = 0; i < panels * kFan; ++i) pack_point(i < count ? points + i * dims : nullptr, i);
   }
@@ -99,20 +106,6 @@ inline void screen_panel(const float* const (&query)[kBlock], const float (&quer
     // A NaN stays: the comparison is false for it.
     store(out[q], distance < F32x16{} ? F32x16{} : distance);
   }
-}
-
-// The distance of two points; lanes are summed in one order on every instruction set.
-inline float exact_distance(const float* a, const float* b, int64_t dims) {
-  F32x16 sum{};
-  int64_t d = 0;
-  for (; d + 16 <= dims; d += 16) {
-    const F32x16 difference = load<F32x16>(a + d) - load<F32x16>(b + d);
-    sum = sum + difference * difference;
-  }
-  float total = 0;
-  for (; d < dims; ++d) total += (a[d] - b[d]) * (a[d] - b[d]);
-  for (int lane = 0; lane < 16; ++lane) total += sum[lane];
-  return total;
 }
 
 }  // namespace pcclust::inline PCCLUST_ISA

@@ -39,17 +39,37 @@ struct Threads {
   FunctionRef<void(int64_t workers, FunctionRef<void(int64_t)> body)> run;
 };
 
+// Calls body(task, scratch) for each task, handing the next one to whichever thread is free; every
+// worker makes a scratch for all its tasks.
+template <class MakeScratch, class Body>
+void for_each_task_with(const Threads& threads, int64_t tasks, const MakeScratch& make_scratch,
+                        const Body& body) {
+  std::atomic<int64_t> next{0};
+  const auto work = [&](int64_t) {
+    auto scratch = make_scratch();
+    for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
+      body(task, scratch);
+    }
+  };
+  const int64_t workers = threads.count < tasks ? threads.count : tasks;
+  if (workers > 1) threads.run(workers, work);
+  else work(0);
+}
+
 // Calls body(task) for each task, handing the next one to whichever thread is free.
 inline void for_each_task(const Threads& threads, int64_t tasks, FunctionRef<void(int64_t)> body) {
-  const int64_t workers = threads.count < tasks ? threads.count : tasks;
-  if (workers <= 1) {
-    for (int64_t task = 0; task < tasks; ++task) body(task);
-    return;
-  }
-  std::atomic<int64_t> next{0};
-  threads.run(workers, [&](int64_t) {
-    for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) body(task);
-  });
+  for_each_task_with(threads, tasks, [] { return 0; }, [&](int64_t task, int) { body(task); });
+}
+
+// Who works on `clouds` clouds: where they are many, threads take whole clouds; where they are few,
+// all threads share the work inside one cloud after the other.
+struct Shares {
+  Threads across, inside;
+};
+inline Shares share_clouds(const Threads& threads, int64_t clouds, int64_t enough) {
+  const Threads one{1, threads.run};
+  if (threads.count > 1 && clouds >= enough) return {threads, one};
+  return {one, threads};
 }
 
 }  // namespace pcclust

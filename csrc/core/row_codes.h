@@ -84,9 +84,7 @@ PCCLUST_INLINE float subtract_shift(const T* row, const T* shift, int64_t dims, 
     const F32x16 y = load<F32x16>(shifted + d);
     top = maximum(top, maximum(y, -y));
   }
-  float largest = 0;
-  for (int lane = 0; lane < kCodeLanes; ++lane) largest = top[lane] > largest ? top[lane] : largest;
-  return largest;
+  return largest_lane(top);
 }
 
 // Codes a row by integers up to `range`; `put(d, codes)` takes sixteen of them, plus kCodeOffset.

@@ -98,15 +98,19 @@ PCCLUST_INLINE F32x16 square_root(F32x16 v) {
 }
 
 // The largest of all lanes.
-PCCLUST_INLINE float largest_lane(F32x16 v) {
 #if defined(PCCLUST_HAS_AVX512)
-  return _mm512_reduce_max_ps((__m512)v);
+PCCLUST_INLINE float largest_lane(F32x16 v) { return _mm512_reduce_max_ps((__m512)v); }
+PCCLUST_INLINE double largest_lane(F64x8 v) { return _mm512_reduce_max_pd((__m512d)v); }
 #else
-  float largest = v[0];
-  for (int lane = 1; lane < 16; ++lane) largest = v[lane] > largest ? v[lane] : largest;
+template <class V>
+PCCLUST_INLINE auto largest_lane(V v) {
+  auto largest = v[0];
+  for (unsigned lane = 1; lane < sizeof(V) / sizeof(v[0]); ++lane) {
+    largest = v[lane] > largest ? v[lane] : largest;
+  }
   return largest;
-#endif
 }
+#endif
 
 // One bit for each lane of a comparison's result (all ones or all zeros).
 template <class Mask>

@@ -26,6 +26,8 @@ struct Position {
   explicit Position(const T* at) {
     for (int axis = 0; axis < 3; ++axis) coordinate[axis] = splat<V>(at[axis]);
   }
+  V low(int axis) const { return coordinate[axis]; }
+  V high(int axis) const { return coordinate[axis]; }
 };
 
 // ((dx·dx) + (dy·dy)) + (dz·dz), every operation rounded: the same bits on every tier.
@@ -43,13 +45,9 @@ class Searcher {
 
   // A box in every lane.
   struct Span {
-    V low[3], high[3];
-    Span(const T (&l)[3], const T (&h)[3]) {
-      for (int axis = 0; axis < 3; ++axis) {
-        low[axis] = splat<V>(l[axis]);
-        high[axis] = splat<V>(h[axis]);
-      }
-    }
+    Position<T> lower, upper;
+    V low(int axis) const { return lower.coordinate[axis]; }
+    V high(int axis) const { return upper.coordinate[axis]; }
   };
 
   explicit Searcher(const Tree<T>& tree) : tree_(tree) {}
@@ -87,7 +85,7 @@ class Searcher {
   // false where they are too many.
   bool collect(const T (&low)[3], const T (&high)[3], T limit, Neighborhood<T>& near) const {
     near.count = 0;
-    const bool fits = collect_group(Span(low, high), tree_.levels - 1, 0, limit, near);
+    const bool fits = collect_group({Position<T>(low), Position<T>(high)}, tree_.levels - 1, 0, limit, near);
     if (!fits) return false;
     for (int lane = near.count; lane % kFan; ++lane) near.clear(lane);
     return true;
@@ -111,13 +109,13 @@ class Searcher {
 
   // No point inside a box is nearer than this, rounding included: differences, squares and sums
   // round monotonically.
-  static PCCLUST_INLINE void box_distances(const Position<T>& query, const Boxes<T>& boxes,
-                                           T* distance) {
+  template <class Query>  // a position or the span of several
+  static PCCLUST_INLINE void box_distances(const Query& query, const Boxes<T>& boxes, T* distance) {
     for (int lane = 0; lane < kFan; lane += kLanes) {
       V gap[3];
       for (int axis = 0; axis < 3; ++axis) {
-        const V below = load<V>(boxes.low[axis] + lane) - query.coordinate[axis];
-        const V above = query.coordinate[axis] - load<V>(boxes.high[axis] + lane);
+        const V below = load<V>(boxes.low[axis] + lane) - query.high(axis);
+        const V above = query.low(axis) - load<V>(boxes.high[axis] + lane);
         gap[axis] = maximum(maximum(below, above), V{});
       }
       store(distance + lane, squared_norm(gap));
@@ -125,19 +123,6 @@ class Searcher {
   }
 
  private:
-  // The same between two boxes.
-  static PCCLUST_INLINE void box_distances(const Span& span, const Boxes<T>& boxes, T* distance) {
-    for (int lane = 0; lane < kFan; lane += kLanes) {
-      V gap[3];
-      for (int axis = 0; axis < 3; ++axis) {
-        const V below = load<V>(boxes.low[axis] + lane) - span.high[axis];
-        const V above = span.low[axis] - load<V>(boxes.high[axis] + lane);
-        gap[axis] = maximum(maximum(below, above), V{});
-      }
-      store(distance + lane, squared_norm(gap));
-    }
-  }
-
   // Computes the distances to all points of the leaves whose boxes are within `limit`; returns how
   // many leaves those are.
   int measure(const Position<T>& query, int32_t excluded, T limit, Neighborhood<T>& near) const {

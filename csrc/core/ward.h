@@ -6,7 +6,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -106,23 +105,22 @@ int centre_cloud(const T* points, int64_t count, int64_t dims, double* to) {
 template <class T>
 void ward_clouds(const WardArguments<T>& a, const Threads& threads) {
   // The merges of one cloud follow from each other: threads share the building of its tree, no more.
-  const bool many = a.points.count >= threads.count && threads.count > 1;
-  const Threads inside{many ? 1 : threads.count, threads.run};
-  std::atomic<int64_t> next{0};
-  const auto work = [&](int64_t) {
-    WardChain chain(inside);
+  const Shares shares = share_clouds(threads, a.points.count, threads.count);
+  struct Scratch {
+    WardChain chain;
     Buffer<double> points;
-    for (int64_t cloud; (cloud = next.fetch_add(1)) < a.points.count;) {
-      const int64_t start = a.points.starts[cloud], size = a.points.sizes[cloud];
-      points.resize(size * a.points.dims);
-      const T* rows = a.points.rows + start * a.points.dims;
-      const int exponent = centre_cloud(rows, size, a.points.dims, points.data());
-      write_linkage(chain.run(points.data(), size, a.points.dims), std::ldexp(1.0, exponent),
-                    a.linkage + 4 * (start - cloud));
-    }
   };
-  if (many) threads.run(threads.count, work);
-  else work(0);
+  for_each_task_with(
+      shares.across, a.points.count, [&] { return Scratch{WardChain(shares.inside), {}}; },
+      [&](int64_t cloud, Scratch& scratch) {
+        const int64_t start = a.points.starts[cloud], size = a.points.sizes[cloud];
+        scratch.points.resize(size * a.points.dims);
+        const T* rows = a.points.rows + start * a.points.dims;
+        const int exponent = centre_cloud(rows, size, a.points.dims, scratch.points.data());
+        const double unit = std::ldexp(1.0, exponent);
+        write_linkage(scratch.chain.run(scratch.points.data(), size, a.points.dims), unit,
+                      a.linkage + 4 * (start - cloud));
+      });
 }
 
 }  // namespace pcclust::inline PCCLUST_ISA

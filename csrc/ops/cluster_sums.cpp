@@ -27,7 +27,7 @@ std::tuple<Tensor, Tensor> cluster_sums(Tensor points, std::optional<Tensor> wei
         .sums = sums.mutable_data_ptr<double>(),
         .masses = masses.mutable_data_ptr<double>(),
     };
-    sum_clusters(a, torch_threads());
+    kernels_of<T>().sum_clusters(a, torch_threads());
   });
   return {sums, masses};
 }

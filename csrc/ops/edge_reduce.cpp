@@ -76,7 +76,7 @@ std::tuple<Tensor, Tensor, Tensor> forward(Tensor projected, Tensor neighbors, T
       torch::stable::fill_(chosen, -1);
     }
     if (!moments) torch::stable::fill_(sums, 0);
-    edge_reduce(a, torch_threads());
+    kernels_of<T>().edge_reduce(a, torch_threads());
   });
   return {peaks, chosen, sums};
 }
@@ -106,7 +106,7 @@ Tensor backward(Tensor peak_gradient, Tensor moment_gradient, Tensor projected, 
       STD_TORCH_CHECK(valid, "chosen holds positions outside of cloud ", cloud);
     }
     if (has_padding(a.edges, rows)) torch::stable::fill_(gradient, 0);
-    edge_reduce_backward(a, torch_threads());
+    kernels_of<T>().edge_reduce_backward(a, torch_threads());
   });
   return gradient;
 }

@@ -29,7 +29,7 @@ Tensor farthest_point_sample(Tensor points, Tensor starts, Tensor sizes, Tensor 
       STD_TORCH_CHECK(a.first[cloud] >= 0 && a.first[cloud] < size, "start=", a.first[cloud],
                       " is not a point of cloud ", cloud, ", which has ", size);
     }
-    farthest_points(a, torch_threads());
+    kernels_of<T>().farthest_points(a, torch_threads());
   });
   return indices;
 }

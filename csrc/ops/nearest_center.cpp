@@ -32,7 +32,7 @@ std::tuple<Tensor, Tensor> nearest_center(Tensor points, Tensor centers, Tensor 
         .labels = labels.mutable_data_ptr<int64_t>(),
         .distances = distances.mutable_data_ptr<T>(),
     };
-    nearest_centers(a, torch_threads());
+    kernels_of<T>().nearest_centers(a, torch_threads());
   });
   return {labels, distances};
 }

@@ -53,7 +53,7 @@ inline NeighborTensors search_tensors(const Tensor& points, const Tensor& starts
       torch::stable::fill_(out.indices, -1);
       torch::stable::fill_(out.counts, 0);
     }
-    search(a, torch_threads());
+    kernels_of<T>().search(a, torch_threads());
   });
   return out;
 }

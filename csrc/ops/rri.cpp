@@ -44,7 +44,7 @@ RriTensors rri_tensors(const Tensor& points, const Tensor& starts, const Tensor&
       torch::stable::fill_(out.neighbors, -1);
       torch::stable::fill_(out.successors, -1);
     }
-    rri(a, torch_threads());
+    kernels_of<T>().rri(a, torch_threads());
   });
   return out;
 }

@@ -40,7 +40,7 @@ std::tuple<Tensor, Tensor, Tensor> seed_centers(Tensor points, std::optional<Ten
         .labels = nearest.mutable_data_ptr<int64_t>(),
         .distances = remaining.mutable_data_ptr<T>(),
     };
-    greedy_seeds(a, torch_threads());
+    kernels_of<T>().greedy_seeds(a, torch_threads());
   });
   return {chosen, nearest, remaining};
 }

@@ -40,22 +40,10 @@ Clouds<T> clouds_of(const Tensor& rows, const Tensor& starts, const Tensor& size
   STD_TORCH_CHECK(starts.numel() == sizes.numel(), "as many starts as sizes are needed");
   const Clouds<T> clouds{rows.const_data_ptr<T>(), rows.size(1), starts.const_data_ptr<int64_t>(),
                          sizes.const_data_ptr<int64_t>(), starts.numel()};
-  for (int64_t cloud = 0; cloud < clouds.count; ++cloud) {
-    const int64_t start = clouds.starts[cloud], size = clouds.sizes[cloud];
-    STD_TORCH_CHECK(start >= 0 && size >= 0 && start <= rows.size(0) - size, "cloud ", cloud,
-                    " at rows ", start, " to ", start + size, " is outside the ", rows.size(0));
-    STD_TORCH_CHECK(size < INT32_MAX, "cloud ", cloud, " has ", size,
-                    " points; the most is 2147483646");
-  }
+  const int64_t cloud = first_outside(clouds, rows.size(0));
+  STD_TORCH_CHECK(cloud < 0, "cloud ", cloud, " of ", clouds.sizes[cloud], " points from row ",
+                  clouds.starts[cloud], " on does not fit ", rows.size(0), " rows");
   return clouds;
-}
-
-// Rows that belong to some cloud; the others are padding.
-template <class T>
-int64_t covered_rows(const Clouds<T>& clouds) {
-  int64_t rows = 0;
-  for (int64_t cloud = 0; cloud < clouds.count; ++cloud) rows += clouds.sizes[cloud];
-  return rows;
 }
 
 // Calls use(T{}) with the rows' floating type.

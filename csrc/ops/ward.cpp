@@ -51,7 +51,7 @@ Tensor ward_linkage(Tensor points, Tensor starts, Tensor sizes) {
     if (covered_rows(a.points) < points.size(0)) {
       for (int64_t i = 0; i < 4 * rows; ++i) to[i] = kNoMerge[i % 4];
     }
-    ward(a, torch_threads());
+    kernels_of<T>().ward(a, torch_threads());
   });
   return linkage;
 }
