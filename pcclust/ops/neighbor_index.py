@@ -54,7 +54,10 @@ class NeighborIndex:
         offsets: Array | None = None,
     ) -> None:
         self._numpy = isinstance(points, np.ndarray)
-        self._clouds = flatten(to_tensor(points), to_tensor(lengths), to_tensor(offsets))
+        clouds = flatten(to_tensor(points), to_tensor(lengths), to_tensor(offsets))
+        # Copies, so that what becomes of the caller's arrays is no matter to the index.
+        rows, starts, sizes = (tensor.clone() for tensor in clouds[:3])
+        self._clouds = clouds._replace(rows=rows, starts=starts, sizes=sizes)
         self._trees = _build_trees(self._clouds)
 
     def knn(
