@@ -1,7 +1,6 @@
 """What this installation of pcclust runs on, and why."""
 
 import platform
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -103,7 +102,7 @@ def _versions() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
-        "platform": f"{platform.system()} {platform.machine()}, {sys.platform}",
+        "platform": f"{platform.system()} {platform.machine()}",
     }
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 
 from pcclust.cli._feature_output import FeatureBatch, FeatureOutput, Settings
@@ -116,6 +115,8 @@ def write_cloud(
         OSError: the file cannot be written.
     """
     if path.suffix == ".ply":
+        import trimesh
+
         mesh: Any = trimesh.Trimesh(points, vertex_attributes={**scalars}, process=False)
         path.write_bytes(mesh.export(file_type="ply"))
         return

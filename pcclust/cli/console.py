@@ -14,8 +14,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-output = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+# Without markup: names of files and extras ("pcclust[open3d]") are printed as they are.
+output = Console(highlight=False, soft_wrap=True, markup=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 class ExitCode(IntEnum):

@@ -68,7 +68,7 @@ class Fetch:
     def run(self) -> int:
         """Shows the terms and fetches."""
         source = find_source(self.name)
-        output.print(f"{source.title}\nTerms: {source.terms}", markup=False)
+        output.print(f"{source.title}\nTerms: {source.terms}")
         with _transfer_bar() as bar:
             task = bar.add_task(source.name, total=source.size)
             got = fetch(
@@ -114,7 +114,7 @@ class Verify:
         for name, found in faults.items():
             output.print(f"{name}: {f'{len(found)} faults' if found else 'whole'}")
             for fault in found:
-                errors.print(f"  {fault}", markup=False)
+                errors.print(f"  {fault}")
         return ExitCode.PARTLY_FAILED if any(faults.values()) else ExitCode.DONE
 
 
@@ -134,7 +134,7 @@ class Where:
         """Prints the path."""
         root = data_root(self.root)
         path = root / find_source(self.name).result if self.name else root
-        output.print(str(path), markup=False)
+        output.print(str(path))
         if not path.exists():
             errors.print("(not there yet)")
         return ExitCode.DONE
@@ -181,10 +181,10 @@ class Prepare:
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
         for failure in made.failures:
-            errors.print(f"  {failure.reason}", markup=False)
+            errors.print(f"  {failure.reason}")
         lost = f", {len(made.failures)} could not be read" if made.failures else ""
         size = _size(made.path.stat().st_size)
-        output.print(f"{made.path}: {made.count} shapes, {size}{lost}", markup=False)
+        output.print(f"{made.path}: {made.count} shapes, {size}{lost}")
         return ExitCode.PARTLY_FAILED if made.failures else ExitCode.DONE
 
 
@@ -222,7 +222,7 @@ class Show:
         sheet: Sheet = sheet_of(dataset, self.dataset.name, self.per_class)
         write(sheet, self.out)
         shown = sum(len(row.names) for row in sheet.rows)
-        output.print(f"{self.out}: {shown} shapes in {len(sheet.rows)} rows", markup=False)
+        output.print(f"{self.out}: {shown} shapes in {len(sheet.rows)} rows")
         return ExitCode.DONE
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from pcclust.cli._bundled_shapes import BUNDLED, NUM_POINTS, load_shapes
 from pcclust.cli._demo_page import page, pictures, upright_and_turned
@@ -41,13 +41,13 @@ def demo(*, out: Path = Path("out/demo"), data: Path = BUNDLED) -> int:
     try:
         files |= pictures(report, views, command)
     except ImportError as error:
-        errors.print(f"No picture: {escape(str(error))}")
+        errors.print(f"No picture: {error}")
         code = ExitCode.PARTLY_FAILED
     for name, content in files.items():
         write_whole(out / name, content)
     output.print(f"\nMade in {time.perf_counter() - start:.0f} s. Look at")
     for name in files:
-        output.print(f"  {escape(str(out / name))}")
+        output.print(f"  {out / name}")
     return code
 
 
@@ -60,7 +60,7 @@ def _make(folder: Path) -> None:
         raise PermissionError(f"--out {folder}: you may not write there; name another folder")
 
 
-def _terminal(report: Report) -> Iterator[Table | str]:
+def _terminal(report: Report) -> Iterator[Table | Text | str]:
     """Yields what the terminal shows: numbers first, then how they came about."""
     count = len(report.shapes.names)
     numbers = Table(box=SIMPLE_HEAD, title_justify="left", title_style="bold")
@@ -77,7 +77,7 @@ def _terminal(report: Report) -> Iterator[Table | str]:
     for line in speed_rows(report):
         speed.add_row(*line)
     yield speed
-    yield "[bold]How it was measured[/]"
+    yield Text("How it was measured", style="bold")
     for row in rows(report):
         yield f"  {row.what}: {row.how}"
     yield "  " + ", ".join(f"{name} {value}" for name, value in report.setup.items())

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 import tyro
+from rich.text import Text
 
 from pcclust.cli.console import ExitCode, errors
 
@@ -40,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         errors.print("Interrupted.")
         code = ExitCode.INTERRUPTED
     except (ValueError, OSError, ImportError, MemoryError, RuntimeError) as error:
-        errors.print(f"[bold red]pcclust: error:[/] {_plain(error)}")
+        message = str(error) or type(error).__name__
+        errors.print(Text.assemble(("pcclust: error:", "bold red"), " ", message))
         code = ExitCode.WRONG_USE
     sys.exit(code)
 
@@ -48,10 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _command(name: str) -> Callable[..., int]:
     function: Callable[..., int] = getattr(import_module(f"pcclust.cli.{name}"), name)
     return function
-
-
-def _plain(error: BaseException) -> str:
-    return str(error).replace("[", r"\[") or type(error).__name__
 
 
 if __name__ == "__main__":

@@ -217,9 +217,9 @@ def _finish(store: FeatureOutput, failures: list[ReadFailure], before: int, seco
         errors.print(f"Nothing is written to {store.out}.")
     if not failures:
         return ExitCode.DONE
-    errors.print(f"[bold red]{len(failures):,} could not be used:[/]")
+    errors.print(f"{len(failures):,} could not be used:", style="bold red")
     for failure in failures:
-        errors.print(f"  {failure.reason}", markup=False)
+        errors.print(f"  {failure.reason}")
     return ExitCode.PARTLY_FAILED
 
 

@@ -88,11 +88,12 @@ def move_centers(problem: Problem, centers: Tensor, labels: Tensor, distances: T
     sums, masses = cluster_sums(problem.points, problem.weights, labels, centers.shape[0])
     means = sums / masses.clamp(min=torch.finfo(masses.dtype).tiny)[:, None]
     empty = masses <= 0
-    moved = torch.where(empty[:, None], centers, as_centers(problem, means, centers))
+    targets = torch.where(empty[:, None], centers, means)
     if bool(empty.any()):
         spreads = spreads_of_clusters(problem, centers, means, masses, labels, distances)
-        moved = split_for_empty(problem, moved, masses, spreads)
-    return moved
+        targets = split_for_empty(problem, targets, masses, spreads)
+    unmoved = (targets == centers).all(dim=1, keepdim=True)
+    return torch.where(unmoved, centers, as_centers(problem, targets, centers))
 
 
 def as_centers(problem: Problem, means: Tensor, before: Tensor) -> Tensor:
@@ -139,11 +140,12 @@ def split_for_empty(problem: Problem, centers: Tensor, masses: Tensor, spreads: 
 
     Args:
         problem: what is clustered.
-        centers: ``(k, D)``.
+        centers: ``(k, D)`` means; of directions as well, since points that look opposite ways have
+            a mean that parts easily, but a direction that does not.
         masses: ``(k,)`` the summed weight of each cluster; 0 where it is empty.
         spreads: ``(k,)`` the mean squared distance of its points to their mean.
     """
-    before, centers, masses, spreads = centers, centers.clone(), masses.clone(), spreads.clone()
+    centers, masses, spreads = centers.clone(), masses.clone(), spreads.clone()
     dims = centers.shape[1]
     for empty in (masses <= 0).nonzero().flatten().tolist():
         donor = int(torch.where(spreads > 0, masses, 0).argmax())
@@ -157,4 +159,4 @@ def split_for_empty(problem: Problem, centers: Tensor, masses: Tensor, spreads: 
         centers[empty], centers[donor] = centers[donor] + step, centers[donor] - step
         masses[empty] = masses[donor] = masses[donor] / 2
         spreads[empty] = spreads[donor]
-    return as_centers(problem, centers, before)
+    return centers

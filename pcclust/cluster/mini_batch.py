@@ -28,8 +28,9 @@ def take_in_batch(
     share = added / after.clamp(min=torch.finfo(after.dtype).tiny)
     means = sums / added.clamp(min=torch.finfo(added.dtype).tiny)[:, None]
     mixed = centers + share[:, None] * (means - centers)
-    moved = torch.where((added > 0)[:, None], as_centers(batch, mixed, centers), centers)
     if bool((after <= 0).any()):
         spreads = spreads_of_clusters(batch, centers, means, added, labels, distances)
-        moved = split_for_empty(batch, moved, after, spreads)
+        mixed = split_for_empty(batch, mixed, after, spreads)
+    unmoved = (mixed == centers).all(dim=1, keepdim=True)
+    moved = torch.where(unmoved, centers, as_centers(batch, mixed, centers))
     return moved, after, labels, distances

@@ -1,16 +1,19 @@
 """Mesh files, read by trimesh."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 
 from pcclust.data._blame import ContentError, check_finite
 from pcclust.data._promises import check_promises
 
+if TYPE_CHECKING:  # importing trimesh takes half a second, which only those who read meshes pay
+    import trimesh
 
-def load_mesh(path: Path) -> trimesh.Trimesh | NDArray[np.float64]:
+
+def load_mesh(path: Path) -> "trimesh.Trimesh | NDArray[np.float64]":
     """Reads a mesh file.
 
     Args:
@@ -20,6 +23,8 @@ def load_mesh(path: Path) -> trimesh.Trimesh | NDArray[np.float64]:
         All its surfaces as one mesh, each where the scene places it; or, where the file has no
         surface, its ``(N, 3)`` vertices.
     """
+    import trimesh
+
     check_promises(path)
     scene = trimesh.load_scene(path, process=False, skip_materials=True)
     for part in scene.geometry.values():
@@ -37,7 +42,9 @@ def load_mesh(path: Path) -> trimesh.Trimesh | NDArray[np.float64]:
     return np.concatenate(clouds)
 
 
-def _placed(scene: trimesh.Scene, node: str) -> NDArray[np.float64]:
+def _placed(scene: "trimesh.Scene", node: str) -> NDArray[np.float64]:
+    import trimesh
+
     transform, name = scene.graph[node]
     vertices = np.asarray(scene.geometry[name].vertices, dtype=np.float64)
     if vertices.ndim != 2 or vertices.shape[1] != 3:
@@ -47,7 +54,7 @@ def _placed(scene: trimesh.Scene, node: str) -> NDArray[np.float64]:
     return np.asarray(trimesh.transform_points(vertices, transform), dtype=np.float64)
 
 
-def _check_mesh(mesh: trimesh.Trimesh) -> None:
+def _check_mesh(mesh: "trimesh.Trimesh") -> None:
     """Raises where faces name no vertex; trimesh drops them, or those of NaN, in silence."""
     check_finite(np.asarray(mesh.vertices), "is not finite", "vertices")
     faces = np.asarray(mesh.faces)

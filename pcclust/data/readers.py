@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import trimesh
 from numpy.typing import DTypeLike, NDArray
 
 from pcclust.data._blame import ContentError, blaming, check_finite
@@ -17,10 +16,13 @@ from pcclust.data._scans import load_las, load_pcd
 from pcclust.data._tables import load_table
 from pcclust.data.sampling import resample, sample_surface
 
+if TYPE_CHECKING:
+    import trimesh
+
 # How many points a mesh gives where none are asked for: our choice, the size of common benchmarks.
 MESH_POINTS = 1024
 
-Shape: TypeAlias = trimesh.Trimesh | NDArray[np.float64]
+Shape: TypeAlias = "trimesh.Trimesh | NDArray[np.float64]"
 
 _ONE_SHAPE: dict[str, Callable[[Path], Shape]] = {
     **dict.fromkeys((".off", ".obj", ".ply", ".stl", ".glb", ".gltf"), load_mesh),
@@ -199,7 +201,7 @@ def _open(path: Path) -> Iterator[Sequence[Shape]]:
 
 
 def _points_of(shape: Shape, num_points: int | None, seed: int) -> NDArray[np.floating]:
-    if isinstance(shape, trimesh.Trimesh):
+    if not isinstance(shape, np.ndarray):
         try:
             return sample_surface(shape, num_points or MESH_POINTS, seed)
         except ValueError as error:

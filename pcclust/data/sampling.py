@@ -1,14 +1,18 @@
 """Points from surfaces and from clouds of another size."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import trimesh
 
 # Relative to the squared extent: below it, an area is what rounding leaves of zero.
 ZERO_AREA = 1e-14
 
 
-def sample_surface(mesh: trimesh.Trimesh, num_points: int, seed: int = 0) -> NDArray[np.float64]:
+def sample_surface(mesh: "trimesh.Trimesh", num_points: int, seed: int = 0) -> NDArray[np.float64]:
     """Draws points uniformly by area from the surface of a mesh.
 
     Args:
@@ -28,6 +32,8 @@ def sample_surface(mesh: trimesh.Trimesh, num_points: int, seed: int = 0) -> NDA
         >>> sample_surface(trimesh.creation.icosphere(), 1024).shape
         (1024, 3)
     """
+    import trimesh
+
     extent = float(np.ptp(mesh.vertices, axis=0).max())
     with np.errstate(over="ignore", invalid="ignore"):
         area = float(mesh.area)

@@ -2,6 +2,7 @@
 
 from pcclust.ops._registry import use_backend
 from pcclust.ops.ball_query import Ball, ball_query
+from pcclust.ops.edge_reduce import edge_reduce
 from pcclust.ops.farthest_point_sample import farthest_point_sample
 from pcclust.ops.knn import Neighbors, knn
 from pcclust.ops.neighbor_index import NeighborIndex
@@ -15,6 +16,7 @@ __all__ = [
     "Neighbors",
     "RRICode",
     "ball_query",
+    "edge_reduce",
     "farthest_point_sample",
     "knn",
     "rri",

@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -192,6 +190,10 @@ def _means(totals: Floats, weights: Floats) -> Floats:
 
 
 def _why_not(neighbors: Integers, missing: int) -> str:
+    # Only a failure needs them, and importing them takes longer than the rest of pcclust.
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
     count, k = neighbors.shape
     ends = (np.ones(count * k, bool), neighbors.ravel(), np.arange(0, count * k + 1, k))
     components = connected_components(csr_array(ends, shape=(count, count)), directed=False)[0]

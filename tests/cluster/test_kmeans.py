@@ -107,6 +107,14 @@ def test_degenerate_data(tier, seed, count, dims, span, share, metric, init, wei
         assert len(set(model.labels_.tolist())) == clusters
 
 
+def test_opposite_directions_part(tier):
+    """Both centers start at one direction; a step from that direction leads back to it."""
+    points = torch.tensor([[1.0], [1.0], [-1.0]])
+    model = pcclust.KMeans(2, metric="cosine", init="random", tol=0, random_state=1).fit(points)
+    assert model.labels_[0] == model.labels_[1] != model.labels_[2]
+    assert model.inertia_ == 0
+
+
 def test_equal_points_warn_and_give_equal_centers(tier):
     points = torch.full((20, 3), 7.3)
     with pytest.warns(UserWarning, match="only 1 of the 4 clusters have samples"):
