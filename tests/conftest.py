@@ -10,15 +10,17 @@ from hypothesis import HealthCheck, settings
 
 from pcclust.ops._registry import use_backend, why_missing
 
+# The same examples in every run; `pytest --hypothesis-profile=explore` looks for others.
 settings.register_profile(
-    "pcclust",
+    "repeatable",
     deadline=None,
-    derandomize=bool(os.environ.get("CI")),
+    derandomize=True,
     max_examples=40,
     # The tier is one for all examples of a test, so a fixture may set it.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-settings.load_profile("pcclust")
+settings.register_profile("explore", settings.get_profile("repeatable"), derandomize=False)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(params=["torch", "cpu"])
