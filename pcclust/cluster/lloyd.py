@@ -91,7 +91,7 @@ def move_centers(problem: Problem, centers: Tensor, labels: Tensor, distances: T
     targets = torch.where(empty[:, None], centers, means)
     if bool(empty.any()):
         spreads = spreads_of_clusters(problem, centers, means, masses, labels, distances)
-        targets = split_for_empty(problem, targets, masses, spreads)
+        targets = split_for_empty(problem, targets, masses, spreads, labels, distances)
     unmoved = (targets == centers).all(dim=1, keepdim=True)
     return torch.where(unmoved, centers, as_centers(problem, targets, centers))
 
@@ -131,32 +131,53 @@ def spreads_of_clusters(
     return torch.where((masses > 0) & (spreads > noise), spreads, 0)
 
 
-def split_for_empty(problem: Problem, centers: Tensor, masses: Tensor, spreads: Tensor) -> Tensor:
-    """Gives every empty cluster half of the heaviest one whose points are not all the same.
+def split_for_empty(
+    problem: Problem,
+    centers: Tensor,
+    masses: Tensor,
+    spreads: Tensor,
+    labels: Tensor,
+    distances: Tensor,
+) -> Tensor:
+    """Gives every empty cluster a part of the heaviest one whose points are not all the same.
 
-    The two centers part by half a standard deviation along a random direction, each way: enough to
-    survive rounding, too little to lose points to others, and no coordinate stays behind because
-    it is 0. The donor counts half afterwards, so that the next empty cluster may find another.
+    The donor counts half afterwards, so that the next empty cluster may find another.
 
     Args:
         problem: what is clustered.
-        centers: ``(k, D)`` means; of directions as well, since points that look opposite ways have
-            a mean that parts easily, but a direction that does not.
+        centers: ``(k, D)`` means.
         masses: ``(k,)`` the summed weight of each cluster; 0 where it is empty.
         spreads: ``(k,)`` the mean squared distance of its points to their mean.
+        labels: ``(N,)`` clusters.
+        distances: ``(N,)`` squared distances to the centers before.
     """
     centers, masses, spreads = centers.clone(), masses.clone(), spreads.clone()
-    dims = centers.shape[1]
+    reach = distances if problem.weights is None else distances * (problem.weights > 0)
     for empty in (masses <= 0).nonzero().flatten().tolist():
         donor = int(torch.where(spreads > 0, masses, 0).argmax())
         if float(spreads[donor]) <= 0:
             break  # fewer different points than clusters: there is nothing to split
-        direction = torch.randn(dims, dtype=torch.float64, generator=problem.generator)
-        deviation = float((spreads[donor] / dims).sqrt())
-        smallest = 16 * torch.finfo(centers.dtype).eps * float(centers[donor].norm())
-        step = direction * (max(deviation / 2, smallest) / direction.norm())
-        step = step.to(centers.dtype).to(centers.device)
-        centers[empty], centers[donor] = centers[donor] + step, centers[donor] - step
+        if problem.spherical:
+            # A step about the mean of directions may well end in one direction, both ways.
+            farthest = int(torch.where(labels == donor, reach, -1).argmax())
+            centers[empty] = problem.points[farthest]
+            reach = reach.index_fill(0, torch.tensor([farthest], device=reach.device), 0)
+        else:
+            step = _step_apart(centers[donor], spreads[donor], problem.generator)
+            centers[empty], centers[donor] = centers[donor] + step, centers[donor] - step
         masses[empty] = masses[donor] = masses[donor] / 2
         spreads[empty] = spreads[donor]
     return centers
+
+
+def _step_apart(center: Tensor, spread: Tensor, generator: Generator) -> Tensor:
+    """Returns half a standard deviation along a random direction.
+
+    That is enough to survive rounding, too little to lose points to others, and no coordinate
+    stays behind because it is 0.
+    """
+    direction = torch.randn(len(center), dtype=torch.float64, generator=generator)
+    deviation = float((spread / len(center)).sqrt())
+    smallest = 16 * torch.finfo(center.dtype).eps * float(center.norm())
+    step: Tensor = direction * (max(deviation / 2, smallest) / direction.norm())
+    return step.to(center.dtype).to(center.device)

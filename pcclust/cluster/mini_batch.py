@@ -30,7 +30,7 @@ def take_in_batch(
     mixed = centers + share[:, None] * (means - centers)
     if bool((after <= 0).any()):
         spreads = spreads_of_clusters(batch, centers, means, added, labels, distances)
-        mixed = split_for_empty(batch, mixed, after, spreads)
+        mixed = split_for_empty(batch, mixed, after, spreads, labels, distances)
     unmoved = (mixed == centers).all(dim=1, keepdim=True)
     moved = torch.where(unmoved, centers, as_centers(batch, mixed, centers))
     return moved, after, labels, distances

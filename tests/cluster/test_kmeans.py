@@ -107,12 +107,15 @@ def test_degenerate_data(tier, seed, count, dims, span, share, metric, init, wei
         assert len(set(model.labels_.tolist())) == clusters
 
 
-def test_opposite_directions_part(tier):
-    """Both centers start at one direction; a step from that direction leads back to it."""
-    points = torch.tensor([[1.0], [1.0], [-1.0]])
-    model = pcclust.KMeans(2, metric="cosine", init="random", tol=0, random_state=1).fit(points)
-    assert model.labels_[0] == model.labels_[1] != model.labels_[2]
-    assert model.inertia_ == 0
+@pytest.mark.parametrize("majority", [1, 2, 3, 50])
+def test_opposite_directions_part(tier, majority):
+    """Both centers may start at one direction; a small step from there leads back to it."""
+    points = torch.tensor([[1.0]] * majority + [[-1.0]])
+    for seed in range(4):
+        model = pcclust.KMeans(2, metric="cosine", init="random", tol=0, random_state=seed)
+        model.fit(points)
+        assert model.labels_[0] != model.labels_[-1]
+        assert model.inertia_ == 0
 
 
 def test_equal_points_warn_and_give_equal_centers(tier):
@@ -184,7 +187,8 @@ def test_a_split_survives_rounding_and_halves_the_donor():
     centers = torch.tensor([[1e4] * 3, [-5.0] * 3, [0.0] * 3, [0.0] * 3])
     masses = torch.tensor([8.0, 6.0, 0.0, 0.0], dtype=torch.float64)
     spreads = torch.tensor([1e-12, 1e-12, 0.0, 0.0], dtype=torch.float64)
-    moved = split_for_empty(problem, centers, masses, spreads)
+    labels, distances = torch.zeros(8, dtype=torch.int64), torch.zeros(8)
+    moved = split_for_empty(problem, centers, masses, spreads, labels, distances)
     assert torch.unique(moved, dim=0).shape[0] == 4
     assert (moved[0] - 1e4).abs().max() < 0.1
     assert (moved[2] - 1e4).abs().max() < 0.1  # from the heaviest, which then counts 4
