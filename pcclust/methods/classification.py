@@ -195,7 +195,6 @@ class Classification(Method):
             "seed": config.seed,
         }
 
-    @torch.no_grad()
     def _measure(self, dataset: PointDataset, name: str) -> dict[str, float]:
         """Measures the model, turned as in training but not augmented, the same every time."""
         loader = PointLoader(

@@ -5,21 +5,18 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from pcclust.data.loader import seeded_generator
 from pcclust.nn.weights import save_weights
 from pcclust.training.interruption import Interruption
 from pcclust.training.method import Batch, Method
 from pcclust.training.optimizer import create_optimizer, learning_rate
+from pcclust.training.processes import Processes
 from pcclust.training.run_folder import Position, RunFolder
 from pcclust.training.watcher import Step, Watcher
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def fit(
         run.check_config(method.config)
     else:
         run.check_free()
-    loop = _Loop(method, run, _create_accelerator(method), watchers)
+    loop = _Loop(method, run, Processes(method.config.precision), watchers)
     deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     with ExitStack() as stack:
         stack.callback(loop.stop)
@@ -96,28 +93,28 @@ class _Loop:
         self,
         method: Method,
         run: RunFolder,
-        accelerator: "Accelerator",
+        processes: Processes,
         watchers: Sequence[Watcher],
     ) -> None:
         self.method = method
         self.config = method.config
         self.run = run
-        self.accelerator = accelerator
-        self.main = accelerator.is_main_process
-        self.watchers = watchers if self.main else ()
+        self.processes = processes
+        self.main = processes.main
+        self.watchers = watchers if processes.main else ()
         self.interruption = Interruption()
         self.position = Position()
 
     def prepare(self, resume: bool) -> None:
         """Makes everything ready for the next step."""
-        _check_shares(self.config.batch_size, self.accelerator.num_processes)
-        with self.accelerator.main_process_first():
+        self.processes.check_shares(self.config.batch_size)
+        with self.processes.main_first():
             self.method.prepare(self._tell_preparing)
-        self.model: nn.Module = self.accelerator.prepare(self.method.model)
+        self.model = self.processes.wrap(self.method.model)
         self.optimizer = create_optimizer(self.method.model, self.config)
         if resume:
             self.position = self.run.restore(self.method, self.optimizer)
-        self.accelerator.wait_for_everyone()
+        self.processes.wait()
         if self.main:
             self.run.begin(self.config)
         self.saved_at = time.monotonic()
@@ -153,7 +150,7 @@ class _Loop:
             position.batch += 1
             position.seconds += now - before
             before = now
-            stopped = self._anywhere(self.interruption.wished or now >= deadline)
+            stopped = self.processes.anywhere(self.interruption.wished or now >= deadline)
             if stopped or now - self.saved_at >= 60 * self.config.checkpoint_minutes:
                 self._save()
             if stopped:
@@ -167,18 +164,17 @@ class _Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         # Dropout depends on the step alone, so that no state of a generator has to be kept.
-        keys = (self.config.seed, step, self.accelerator.process_index)
+        keys = (self.config.seed, step, self.processes.index)
         torch.manual_seed(seeded_generator(*keys).initial_seed())
-        scalars = self.method.loss(self.model, self._share(batch))
+        scalars = self.method.loss(self.model, self.processes.share(batch, self.config.batch_size))
         values = {name: float(value.detach()) for name, value in scalars.items()}
         self._check_finite("loss", values["loss"], step)
         self.optimizer.zero_grad()
-        self.accelerator.backward(scalars["loss"])
         limit = self.config.clip_norm or math.inf
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), limit)
-        self._check_finite("norm of the gradient", float(norm), step)
+        norm = self.processes.backward(scalars["loss"], self.model, limit)
+        self._check_finite("norm of the gradient", norm, step)
         self.optimizer.step()
-        self._count(step + 1, self._mean(values), rate)
+        self._count(step + 1, self.processes.mean(values), rate)
 
     def _count(self, step: int, values: dict[str, float], rate: float) -> None:
         for name, value in values.items():
@@ -191,16 +187,17 @@ class _Loop:
     def _evaluated(self, measure: Callable[[], dict[str, float]]) -> dict[str, float] | None:
         """Measures in the first process, where the others wait; returns None if interrupted."""
         self.method.model.eval()
-        self.interruption.at_once = self.accelerator.num_processes == 1
+        self.interruption.at_once = self.processes.count == 1
         try:
-            metrics = measure() if self.main else {}
+            with torch.no_grad():
+                metrics = measure() if self.main else {}
         except KeyboardInterrupt:
             if not self.interruption.at_once:
                 raise
             return None
         finally:
             self.interruption.at_once = False
-        self.accelerator.wait_for_everyone()
+        self.processes.wait()
         return metrics
 
     def _end_epoch(self, metrics: dict[str, float]) -> None:
@@ -253,58 +250,4 @@ class _Loop:
             f"{'The last checkpoint' if self.run.checkpoint.exists() else 'No checkpoint'} is in "
             f"{self.run.path}; begin anew with a learning rate below {self.config.learning_rate} "
             "or with --clip-norm 1, and see whether the data hold NaN"
-        )
-
-    def _share(self, batch: Batch) -> Batch:
-        """Returns this process's part of a batch, on its device."""
-        from accelerate.utils import send_to_device, slice_tensors
-
-        size = self.config.batch_size // self.accelerator.num_processes
-        first = self.accelerator.process_index * size
-        part = slice_tensors(batch, slice(first, first + size))
-        return send_to_device(part, self.accelerator.device)
-
-    def _mean(self, values: dict[str, float]) -> dict[str, float]:
-        """Returns the mean over the processes."""
-        if self.accelerator.num_processes == 1:
-            return values
-        mean = self._reduced(list(values.values())) / self.accelerator.num_processes
-        return dict(zip(values, mean.tolist(), strict=True))
-
-    def _anywhere(self, here: bool) -> bool:
-        """Returns whether something holds in any process, so that all of them stop together."""
-        if self.accelerator.num_processes == 1:
-            return here
-        return float(self._reduced([float(here)])) > 0
-
-    def _reduced(self, values: list[float]) -> Tensor:
-        summed: Tensor = self.accelerator.reduce(
-            torch.tensor(values, device=self.accelerator.device), reduction="sum"
-        )
-        return summed.cpu()
-
-
-def _create_accelerator(method: Method) -> "Accelerator":
-    try:
-        from accelerate import Accelerator
-        from accelerate.state import AcceleratorState
-    except ImportError as error:
-        raise ImportError(
-            f"training needs accelerate ({error}): pip install 'pcclust[train]'"
-        ) from error
-    AcceleratorState._reset_state()  # an earlier fit of this process may have had another precision
-    precision = "bf16" if method.config.precision == "bfloat16" else "no"
-    return Accelerator(mixed_precision=precision)
-
-
-def _check_shares(batch_size: int, processes: int) -> None:
-    if batch_size % processes:
-        raise ValueError(
-            f"a batch of {batch_size} shapes cannot be shared by {processes} processes: give a "
-            "multiple as --batch-size"
-        )
-    if batch_size // processes < 2:
-        raise ValueError(
-            f"--batch-size {batch_size} leaves a single shape to each of {processes} processes, "
-            "and BatchNorm needs at least two"
         )

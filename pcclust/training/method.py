@@ -63,7 +63,7 @@ class Method(ABC):
         """Does what is done once for all epochs; results belong in a cache on disk."""
 
     def evaluate(self) -> dict[str, float]:
-        """Returns what is measured after each epoch, never on test data."""
+        """Returns what is measured after each epoch, never on test data; without gradients."""
         return {}
 
     def finish(self) -> dict[str, float]:
