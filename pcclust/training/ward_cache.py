@@ -12,6 +12,7 @@ from torch import Tensor
 import pcclust
 from pcclust._files import whole_file
 from pcclust.data import PointDataset
+from pcclust.nn import ward_hierarchy
 
 SHAPES_AT_ONCE = 64
 DEFAULT_CACHE = Path("~/.cache/pcclust")
@@ -88,8 +89,6 @@ def _compute(
     shape: tuple[int, ...],
     progress: Callable[[int, int], None] | None,
 ) -> np.ndarray:
-    from pcclust.nn import ward_hierarchy
-
     labels = np.empty(shape, _smallest_type(max(num_clusters)))
     for rows in torch.split(torch.arange(len(dataset)), SHAPES_AT_ONCE):
         found = ward_hierarchy(dataset.batch(rows), num_clusters)
