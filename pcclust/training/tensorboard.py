@@ -31,8 +31,8 @@ class TensorBoard(Watcher):
 
     def started(self, method: Method, position: Position) -> None:
         """Opens the file; what an interrupted run wrote beyond its checkpoint is taken back."""
-        step = position.epoch * method.steps_per_epoch + position.batch
-        self._writer = self._create(str(self._folder), purge_step=step)
+        done = position.epoch * method.steps_per_epoch + position.batch
+        self._writer = self._create(str(self._folder), purge_step=done + 1)
 
     def stepped(self, step: Step) -> None:
         """Writes the loss and the learning rate."""
