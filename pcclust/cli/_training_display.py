@@ -15,7 +15,6 @@ class TrainingDisplay(Watcher):
         self._what = ""
         self._shapes = 1
         self._epochs = 1
-        self._epoch = 0
 
     def preparing(self, what: str, done: int, total: int) -> None:
         """Moves a bar of its own."""
@@ -32,7 +31,6 @@ class TrainingDisplay(Watcher):
         if done:
             output.print(f"going on in epoch {position.epoch + 1}, step {position.batch + 1}")
         self._shapes, self._epochs = method.config.batch_size, method.config.epochs
-        self._epoch = position.epoch
         shapes = self._shapes * method.steps_per_epoch
         self._open("training", shapes * self._epochs, self._shapes * done)
 
@@ -41,14 +39,11 @@ class TrainingDisplay(Watcher):
         what = f"epoch {step.epoch}/{self._epochs}  loss {step.loss:.3f}"
         self._update(self._shapes * step.number, what)
 
-    def measured(self, step: int, metrics: dict[str, float]) -> None:
+    def measured(self, epoch: int | None, step: int, metrics: dict[str, float]) -> None:
         """Prints a line."""
-        self._epoch += 1
-        values = "  ".join(
-            f"{name.replace('_', ' ')} {_value(name, metrics[name])}" for name in metrics
-        )
-        of_epoch = self._epoch <= self._epochs and not any(n.startswith("test") for n in metrics)
-        output.print(f"epoch {self._epoch:>3}  {values}" if of_epoch else values)
+        what = "at the end" if epoch is None else f"epoch {epoch}"
+        values = [f"{name.replace('_', ' ')} {_value(name, metrics[name])}" for name in metrics]
+        output.print(f"{what}: {', '.join(values)}")
 
     def stopped(self) -> None:
         """Takes the bar away."""

@@ -26,8 +26,9 @@ def train(
     The run's folder gets its settings (config.yaml), a log (metrics.jsonl), the model after each
     epoch (weights.safetensors, weights.json) and what is needed to go on (checkpoint.pt). A run
     may be interrupted or killed at any moment; with --resume it goes on and ends, on a CPU, with
-    the very bits of an uninterrupted one. Several processes: torchrun --nproc-per-node 2 -m pcclust
-    train … .
+    the very bits of an uninterrupted one. Ward hierarchies of training shapes are computed once and
+    kept in $PCCLUST_CACHE, by default ~/.cache/pcclust. Several processes:
+    torchrun --nproc-per-node 2 -m pcclust train … .
 
     Args:
         run: its settings.

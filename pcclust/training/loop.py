@@ -205,28 +205,29 @@ class _Loop:
         means = {f"train_{name}": total / steps for name, total in position.sums.items()}
         measured = means | metrics
         position.epoch, position.batch, position.sums = position.epoch + 1, 0, {}
-        self._record({"epoch": position.epoch}, measured)
+        self._record(position.epoch, measured)
         self._save()
 
     def _end_run(self, results: dict[str, float]) -> None:
         self.position.results = results
         if results:
-            self._record({"complete": True}, results)
+            self._record(None, results)
         self._save()
 
-    def _record(self, what: dict[str, Any], measured: dict[str, float]) -> None:
-        """Logs what was measured, and saves the weights that it was measured of."""
+    def _record(self, epoch: int | None, measured: dict[str, float]) -> None:
+        """Logs what was measured of an epoch or the run, and saves the weights it is true of."""
         if not self.main:
             return
         position = self.position
         step = position.epoch * self.method.steps_per_epoch
+        what: dict[str, Any] = {"complete": True} if epoch is None else {"epoch": epoch}
         line = what | {"step": step, **measured, "seconds": round(position.seconds, 1)}
         self.run.log(position, line)
         model, card = self.method.saved()
         progress = {"epoch": position.epoch, "seconds": line["seconds"], "metrics": measured}
         save_weights(self.run.path, model, card | progress)
         for watcher in self.watchers:
-            watcher.measured(step, measured)
+            watcher.measured(epoch, step, measured)
 
     def _save(self) -> None:
         if self.main:

@@ -62,7 +62,7 @@ class RunFolder:
             raise FileExistsError(
                 f"{self.path} holds a run already: go on with it by --resume, or give another --out"
             )
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self.path.exists() and not self._is_empty():
             raise FileExistsError(f"{self.path} is there and is no run: give another --out")
 
     def check_config(self, config: TrainingConfig) -> None:
@@ -141,6 +141,10 @@ class RunFolder:
         if not self.checkpoint.exists():
             return "there is no checkpoint yet, the run begins anew with --resume"
         return f"go on from {self.checkpoint} with --resume"
+
+    def _is_empty(self) -> bool:
+        """Returns whether it is a folder with nothing but what a killed process may have left."""
+        return self.path.is_dir() and all(entry.suffix == ".tmp" for entry in self.path.iterdir())
 
     def _read(self) -> dict[str, Any]:
         try:

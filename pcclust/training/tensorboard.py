@@ -38,7 +38,7 @@ class TensorBoard(Watcher):
         """Writes the loss and the learning rate."""
         self._write(step.number, {"step_loss": step.loss, "learning_rate": step.learning_rate})
 
-    def measured(self, step: int, metrics: dict[str, float]) -> None:
+    def measured(self, epoch: int | None, step: int, metrics: dict[str, float]) -> None:
         """Writes what was measured."""
         self._write(step, metrics)
 

@@ -35,8 +35,8 @@ class Watcher:
     def stepped(self, step: Step) -> None:
         """A step is done."""
 
-    def measured(self, step: int, metrics: dict[str, float]) -> None:
-        """An epoch, or with the last call the run, is done; ``step`` steps were made by then."""
+    def measured(self, epoch: int | None, step: int, metrics: dict[str, float]) -> None:
+        """An epoch (from 1) is done, or with None the whole run; ``step`` steps were made."""
 
     def stopped(self) -> None:
         """There is nothing more to come."""

@@ -59,6 +59,10 @@ def test_the_command_line_comes_before_the_file_and_the_file_before_defaults(fil
     assert run("--config", "my.yaml", "--seed", 4, "--out", "a") == 0
     found = config(tmp_path / "a")
     assert [found[key] for key in ("epochs", "seed", "jitter", "rotation")] == [1, 4, 0.02, "z"]
+    (tmp_path / "part.yaml").write_text("epochs: 1\n")
+    assert run(file, *SMALL[:-4], "--config", "part.yaml", "--out", "part") == 0
+    assert config(tmp_path / "part")["epochs"] == 1
+    assert run("--config", "part.yaml", "--out", "part") == 2  # there is no dataset
     # A run's own settings make the same run again.
     assert run("--config=a/config.yaml", "--out", "b") == 0
     weights = "weights.safetensors"

@@ -77,6 +77,10 @@ def test_other_settings_are_named_and_those_that_change_nothing_are_free(run):
 
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(run):
     run.checkpoint.unlink()
+    (run.path / CONFIG).rename(run.path / ".config.yaml.77.tmp")
+    assert not run.checkpoint.exists()
+    run.check_free()
+    (run.path / ".config.yaml.77.tmp").rename(run.path / CONFIG)
     run.metrics.write_text('{"step": 1}\n{"ste')
     (run.path / ".checkpoint.pt.77.tmp").touch()
     assert resume(run).complete
