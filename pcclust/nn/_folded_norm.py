@@ -5,12 +5,13 @@ the covariance of x. So where x is narrow and has many rows, BatchNorm costs a p
 itself and no pass over the output: what is left is one linear layer with weight and bias.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from pcclust.nn._batch_norm import running_statistics, update_running
+from pcclust.nn._linear import linear
 
 
 class Moments(NamedTuple):
@@ -58,5 +59,19 @@ def fold(
 
 
 def moments(x: Tensor) -> Moments:
-    """Returns the moments of ``(R, C)`` rows."""
-    return Moments(x.sum(dim=0).double(), (x.t() @ x).double(), len(x))
+    """Returns the moments of ``(R, C)`` rows; differentiable once."""
+    total, products = _Sums.apply(x)  # type: ignore[no-untyped-call]
+    return Moments(total, products, len(x))
+
+
+class _Sums(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+        ctx.save_for_backward(x)
+        return x.sum(dim=0).double(), (x.t() @ x).double()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, total: Tensor, products: Tensor) -> Tensor:  # noqa: ANN401
+        (x,) = ctx.saved_tensors
+        return linear(x, (products + products.t()).to(x), total.to(x))

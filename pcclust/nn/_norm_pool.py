@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pcclust.nn._peaks import peak_gradient
+
 
 def channel_sums(z: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
     """Returns ``(C,)`` float64 sums of ``(R, C)`` rows and of their squares."""
@@ -87,26 +89,13 @@ class _ActivateAndPool(torch.autograd.Function):
             z.split_with_sizes(ctx.sizes), gradient.split_with_sizes(ctx.sizes), strict=True
         )
         for (part, out), to_peak, to_mean in zip(parts, to_peaks, to_means, strict=True):
-            _activation_gradient(part, scale, shift, ctx.negative_slope, to_peak, to_mean, out)
+            y = torch.addcmul(shift, part, scale)
+            each = (to_mean / len(part)).expand_as(y) + peak_gradient(y, to_peak, dim=0)
+            torch.ops.aten.leaky_relu_backward.grad_input(
+                each, y, ctx.negative_slope, False, grad_input=out
+            )
             to_shift.append(out.sum(dim=0))
             to_scale.append((out * part).sum(dim=0))
             out.mul_(scale)
-        return gradient, torch.stack(to_scale).sum(dim=0), torch.stack(to_shift).sum(dim=0), *2 * (None,)
-
-
-def _activation_gradient(
-    part: Tensor,
-    scale: Tensor,
-    shift: Tensor,
-    negative_slope: float,
-    to_peak: Tensor,
-    to_mean: Tensor,
-    out: Tensor,
-) -> None:
-    """Writes the gradient before the LeakyReLU of one cloud into ``out``."""
-    y = torch.addcmul(shift, part, scale)
-    each = to_mean / len(part)
-    torch.where(y > 0, each, negative_slope * each, out=out)
-    peak, at = y.max(dim=0)
-    slope = torch.where(peak > 0, 1.0, negative_slope)
-    out.scatter_add_(0, at[None], (to_peak * slope)[None].to(out))
+        sums = (torch.stack(each).sum(dim=0) for each in (to_scale, to_shift))
+        return gradient, *sums, None, None

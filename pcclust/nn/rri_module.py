@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from pcclust.nn._folded_norm import Moments, fold, moments
 from pcclust.nn._linear import linear
+from pcclust.nn._peaks import peaks
 
 POINTS_AT_A_TIME = 512  # whose edges' features are worked on while they are in the cache
 
@@ -73,8 +74,8 @@ class RRIModule(nn.Module):
         parts = edges.split_with_sizes(_run_lengths(len(edges), POINTS_AT_A_TIME))
         first = self._first_layer(parts)
         second = self._second_layer(parts, first)
-        peaks = torch.cat([_saving_memory(self._peaks, part, *first, *second) for part in parts])
-        y = F.leaky_relu(peaks, self.negative_slope)
+        largest = [_saving_memory(self._peaks, part, *first, *second) for part in parts]
+        y = F.leaky_relu(torch.cat(largest), self.negative_slope)
         return y.view(*features.shape[:-2], self.out_channels)
 
     def _first_layer(self, parts: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
@@ -115,7 +116,7 @@ class RRIModule(nn.Module):
         What follows is monotone, so it may follow the maximum instead of preceding it.
         """
         edges = linear(self._hidden(part, weight1, bias1), weight2)
-        return edges.view(*part.shape[:2], -1).amax(dim=1) + bias2
+        return peaks(edges.view(*part.shape[:2], -1), dim=1) + bias2
 
 
 def _run_lengths(count: int, run: int) -> list[int]:
