@@ -32,7 +32,7 @@ def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def _image_width(rows: Tensor, weight: Tensor) -> int:
     """Returns the pixels of each image, 0 where a convolution would not be faster."""
-    usable = not torch.compiler.is_compiling() and torch.backends.mkldnn.is_available()
+    usable = not torch.compiler.is_compiling() and torch._C._has_mkldnn
     if not usable or rows.device.type != "cpu" or {rows.dtype, weight.dtype} != {torch.float32}:
         return 0
     return math.gcd(len(rows), min(MOST_ROWS, len(rows) // LEAST_IMAGES))

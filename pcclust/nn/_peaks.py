@@ -21,7 +21,7 @@ def peak_gradient(x: Tensor, to_peaks: Tensor, dim: int) -> Tensor:
     """
     below = x - x.amax(dim, keepdim=True)
     tiny = torch.finfo(x.dtype).tiny
-    at_peak = torch.ops.aten.threshold_backward(torch.ones_like(below), below, -tiny)
+    at_peak: Tensor = torch.ops.aten.threshold_backward(torch.ones_like(below), below, -tiny)
     share = to_peaks.unsqueeze(dim) / at_peak.sum(dim, keepdim=True)
     return at_peak.mul_(share)
 
