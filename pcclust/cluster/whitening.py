@@ -117,10 +117,10 @@ class PCAWhitening(Estimator):
         return tags
 
     def _check_parameters(self, features: int) -> None:
-        count: Any = self.n_components
+        count: Any = self.n_components  # whatever was given
         if count is not None and (isinstance(count, bool) or not isinstance(count, Integral)):
             raise TypeError(f"n_components must be an int or None, got {count!r}")
-        if count is not None and not 1 <= count <= features:
+        if count is not None and not 1 <= int(count) <= features:
             raise ValueError(f"n_components={count} must be from 1 to the {features} features of X")
         if not 0 <= self.eps < float("inf"):
             raise ValueError(f"eps={self.eps!r} must be finite and at least 0")
