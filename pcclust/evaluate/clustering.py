@@ -1,6 +1,6 @@
 """Clusters features by several methods and seeds, and measures them with and without labels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ def clustering(
     whiten: int | None = None,
     l2: bool = False,
     test: tuple[Data, Labels | None] | None = None,
+    about: Mapping[str, str] | None = None,
     advance: Callable[[], object] = lambda: None,
 ) -> ClusteringReport:
     """Clusters features by one or several methods and measures what comes out.
@@ -53,6 +54,7 @@ def clustering(
         l2: whether features are then brought to length one.
         test: features ``(M, D)`` and labels ``(M,)`` or None of held-out shapes; methods that
             only cluster what they are given ("ward", "spectral") have no numbers for them.
+        about: what is clustered, in words, for the report.
         advance: called after each run.
 
     Returns:
@@ -63,16 +65,16 @@ def clustering(
     Raises:
         TypeError: wrong types or dtypes.
         ValueError: wrong shapes, NaN or inf, one shape, fewer shapes than clusters, equal
-            features, neither labels nor ``n_clusters``, labels on one side only, or an unknown
-            method.
+            features, neither labels nor ``n_clusters``, labels on one side only, labels of a single
+            class, or an unknown method.
         ImportError: a method needs scikit-learn, and it is not installed.
 
     Example:
         >>> import numpy as np
-        >>> import pcclust.evaluate
+        >>> from pcclust.evaluate.clustering import clustering
         >>> labels = np.arange(60) % 3
         >>> blobs = np.random.default_rng(0).normal(size=(60, 4)) + 20 * np.eye(4)[labels]
-        >>> report = pcclust.evaluate.clustering(blobs, labels, seeds=2)
+        >>> report = clustering(blobs, labels, seeds=2)
         >>> report.methods[0].mean_and_deviation("accuracy")
         (1.0, 0.0)
     """
@@ -96,7 +98,7 @@ def clustering(
     settings["whiten"] = None if whitening is None else whitening.n_components_
     classes = None if true is None else len(np.unique(true))
     notes = _notes(found, k, classes, held_out is not None)
-    return ClusteringReport(tuple(found), k, classes, spaces[0], settings, notes)
+    return ClusteringReport(tuple(found), k, classes, spaces[0], settings, notes, dict(about or {}))
 
 
 def _check(
@@ -110,6 +112,13 @@ def _check(
     count = len(points)
     if labels is not None and len(labels) != count:
         raise ValueError(f"{count} features, but {len(labels)} labels: one of each a shape")
+    if count < 2:
+        raise ValueError("a single shape makes no clusters: give at least two")
+    if labels is not None and len(np.unique(labels)) == 1:
+        raise ValueError(
+            f"all {count} labels are {labels[0]}: agreement with a single class says nothing; "
+            "leave the labels out and give n_clusters"
+        )
     unknown = [name for name in methods if name not in METHODS]
     if unknown or not methods:
         raise ValueError(f"methods {list(methods)} must be some of {', '.join(METHODS)}")
@@ -121,8 +130,8 @@ def _check(
         k = len(np.unique(labels))
     else:
         raise ValueError("without labels the number of clusters is not known: give n_clusters")
-    if count < 2 or k < 1 or k > count:
-        raise ValueError(f"{count} shape(s) cannot be put into {k} clusters")
+    if not 1 <= k <= count:
+        raise ValueError(f"{count} shapes cannot be put into {k} clusters: from 1 to {count}")
     if (points == points[0]).all():
         raise ValueError(
             f"the features of all {count} shapes are equal: there is nothing to tell them apart by"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcclust.evaluate.cluster_methods import METHODS
+from pcclust.evaluate.report import Table
 
 # By their names in JSON: what tables call them, and whether they are written in per cent.
 MEASURES: dict[str, tuple[str, bool]] = {
@@ -20,7 +21,6 @@ MEASURES: dict[str, tuple[str, bool]] = {
     "silhouette": ("silhouette", False),
     "effective_clusters": ("effective clusters", False),
 }
-TITLES = {key: title for key, (title, _) in MEASURES.items()}
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class ClusteringReport:
             that was asked for.
         settings: what determined the result, by name.
         notes: sentences on what was done differently, and how numbers are defined.
+        about: what was clustered, in words.
     """
 
     methods: tuple[MethodRuns, ...]
@@ -80,28 +81,25 @@ class ClusteringReport:
     space: NDArray[np.floating]
     settings: dict[str, Any]
     notes: tuple[str, ...]
+    about: dict[str, str]
 
-    def table(self) -> tuple[list[str], list[list[str]]]:
-        """Returns header and rows: a method a row, mean ± deviation over the seeds a cell."""
-        first = self.methods[0].runs[0]
-        columns = [(key, False) for key in first.measures]
-        columns += [(key, True) for method in self.methods for key in method.runs[0].test_measures]
-        columns = list(dict.fromkeys(columns))
-        header = ["method", "seeds"]
-        header += [f"test {TITLES[key]}" if test else TITLES[key] for key, test in columns]
-        rows = []
-        for method in self.methods:
-            cells = [_cell(method, key, test) for key, test in columns]
-            rows.append([METHODS[method.method].title, str(len(method.runs)), *cells])
-        return header, rows
+    def table(self) -> Table:
+        """Returns a measure a row, a method a column: mean ± deviation over the seeds."""
+        measured = [method.runs[0] for method in self.methods]
+        lines = [(key, False) for key in MEASURES if any(key in run.measures for run in measured)]
+        lines += [
+            (key, True) for key in MEASURES if any(key in run.test_measures for run in measured)
+        ]
+        rows = [["seeds", *(str(len(method.runs)) for method in self.methods)]]
+        for key, test in lines:
+            title = f"test {MEASURES[key][0]}" if test else MEASURES[key][0]
+            rows.append([title, *(_cell(method, key, test) for method in self.methods)])
+        return Table(["", *(METHODS[method.method].title for method in self.methods)], rows)
 
     def to_markdown(self) -> str:
         """Returns the table and the notes as Markdown."""
-        header, rows = self.table()
-        rule = ["---", *["---:"] * (len(header) - 1)]
-        lines = [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
-        notes = [f"- {note}" for note in self.notes]
-        return "\n".join([*lines, "", *notes]) + "\n"
+        notes = "\n".join(f"- {note}" for note in self.notes)
+        return f"{self.table().markdown()}\n\n{notes}\n"
 
     def to_json(self) -> str:
         """Returns everything but the features and assignments as JSON."""
@@ -111,6 +109,7 @@ class ClusteringReport:
                 "dimensions": self.space.shape[1],
                 "clusters": self.n_clusters,
                 "classes": self.n_classes,
+                "about": self.about,
                 "settings": self.settings,
                 "notes": self.notes,
                 "methods": [_told(method) for method in self.methods],
