@@ -27,10 +27,10 @@ def defaults_from_file(
         FileNotFoundError: no such config file.
         ValueError: it is wrong; see `read_config`.
     """
-    path = _option(arguments, "--config")
-    out = _option(arguments, "--out")
-    if "--resume" in arguments and out is not None and (out / CONFIG).is_file():
-        path = out / CONFIG
+    given, out = option(arguments, "--config"), option(arguments, "--out")
+    path = None if given is None else Path(given)
+    if "--resume" in arguments and out is not None and (Path(out) / CONFIG).is_file():
+        path = Path(out) / CONFIG
     if path is None:
         return function
     # What the file leaves out and has no default must be on the command line.
@@ -38,12 +38,12 @@ def defaults_from_file(
     return partial(function, run=kind(**values))
 
 
-def _option(arguments: Sequence[str], name: str) -> Path | None:
+def option(arguments: Sequence[str], name: str) -> str | None:
     """Returns the value of an option, given as ``--name value`` or ``--name=value``."""
     for at, argument in enumerate(arguments):
         key, equals, value = argument.partition("=")
         if key == name and equals:
-            return Path(value)
+            return value
         if argument == name and at + 1 < len(arguments):
-            return Path(arguments[at + 1])
+            return arguments[at + 1]
     return None

@@ -17,6 +17,7 @@ COMMANDS = (
     "demo",
     "evaluate",
     "info",
+    "pretrain",
     "rri",
     "train",
 )

@@ -28,6 +28,20 @@ class Parts(NamedTuple):
     ids: Tensor
 
 
+class CutParts(NamedTuple):
+    """Parts cut from clouds, each with all of its points.
+
+    Attributes:
+        points: ``(B, P, M, 3)``, P parts of each cloud, padded with zeros to the largest of them.
+        lengths: ``(B, P)`` int64, the points of each part.
+        ids: ``(B, P)`` int64, as of `Parts`.
+    """
+
+    points: Tensor
+    lengths: Tensor
+    ids: Tensor
+
+
 class Pairs(NamedTuple):
     """Pairs of parts, as positions among the ``B · P`` parts of B clouds.
 
@@ -178,24 +192,55 @@ def draw_parts(
         >>> draw_parts(points, planes, generator=generator).points.shape
         torch.Size([4, 2, 512, 3])
     """
-    ids = torch.randint(2 * planes.shape[1], (points.shape[0], parts), generator=generator)
-    chosen = planes.gather(1, (ids // 2).to(planes.device)[..., None].expand(-1, -1, 3))
-    sides = cut(points, chosen) ^ (ids % 2 == 1).to(points.device)[..., None]
+    sides, ids = _choose_sides(points, planes, parts, generator)
     return Parts(_draw(points, sides, num_points, replacement, generator), ids)
 
 
-def part_pairs(clouds: int, parts: int = 2) -> Pairs:
-    """Pairs the parts of neighbouring clouds: all pairs among the parts of clouds 2m and 2m + 1.
+def cut_parts(
+    points: Tensor, planes: Tensor, parts: int = 2, *, generator: Generator | None = None
+) -> CutParts:
+    """Cuts parts of each cloud, each the whole side of a plane of its own choice.
 
-    With two parts of each cloud these are six pairs for two clouds, two of them of one cloud, as
-    in the official code. Cut each part once, encode it once, and use it in all its pairs.
+    Unlike those of `draw_parts` they differ in size, and are as densely sampled as the cloud: what
+    is learned from neighbourhoods of parts holds for whole shapes. The choices are independent.
 
     Args:
-        clouds: how many; even, and shuffled beforehand.
+        points: ``(B, N, 3)``.
+        planes: ``(B, P, 3)`` the planes of each cloud, see `random_planes`.
+        parts: how many parts of each cloud.
+        generator: source of randomness, on the CPU.
+
+    Example:
+        >>> import torch
+        >>> from pcclust.data.parts import cut_parts, random_planes
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> points = torch.randn(4, 1024, 3, generator=generator)
+        >>> cut = cut_parts(points, random_planes(points, 15, generator=generator))
+        >>> cut.points.shape[2] == cut.lengths.max(), bool((cut.lengths >= 256).all())
+        (tensor(True), True)
+    """
+    sides, ids = _choose_sides(points, planes, parts, generator)
+    lengths = sides.sum(dim=2)
+    largest = int(lengths.max())
+    rows = (~sides).to(torch.uint8).argsort(dim=2, stable=True)[..., :largest]
+    padded = gather_points(points, rows.flatten(1)).view(*sides.shape[:2], largest, 3)
+    outside = torch.arange(largest, device=points.device) >= lengths[..., None]
+    return CutParts(padded.masked_fill_(outside[..., None], 0), lengths, ids)
+
+
+def part_pairs(clouds: int, parts: int = 2, *, group: int = 2) -> Pairs:
+    """Pairs the parts of clouds that follow each other: all pairs among the parts of a group.
+
+    With groups of two clouds and two parts of each these are six pairs, two of them of one cloud,
+    as in the official code. Cut each part once, encode it once, and use it in all its pairs.
+
+    Args:
+        clouds: how many; a multiple of ``group``, and shuffled beforehand.
         parts: how many parts of each cloud, which follow each other.
+        group: the clouds of a group; at least two.
 
     Raises:
-        ValueError: an odd number of clouds, or no parts.
+        ValueError: clouds that do not make whole groups, or no parts.
 
     Example:
         >>> from pcclust.data.parts import part_pairs
@@ -203,12 +248,24 @@ def part_pairs(clouds: int, parts: int = 2) -> Pairs:
         >>> list(zip(pairs.left.tolist(), pairs.right.tolist(), pairs.same.tolist()))
         [(0, 1, 1), (0, 2, 0), (0, 3, 0), (1, 2, 0), (1, 3, 0), (2, 3, 1)]
     """
-    if clouds < 2 or clouds % 2 or parts < 1:
-        raise ValueError(f"pairs need an even number of clouds and parts, got {clouds} and {parts}")
-    first, second = torch.triu_indices(2 * parts, 2 * parts, offset=1)
-    starts = torch.arange(0, clouds * parts, 2 * parts)[:, None]
-    same = (first // parts == second // parts).long().expand(clouds // 2, -1)
+    if group < 2 or parts < 1 or clouds < group or clouds % group:
+        raise ValueError(
+            f"pairs need parts and whole groups of at least 2 clouds, got {clouds} clouds in "
+            f"groups of {group} with {parts} parts each"
+        )
+    first, second = torch.triu_indices(group * parts, group * parts, offset=1)
+    starts = torch.arange(0, clouds * parts, group * parts)[:, None]
+    same = (first // parts == second // parts).long().expand(clouds // group, -1)
     return Pairs((starts + first).flatten(), (starts + second).flatten(), same.flatten())
+
+
+def _choose_sides(
+    points: Tensor, planes: Tensor, parts: int, generator: Generator | None
+) -> tuple[Tensor, Tensor]:
+    """Returns sides ``(B, parts, N)`` of planes drawn for each part, and the ids of the parts."""
+    ids = torch.randint(2 * planes.shape[1], (points.shape[0], parts), generator=generator)
+    chosen = planes.gather(1, (ids // 2).to(planes.device)[..., None].expand(-1, -1, 3))
+    return cut(points, chosen) ^ (ids % 2 == 1).to(points.device)[..., None], ids
 
 
 def _normals(count: int, normals: Normals, generator: Generator | None) -> Tensor:

@@ -1,7 +1,6 @@
 """Supervised classification of whole shapes."""
 
 import dataclasses
-import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,8 @@ from pcclust.data import ModelNet, PointDataset, PointLoader, open_dataset
 from pcclust.data.dataset import UpAxis
 from pcclust.data.detect import LAYOUTS
 from pcclust.data.transforms import Compose, Jitter, RotateSO3, RotateUp, Scale, Shift, Transform
-from pcclust.nn import BACKBONES, Classifier, create_backbone
+from pcclust.methods._backbone import check_backbone, count_parameters
+from pcclust.nn import Classifier, create_backbone
 from pcclust.training import Method, Progress, TrainingConfig
 from pcclust.training.config import Settings, nearest
 from pcclust.training.split import stratified_split
@@ -105,7 +105,7 @@ class Classification(Method):
 
     def __init__(self, config: ClassificationConfig) -> None:
         self.config: ClassificationConfig = config
-        _check_model(config)
+        check_backbone(config.model, config.settings)
         shapes, self.test = _open(config)
         self.train_set, self.val_set = _split(shapes, config)
         self.rotation = _rotation(config, shapes.up_axis)
@@ -130,7 +130,7 @@ class Classification(Method):
         lines = [
             f"{config.dataset}: {len(data):,} shapes to train on, {len(self.val_set):,} for "
             f"validation, {test}; {len(data.class_names)} classes, {data.num_points:,} points",
-            f"{config.model}: {_count_parameters(self.model):,} parameters; {steps}; "
+            f"{config.model}: {count_parameters(self.model):,} parameters; {steps}; "
             f"rotation {config.rotation}; {config.optimizer} at {config.learning_rate:g}",
         ]
         missing = self.missing_classes
@@ -188,7 +188,7 @@ class Classification(Method):
             "class_names": list(self.train_set.class_names),
             "missing_classes": self.missing_classes,
             "num_points": config.num_points,
-            "parameters": _count_parameters(self.model),
+            "parameters": count_parameters(self.model),
             "data": data | {"sha256": self.data_sha256},
             "method": config.method,
             "config": dataclasses.asdict(config),
@@ -276,21 +276,7 @@ def _augmentation(config: ClassificationConfig, rotation: Transform | None) -> T
     return Compose(*steps)
 
 
-def _check_model(config: ClassificationConfig) -> None:
-    """Refuses a model that cannot be built before any data are read."""
-    if config.model not in BACKBONES:
-        raise ValueError(f"there is no model {config.model!r}{nearest(config.model, BACKBONES)}")
-    known = inspect.signature(BACKBONES[config.model]).parameters
-    for name in config.settings:
-        if name not in known:
-            raise ValueError(f"{config.model} has no setting {name!r}{nearest(name, known)}")
-
-
 def _create_model(config: ClassificationConfig, num_classes: int) -> Classifier:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return Classifier(create_backbone(config.model, **config.settings), num_classes)
-
-
-def _count_parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())

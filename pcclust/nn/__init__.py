@@ -6,6 +6,7 @@ from pcclust.nn.cluster_abstraction import ClusterAbstraction
 from pcclust.nn.clusternet import ClusterNet
 from pcclust.nn.dgcnn import DGCNN
 from pcclust.nn.edge_conv import EdgeConv
+from pcclust.nn.pair_classifier import PairClassifier
 from pcclust.nn.pointnet import PointNet
 from pcclust.nn.rri_module import RRIModule
 from pcclust.nn.ward_hierarchy import ward_hierarchy
@@ -17,6 +18,7 @@ __all__ = [
     "ClusterAbstraction",
     "ClusterNet",
     "EdgeConv",
+    "PairClassifier",
     "PointNet",
     "RRIModule",
     "create_backbone",

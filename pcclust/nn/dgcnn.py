@@ -5,28 +5,34 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pcclust.nn._packed import pack
+from pcclust.nn._packed import Packed, pack
 from pcclust.nn.cloud_pooling import CloudPooling
 from pcclust.nn.edge_conv import EdgeConv
+from pcclust.nn.pointnet import TransformNet
 from pcclust.ops.knn import knn
 
 
 class DGCNN(nn.Module):
     """EdgeConvs on graphs of neighbours in feature space, then a maximum and a mean of all points.
 
-    The classification network of the paper, without its spatial transformer, as in the authors'
-    PyTorch code: the first graph joins points in space, every later one features; a point is its
-    own first neighbour; the outputs of all EdgeConvs together are mapped to ``embedding`` channels
-    and pooled. Edges are never stored (see `EdgeConv`).
+    The classification network of the paper, by default without its spatial transformer, as in the
+    authors' PyTorch code: the first graph joins points in space, every later one features; a point
+    is its own first neighbour; the outputs of all EdgeConvs together are mapped to ``embedding``
+    channels and pooled. Edges are never stored (see `EdgeConv`).
+
+    The authors' TensorFlow code has the transformer and pools by the maximum alone. Its transformer
+    maps edges by two layers before their maximum; ours has one layer before it and one after.
 
     Args:
         k: neighbours of each point, itself included.
         channels: the output of each EdgeConv.
         embedding: channels that are pooled.
         negative_slope: of the LeakyReLUs.
+        mean: whether the mean over each cloud follows the maximum.
+        input_transform: whether a T-Net on the first graph transforms the points by a 3×3 matrix.
 
     Attributes:
-        out_channels: twice ``embedding``.
+        out_channels: ``embedding``, twice as many with ``mean``.
 
     Source: Wang et al., "Dynamic Graph CNN for Learning on Point Clouds" (2019), section 4.1.
 
@@ -43,16 +49,20 @@ class DGCNN(nn.Module):
         channels: Sequence[int] = (64, 64, 128, 256),
         embedding: int = 1024,
         negative_slope: float = 0.2,
+        mean: bool = True,
+        input_transform: bool = False,
     ) -> None:
         super().__init__()
         self.k = k
+        self.input_edges = EdgeConv(3, 64, negative_slope=0.0) if input_transform else None
+        self.input_transform = TransformNet(3, [64, 128]) if input_transform else None
         self.edge_convs = nn.ModuleList()
         width = 3
         for out in channels:
             self.edge_convs.append(EdgeConv(width, out, negative_slope=negative_slope))
             width = out
         self.pooling = CloudPooling(
-            sum(channels), embedding, negative_slope=negative_slope, mean=True
+            sum(channels), embedding, negative_slope=negative_slope, mean=mean
         )
         self.out_channels = self.pooling.out_channels
 
@@ -72,9 +82,17 @@ class DGCNN(nn.Module):
         """
         clouds = pack(points, lengths)
         x, layers = clouds.rows, []
+        if self.input_edges is not None and self.input_transform is not None:
+            described = self._convolve(self.input_edges, x, clouds)
+            x = self.input_transform(x, clouds.sizes, described)
         for edge_conv in self.edge_convs:
-            indices = knn(x.detach(), self.k, offsets=clouds.offsets).indices
-            x = edge_conv(x, indices, offsets=clouds.offsets)
+            x = self._convolve(edge_conv, x, clouds)
             layers.append(x)
         pooled: Tensor = self.pooling(torch.cat(layers, dim=1), clouds.sizes)
         return pooled
+
+    def _convolve(self, edge_conv: nn.Module, x: Tensor, clouds: Packed) -> Tensor:
+        """Applies an EdgeConv on the graph of neighbours of ``x``."""
+        indices = knn(x.detach(), self.k, offsets=clouds.offsets).indices
+        y: Tensor = edge_conv(x, indices, offsets=clouds.offsets)
+        return y

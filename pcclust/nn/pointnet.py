@@ -1,5 +1,7 @@
 """PointNet, the network that sees each point alone and then their maximum."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -78,12 +80,14 @@ class TransformNet(nn.Module):
 
     Args:
         channels: of the rows.
+        layers: channels of what the matrix is predicted from, and of the layers that map it before
+            it is pooled; by default of the rows themselves, 64 and 128.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, layers: Sequence[int] | None = None) -> None:
         super().__init__()
         self.channels = channels
-        self.points = shared_mlp([channels, 64, 128])
+        self.points = shared_mlp(layers or [channels, 64, 128])
         self.pooling = CloudPooling(128, 1024)
         self.hidden = shared_mlp([1024, 512, 256])
         self.matrix = nn.Linear(256, channels * channels)
@@ -91,10 +95,16 @@ class TransformNet(nn.Module):
         with torch.no_grad():
             self.matrix.bias.copy_(torch.eye(channels).flatten())
 
-    def forward(self, x: Tensor, sizes: list[int]) -> Tensor:
-        """Transforms ``(ΣN, channels)`` rows of clouds with these sizes."""
+    def forward(self, x: Tensor, sizes: list[int], features: Tensor | None = None) -> Tensor:
+        """Transforms ``(ΣN, channels)`` rows of clouds with these sizes, as features of them say.
+
+        Args:
+            x: the rows.
+            sizes: the rows of each cloud.
+            features: ``(ΣN, layers[0])``; the rows themselves if None.
+        """
         check_batch(self, len(sizes))
-        pooled = self.pooling(self.points(x), sizes)
+        pooled = self.pooling(self.points(x if features is None else features), sizes)
         matrices = self.matrix(self.hidden(pooled)).view(-1, self.channels, self.channels)
         clouds = zip(x.split_with_sizes(sizes), matrices, strict=True)
         return torch.cat([rows @ matrix for rows, matrix in clouds])

@@ -1,0 +1,281 @@
+"""ContrastNet: features of shapes, learned by telling which parts are of one object."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tyro.conf import Positional, arg
+
+from pcclust.data import PointDataset, PointLoader
+from pcclust.data.dataset import UpAxis
+from pcclust.data.loader import seeded_generator
+from pcclust.data.parts import Normals, cut_parts, draw_parts, part_pairs, random_planes
+from pcclust.methods._backbone import (
+    check_backbone,
+    check_cloud_size,
+    count_parameters,
+    create_seeded,
+)
+from pcclust.methods.unlabelled import EncoderConfig, card_of_encoder, open_unlabelled, views
+from pcclust.nn import PairClassifier
+from pcclust.training import Method
+from pcclust.training.ward_cache import data_sha256
+
+SAME_SHARE = 1 / 3  # of the loss, that pairs of one object have; as in pairs of the official code
+SHAPES_AT_ONCE = 512
+PLANES, PARTS = 0, 1  # the uses of the seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastNetConfig(EncoderConfig):
+    """Which parts are contrasted, and by which network.
+
+    Attributes:
+        dataset: modelnet40 or modelnet10 (in $PCCLUST_DATA), or an HDF5 file or folder of shapes.
+            Labels are not looked at.
+        num_points: the points of every shape.
+        up_axis: the axis against gravity, where the dataset does not know it.
+        num_planes: planes drawn for each shape, once; parts are their sides.
+        normals: of the planes: "isotropic", or "cube" as in the official code.
+        min_share: the least share of a shape's points on either side of a plane.
+        part_points: points drawn of each part, with replacement; if None a part has all the points
+            of its side, as dense as the whole shape.
+        parts: parts that a shape contributes to a batch.
+        group: shapes among whose parts all pairs are made; the official code has 2.
+        shared: whether both parts of a pair have one encoder, or each side its own.
+    """
+
+    dataset: Annotated[str, Positional, arg(metavar="DATASET")]
+    num_points: int = 1024
+    up_axis: UpAxis | None = None
+    num_planes: int = 15
+    normals: Normals = "isotropic"
+    min_share: float = 0.25
+    part_points: int | None = None
+    parts: int = 2
+    group: int = 2
+    shared: bool = True
+
+    method: ClassVar[str] = "contrastnet"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("num_points", "num_planes", "part_points"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name}={value} must be positive")
+        if self.parts < 2 or self.group < 2:
+            raise ValueError(
+                f"parts={self.parts} and group={self.group} must be at least 2: without two parts "
+                "of a shape and two shapes there are no pairs of both kinds"
+            )
+        if self.batch_size % self.group:
+            raise ValueError(
+                f"batch_size={self.batch_size} must be a multiple of group={self.group}, the "
+                "shapes whose parts are paired"
+            )
+        if not 0 < self.min_share <= 0.5:
+            raise ValueError(f"min_share={self.min_share} must be above 0 and at most 0.5")
+
+    @property
+    def least_points(self) -> int:
+        """The fewest points on a side of a plane."""
+        return max(int(self.min_share * self.num_points), 1)
+
+
+class PartBatch(NamedTuple):
+    """Parts of several shapes, ready to be trained on.
+
+    Attributes:
+        parts: ``(B, P, M, 3)`` float32, P augmented parts of each shape.
+        lengths: ``(B, P)`` int64, the points of each part; the rest is padding.
+    """
+
+    parts: Tensor
+    lengths: Tensor
+
+
+class ContrastNet(Method):
+    """Trains an encoder by a binary question: are these two parts of one object?
+
+    Shapes are cut by random planes. The parts of neighbouring shapes of a batch are paired, each
+    part is encoded once and used in all its pairs, and a `PairClassifier` answers, with smoothed
+    cross-entropy. The pairs of one object make a third of the loss, as they are a third of the
+    official code's pairs, whatever ``group`` is. No label is read. The encoder of the last epoch is
+    the result.
+
+    Ward trees of parts, where the encoder is `ClusterNet`, are computed as the parts come: that is
+    1 % of a step, and the whole shape's tree, cut by the plane, would leave too few clusters.
+
+    Args:
+        config: the settings; see `contrastnet_presets` for those of the paper and for ours.
+        shapes: what `open_unlabelled` returns; opened as the settings say if None.
+
+    Raises:
+        FileNotFoundError: the data are not there.
+        ValueError: settings that do not exist or do not fit the data, too few shapes, shapes that
+            are all the same, or parts too small for the encoder.
+
+    Source: Zhang and Zhu, "Unsupervised Feature Learning for Point Cloud Understanding by
+    Contrasting and Clustering Using Graph Convolutional Neural Networks" (2019).
+    """
+
+    def __init__(self, config: ContrastNetConfig, shapes: PointDataset | None = None) -> None:
+        self.config: ContrastNetConfig = config
+        check_backbone(config.model, config.settings)
+        if shapes is None:
+            shapes = open_unlabelled(config.dataset, config.num_points, config.up_axis)
+        self.augment = views(config, shapes.up_axis, config.dataset)
+        self.model = _create_network(config)
+        check_cloud_size(self.model.encoder, config.part_points or config.least_points, "parts")
+        self.planes, cuttable = cutting_planes(shapes.points, config)
+        self.uncut = [shapes.names[i] for i in (~cuttable).nonzero().flatten().tolist()]
+        self.shapes = shapes.subset(cuttable.nonzero().flatten()) if self.uncut else shapes
+        self._check_counts(len(shapes))
+        self.loader = PointLoader(
+            self.shapes,
+            config.batch_size,
+            seed=config.seed,
+            drop_last=True,
+            workers=config.workers,
+            stream=False,
+        )
+        self.steps_per_epoch = len(self.loader)
+        self.data_sha256 = data_sha256(shapes)
+
+    def describe(self) -> list[str]:
+        """Returns what is trained on what."""
+        config = self.config
+        pairs = len(part_pairs(config.batch_size, config.parts, group=config.group).same)
+        size = config.part_points or f"{config.least_points:,} or more"
+        branches = "one for both parts" if config.shared else "one for each part of a pair"
+        lines = [
+            f"ContrastNet on {config.dataset}: {len(self.shapes):,} shapes of "
+            f"{self.shapes.num_points:,} points, {config.parts} parts of {size} points each; "
+            f"{config.epochs} epochs of {self.steps_per_epoch} steps of {config.batch_size} shapes "
+            f"and {pairs:,} pairs; chance is an accuracy of 50 %",
+            f"encoder {config.model}, {branches}: {count_parameters(self.model):,} parameters with "
+            f"the classifier of pairs; views turned {config.rotation}; {config.optimizer} at "
+            f"{config.learning_rate:g}",
+        ]
+        if self.uncut:
+            lines.append(
+                f"warning: {len(self.uncut):,} shapes, first {self.uncut[0]}, have no plane with "
+                f"{config.least_points:,} points on both sides; they are left out of ContrastNet "
+                "(a smaller --min-share may cut them)"
+            )
+        return lines
+
+    def batches(self, epoch: int, start: int) -> Iterator[PartBatch]:
+        """Yields augmented parts of shapes."""
+        config = self.config
+        for number, batch in enumerate(self.loader.epoch(epoch, start), start):
+            generator = seeded_generator(config.seed, epoch, number, PARTS)
+            planes = self.planes[batch.indices]
+            if config.part_points is None:
+                cut = cut_parts(batch.points, planes, config.parts, generator=generator)
+                parts, lengths = cut.points, cut.lengths
+            else:
+                parts = draw_parts(
+                    batch.points, planes, config.parts, config.part_points, generator=generator
+                ).points
+                lengths = torch.full(parts.shape[:2], config.part_points)
+            yield PartBatch(self.augment(parts.flatten(0, 1), generator).view_as(parts), lengths)
+
+    def loss(self, model: nn.Module, batch: PartBatch) -> dict[str, Tensor]:
+        """Returns the cross-entropy with smoothed labels, and the accuracy.
+
+        The accuracy is the mean of that of pairs of one object and that of the others: 50 % is
+        chance.
+        """
+        config = self.config
+        pairs = part_pairs(len(batch.parts), config.parts, group=config.group)
+        left, right, same = (indices.to(batch.parts.device) for indices in pairs)
+        lengths = batch.lengths.flatten() if config.part_points is None else None
+        logits = model(batch.parts.flatten(0, 1), left, right, lengths=lengths).float()
+        losses = F.cross_entropy(
+            logits, same, label_smoothing=config.label_smoothing, reduction="none"
+        )
+        hits = (logits.argmax(dim=1) == same).float()
+        return {
+            "loss": _balanced(losses, same, SAME_SHARE),
+            "accuracy": _balanced(hits, same, 0.5),
+        }
+
+    def saved(self) -> tuple[nn.Module, dict[str, Any]]:
+        """Returns the encoder (of left parts, where there are two) and its card."""
+        config = self.config
+        data = {"dataset": config.dataset, "shapes": len(self.shapes), "sha256": self.data_sha256}
+        encoder = self.model.encoder
+        card = card_of_encoder(config, config.num_points, data)
+        more = {"parameters": count_parameters(encoder), "config": dataclasses.asdict(config)}
+        return encoder, card | more
+
+    def _check_counts(self, total: int) -> None:
+        count, config = len(self.shapes), self.config
+        if not count:
+            raise ValueError(
+                f"none of {total:,} shapes has a plane with {config.least_points:,} points on both "
+                "sides; give a smaller --min-share"
+            )
+        if count < config.batch_size:
+            raise ValueError(
+                f"{count} shapes do not fill a batch of {config.batch_size}; give a smaller "
+                "--batch-size"
+            )
+
+
+def cutting_planes(points: Tensor, config: ContrastNetConfig) -> tuple[Tensor, Tensor]:
+    """Draws planes for every shape that can be cut.
+
+    Args:
+        points: ``(N, P, 3)`` shapes.
+        config: how many planes, of which kind, and of which seed.
+
+    Returns:
+        ``(M, num_planes, 3)`` normals for the M shapes that can be cut, and ``(N,)`` bool, which
+        these are.
+    """
+    drawn, cuttable = [], torch.ones(len(points), dtype=torch.bool)
+    for rows in torch.arange(len(points)).split(SHAPES_AT_ONCE):
+        try:
+            drawn.append(_draw_planes(points[rows], config, int(rows[0])))
+        except ValueError:  # one that cannot be cut; find out which
+            for row in rows.tolist():
+                try:
+                    drawn.append(_draw_planes(points[row : row + 1], config, row))
+                except ValueError:
+                    cuttable[row] = False
+    return torch.cat(drawn) if drawn else points.new_empty(0, config.num_planes, 3), cuttable
+
+
+def _draw_planes(points: Tensor, config: ContrastNetConfig, first: int) -> Tensor:
+    return random_planes(
+        points,
+        config.num_planes,
+        min_points=config.least_points,
+        normals=config.normals,
+        generator=seeded_generator(config.seed, first, PLANES),
+    )
+
+
+def _create_network(config: ContrastNetConfig) -> PairClassifier:
+    encoder = create_seeded(config.model, config.settings, config.seed)
+    other = None
+    if not config.shared:
+        other = create_seeded(config.model, config.settings, config.seed + 1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return PairClassifier(encoder, other)
+
+
+def _balanced(values: Tensor, same: Tensor, share: float) -> Tensor:
+    """Returns the mean of pairs of one object and that of the others, so weighted."""
+    weight = same.to(values.dtype)
+    of_same = (values * weight).sum() / weight.sum()
+    of_others = (values * (1 - weight)).sum() / (1 - weight).sum()
+    return share * of_same + (1 - share) * of_others

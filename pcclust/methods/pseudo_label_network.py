@@ -1,0 +1,184 @@
+"""The network of the second stage: trained from scratch to name the clusters of features."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tyro.conf import Suppress
+
+from pcclust.data import PointDataset, PointLoader
+from pcclust.data.dataset import UpAxis
+from pcclust.data.loader import seeded_generator
+from pcclust.methods._backbone import (
+    check_backbone,
+    check_cloud_size,
+    count_parameters,
+    create_seeded,
+)
+from pcclust.methods.classification import LabelledBatch
+from pcclust.methods.unlabelled import EncoderConfig, card_of_encoder, views
+from pcclust.nn import Classifier
+from pcclust.training import Method
+from pcclust.training.ward_cache import data_sha256
+
+
+@dataclass(frozen=True, kw_only=True)
+class PseudoLabelConfig(EncoderConfig):
+    """How the network is trained; what is the same for all stages, the pipeline fills in.
+
+    Attributes:
+        balanced: whether every cluster is drawn equally often, small ones several times.
+        dataset: where the shapes are from.
+        num_points: of every shape.
+        up_axis: the axis against gravity, where the dataset does not know it.
+        num_clusters: of the pseudo-labels.
+    """
+
+    balanced: bool = False
+    dataset: Suppress[str] = ""
+    num_points: Suppress[int] = 1024
+    up_axis: Suppress[UpAxis | None] = None
+    num_clusters: Suppress[int] = 300
+    seed: Suppress[int] = 0
+    precision: Suppress[Literal["float32", "bfloat16"]] = "float32"
+    workers: Suppress[int] = 2
+    log_every: Suppress[int] = 50
+    checkpoint_minutes: Suppress[float] = 5.0
+
+    method: ClassVar[str] = "pseudo-label-network"
+
+
+class PseudoLabelNetwork(Method):
+    """Trains a backbone and a classifier, from scratch, on the clusters that shapes fell into.
+
+    The backbone of the last epoch is the result. (Zhang and Zhu call this network ClusterNet; it is
+    unrelated to `pcclust.nn.ClusterNet`.)
+
+    Args:
+        config: the settings.
+        shapes: N of them.
+        labels: ``(N,)`` the cluster of each.
+
+    Raises:
+        ValueError: settings that do not exist, too few shapes for a batch, or labels that are not
+            those of these shapes.
+
+    Source: Zhang and Zhu, "Unsupervised Feature Learning for Point Cloud Understanding by
+    Contrasting and Clustering Using Graph Convolutional Neural Networks" (2019). Balanced sampling
+    is that of Caron et al., "Deep Clustering for Unsupervised Learning of Visual Features" (2018).
+    """
+
+    def __init__(self, config: PseudoLabelConfig, shapes: PointDataset, labels: Tensor) -> None:
+        self.config: PseudoLabelConfig = config
+        check_backbone(config.model, config.settings)
+        if len(shapes) < config.batch_size:
+            raise ValueError(
+                f"{len(shapes)} shapes do not fill a batch of {config.batch_size}; give a smaller "
+                "--network.batch-size"
+            )
+        names = [f"cluster {cluster}" for cluster in range(config.num_clusters)]
+        self.shapes = PointDataset(shapes.points, labels, shapes.names, names, shapes.up_axis)
+        self.augment = views(config, shapes.up_axis, config.dataset)
+        self.model = _create_network(config)
+        check_cloud_size(self.model.backbone, config.num_points, "shapes")
+        self.steps_per_epoch = len(shapes) // config.batch_size
+        self.data_sha256 = data_sha256(self.shapes)
+
+    def describe(self) -> list[str]:
+        """Returns what is trained on what."""
+        config = self.config
+        sampling = "clusters drawn equally often" if config.balanced else "each shape once an epoch"
+        return [
+            f"network on pseudo-labels: {len(self.shapes):,} shapes, {config.num_clusters} "
+            f"clusters, {sampling}; {config.epochs} epochs of {self.steps_per_epoch} steps of "
+            f"{config.batch_size}",
+            f"{config.model}: {count_parameters(self.model):,} parameters with the classifier; "
+            f"views turned {config.rotation}; {config.optimizer} at {config.learning_rate:g}",
+        ]
+
+    def batches(self, epoch: int, start: int) -> Iterator[LabelledBatch]:
+        """Yields augmented shapes with their clusters."""
+        drawn = self.order(epoch)
+        loader = PointLoader(
+            self.shapes.subset(drawn),
+            self.config.batch_size,
+            shuffle=False,
+            seed=self.config.seed,
+            transform=self.augment,
+            drop_last=True,
+            workers=self.config.workers,
+            stream=False,
+        )
+        for batch in loader.epoch(epoch, start):
+            assert batch.labels is not None
+            yield LabelledBatch(batch.points, batch.labels, {})
+
+    def order(self, epoch: int) -> Tensor:
+        """Returns the shapes of an epoch, ``(N,)``, in their order."""
+        generator = seeded_generator(self.config.seed, epoch)
+        if not self.config.balanced:
+            return torch.randperm(len(self.shapes), generator=generator)
+        assert self.shapes.labels is not None
+        return balanced_order(self.shapes.labels, generator)
+
+    def loss(self, model: nn.Module, batch: LabelledBatch) -> dict[str, Tensor]:
+        """Returns the cross-entropy with smoothed labels, and the accuracy."""
+        logits = model(batch.points)
+        loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.config.label_smoothing)
+        return {"loss": loss, "accuracy": (logits.argmax(dim=1) == batch.labels).float().mean()}
+
+    def saved(self) -> tuple[nn.Module, dict[str, Any]]:
+        """Returns the classifier of clusters and its card."""
+        config = self.config
+        data = {"dataset": config.dataset, "shapes": len(self.shapes), "sha256": self.data_sha256}
+        card = card_of_encoder(config, config.num_points, data)
+        more = {
+            "class_names": list(self.shapes.class_names),
+            "parameters": count_parameters(self.model),
+            "config": dataclasses.asdict(config),
+        }
+        return self.model, card | more
+
+
+def _create_network(config: PseudoLabelConfig) -> Classifier:
+    backbone = create_seeded(config.model, config.settings, config.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return Classifier(backbone, config.num_clusters)
+
+
+def balanced_order(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Draws as many items as there are, of every label equally many.
+
+    A label with fewer items than its share gives each of them equally often, to within one.
+
+    Args:
+        labels: ``(N,)`` int64.
+        generator: source of randomness, on the CPU.
+
+    Returns:
+        ``(N,)`` positions in random order; labels occur equally often, to within one.
+
+    Example:
+        >>> import torch
+        >>> from pcclust.methods.pseudo_label_network import balanced_order
+        >>> labels = torch.tensor([0] * 9 + [1] * 2 + [5])
+        >>> labels[balanced_order(labels, torch.Generator().manual_seed(0))].bincount().tolist()
+        [4, 4, 0, 0, 0, 4]
+    """
+    present = torch.unique(labels)
+    shares = torch.full((len(present),), len(labels) // len(present))
+    extra = torch.randperm(len(present), generator=generator)[: len(labels) % len(present)]
+    shares[extra] += 1
+    drawn = []
+    for label, share in zip(present.tolist(), shares.tolist(), strict=True):
+        rows = (labels == label).nonzero().flatten()
+        rounds = -(-share // len(rows))
+        orders = [torch.randperm(len(rows), generator=generator) for _ in range(rounds)]
+        drawn.append(rows[torch.cat(orders)[:share]])
+    order = torch.cat(drawn)
+    return order[torch.randperm(len(order), generator=generator)]
