@@ -54,7 +54,7 @@ class FeatureOutput(ABC):
         self.out = out
         self.settings = settings
         self.partial = partial_folder(out)
-        _open_partial(self.partial, settings, resume)
+        open_partial(self.partial, asdict(settings), resume)
 
     @abstractmethod
     def done(self) -> set[str]:
@@ -99,7 +99,18 @@ def write_whole(path: Path, content: bytes) -> None:
     temporary.replace(path)
 
 
-def _open_partial(folder: Path, settings: Settings, resume: bool) -> None:
+def open_partial(folder: Path, settings: dict[str, object], resume: bool) -> None:
+    """Makes the folder of an unfinished output, or opens the one that is there.
+
+    Args:
+        folder: see `partial_folder`.
+        settings: which an interrupted run must have had, too.
+        resume: whether there may be one.
+
+    Raises:
+        ValueError: there is one and it is not to be resumed, or it had other settings.
+        OSError: nothing can be written there.
+    """
     stored = folder / SETTINGS_FILE
     if folder.is_dir() and not resume:
         raise ValueError(
@@ -109,9 +120,9 @@ def _open_partial(folder: Path, settings: Settings, resume: bool) -> None:
     try:
         folder.mkdir(exist_ok=True)
         if stored.exists():
-            _check_same(folder, json.loads(stored.read_text()), asdict(settings))
+            _check_same(folder, json.loads(stored.read_text()), settings)
         else:
-            write_whole(stored, json.dumps(asdict(settings)).encode())
+            write_whole(stored, json.dumps(settings).encode())
     except OSError as error:
         raise OSError(f"cannot write into {folder.parent}: {error.strerror}") from error
 

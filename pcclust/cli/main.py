@@ -15,6 +15,7 @@ COMMANDS = (
     "cluster",
     "data",
     "demo",
+    "embed",
     "evaluate",
     "info",
     "pretrain",

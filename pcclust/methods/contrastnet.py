@@ -124,8 +124,11 @@ class ContrastNet(Method):
     Contrasting and Clustering Using Graph Convolutional Neural Networks" (2019).
     """
 
+    config: ContrastNetConfig
+    model: PairClassifier
+
     def __init__(self, config: ContrastNetConfig, shapes: PointDataset | None = None) -> None:
-        self.config: ContrastNetConfig = config
+        self.config = config
         check_backbone(config.model, config.settings)
         if shapes is None:
             shapes = open_unlabelled(config.dataset, config.num_points, config.up_axis)
@@ -241,7 +244,7 @@ def cutting_planes(points: Tensor, config: ContrastNetConfig) -> tuple[Tensor, T
         these are.
     """
     drawn, cuttable = [], torch.ones(len(points), dtype=torch.bool)
-    for rows in torch.arange(len(points)).split(SHAPES_AT_ONCE):
+    for rows in torch.split(torch.arange(len(points)), SHAPES_AT_ONCE):
         try:
             drawn.append(_draw_planes(points[rows], config, int(rows[0])))
         except ValueError:  # one that cannot be cut; find out which

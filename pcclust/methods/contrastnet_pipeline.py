@@ -7,7 +7,7 @@ In its folder each stage has its own: ``contrastnet``, then for each round ``rou
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from tyro.conf import arg
 
 from pcclust.cluster import PCAWhitening, pseudo_labels
 from pcclust.data import PointDataset
+from pcclust.methods._backbone import count_parameters
 from pcclust.methods.contrastnet import ContrastNet, ContrastNetConfig
 from pcclust.methods.pseudo_label_file import StoredLabels, labels_key, read_labels, write_labels
 from pcclust.methods.pseudo_label_network import PseudoLabelConfig, PseudoLabelNetwork
@@ -196,9 +197,15 @@ class ContrastNetPipeline:
         """Writes the encoder of the last stage as the result of the whole."""
         model = load(source)
         card: dict[str, Any] = dict(model.__dict__["card"])
-        about = {} if stored is None else {"pseudo_labels": stored.summary()}
-        made = {"class_names": [], "pipeline": "contrastnet", "rounds": self.config.rounds}
-        save_weights(self.out, _backbone(model), card | made | about)
+        encoder = _backbone(model)
+        made = {
+            "class_names": [],
+            "parameters": count_parameters(encoder),
+            "pipeline": asdict(self.config),
+        }
+        if stored is not None:
+            made["pseudo_labels"] = stored.summary()
+        save_weights(self.out, encoder, card | made)
         self.tell(f"{self.out}: complete; the encoder is pcclust.load({str(self.out)!r})")
 
     def _check_place(self) -> None:

@@ -72,8 +72,11 @@ class PseudoLabelNetwork(Method):
     is that of Caron et al., "Deep Clustering for Unsupervised Learning of Visual Features" (2018).
     """
 
+    config: PseudoLabelConfig
+    model: Classifier
+
     def __init__(self, config: PseudoLabelConfig, shapes: PointDataset, labels: Tensor) -> None:
-        self.config: PseudoLabelConfig = config
+        self.config = config
         check_backbone(config.model, config.settings)
         if len(shapes) < config.batch_size:
             raise ValueError(

@@ -144,7 +144,7 @@ def encode_shapes(
     encoder.eval()
     features, done = [], 0
     try:
-        for rows in torch.arange(len(shapes)).split(batch_size):
+        for rows in torch.split(torch.arange(len(shapes)), batch_size):
             features.append(encoder(shapes.batch(rows).to(device)).float().cpu())
             done += len(rows)
             progress("features", done, len(shapes))

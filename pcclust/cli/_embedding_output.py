@@ -1,0 +1,120 @@
+"""Features of whole shapes as one NPZ or HDF5 file, written in parts and joined at the end."""
+
+import io
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from pcclust._files import whole_file
+from pcclust.cli._feature_output import open_partial, partial_folder
+
+
+@dataclass(frozen=True)
+class EmbeddingSettings:
+    """What determines the features; an interrupted run goes on only with the same."""
+
+    weights: str
+    weights_sha256: str
+    num_points: int
+    points: bool
+    seed: int
+    pcclust: str
+
+
+class EmbeddedBatch(NamedTuple):
+    """Features of some shapes.
+
+    Attributes:
+        names: of the B shapes.
+        features: ``(B, C)`` float32.
+        labels: ``(B,)`` int64, -1 for shapes without.
+        points: ``(B, P, 3)`` float32 in the unit sphere, or ``(B, 0, 3)`` where not wanted.
+    """
+
+    names: list[str]
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    points: NDArray[np.float32]
+
+
+class EmbeddingOutput:
+    """Takes batches of features, which appear under their final name only when all are there.
+
+    Args:
+        out: the file, NAME.npz or NAME.h5.
+        settings: of the features.
+        resume: whether to go on with what an interrupted run has left.
+
+    Raises:
+        ValueError: it has left something and is not to be resumed, or is of other settings.
+        OSError: nothing can be written there.
+    """
+
+    def __init__(self, out: Path, settings: EmbeddingSettings, resume: bool) -> None:
+        self.out = out
+        self.settings = settings
+        self.partial = partial_folder(out)
+        open_partial(self.partial, asdict(settings), resume)
+        self.parts = sorted(self.partial.glob("[0-9]*.npz"))
+
+    def done(self) -> set[str]:
+        """Returns the names of the shapes that are safely stored."""
+        return {str(name) for part in self.parts for name in _read(part).names}
+
+    def add(self, batch: EmbeddedBatch) -> None:
+        """Stores the features of some shapes."""
+        path = self.partial / f"{len(self.parts):06d}.npz"
+        arrays = {**batch._asdict(), "names": np.array(batch.names)}
+        with whole_file(path) as file:
+            np.savez(file, **arrays)
+        self.parts.append(path)
+
+    def finish(self, class_names: tuple[str, ...]) -> tuple[int, int]:
+        """Writes the file and removes the parts; returns the sizes of the features."""
+        batches = [_read(part) for part in self.parts]
+        arrays: dict[str, NDArray[Any]] = {
+            "features": np.concatenate([batch.features for batch in batches]),
+            "names": np.array([name for batch in batches for name in batch.names]),
+        }
+        labels = np.concatenate([batch.labels for batch in batches])
+        if (labels >= 0).all():
+            arrays |= {"labels": labels, "class_names": np.array(class_names)}
+        if self.settings.points:
+            arrays["points"] = np.concatenate([batch.points for batch in batches])
+        about = json.dumps(asdict(self.settings))
+        with whole_file(self.out) as file:
+            if self.out.suffix.lower() == ".npz":
+                np.savez(file, **{**arrays, "about": np.array(about)})  # type: ignore[arg-type]
+            else:
+                file.write(_hdf5(arrays, about))
+        shutil.rmtree(self.partial)
+        count, width = arrays["features"].shape
+        return count, width
+
+    def discard_if_empty(self) -> None:
+        """Removes the partial folder where no shape is stored in it."""
+        if self.partial.is_dir() and not self.parts:
+            shutil.rmtree(self.partial)
+
+
+def _read(part: Path) -> EmbeddedBatch:
+    with np.load(part, allow_pickle=False) as arrays:
+        names = [str(name) for name in arrays["names"]]
+        return EmbeddedBatch(names, arrays["features"], arrays["labels"], arrays["points"])
+
+
+def _hdf5(arrays: dict[str, NDArray[Any]], about: str) -> memoryview:
+    """Returns the content of an HDF5 file."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as container:
+        for name, array in arrays.items():
+            texts = array.dtype.kind == "U"
+            container[name] = array.astype(h5py.string_dtype()) if texts else array
+        container.attrs["about"] = about
+    return buffer.getbuffer()

@@ -1,0 +1,174 @@
+"""``pcclust embed``: one vector for each shape, by a trained encoder."""
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+from torch import nn
+from tyro.conf import Positional, arg
+
+import pcclust
+from pcclust.cli._embedding_output import EmbeddedBatch, EmbeddingOutput, EmbeddingSettings
+from pcclust.cli._embedding_source import NamedShape, Read, ShapeSource
+from pcclust.cli._feature_output import check_destination, partial_folder
+from pcclust.cli.console import ExitCode, errors, output, progress_bar
+from pcclust.data import ReadFailure
+from pcclust.nn import Classifier
+from pcclust.nn.weights import load
+
+SUFFIXES = (".npz", ".h5", ".hdf5")
+DEFAULT_POINTS = 1024
+
+
+def embed(
+    paths: Annotated[tuple[str, ...], Positional, arg(metavar="PATH…")],
+    /,
+    *,
+    weights: Path,
+    out: Path,
+    split: str | None = None,
+    num_points: int | None = None,
+    points: bool = False,
+    batch_size: int = 32,
+    device: str | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    workers: int | None = None,
+) -> int:
+    """Describes each shape by one vector, for pcclust cluster, a linear probe or a search.
+
+    Shapes are centred and scaled to the unit sphere. A file that cannot be read is named at the end
+    and stops nothing. Until it is complete, the output is a folder NAME.partial beside its place.
+
+    Args:
+        paths: files, folders and quoted patterns as for pcclust rri; or a single dataset (an HDF5
+            file, a folder, or modelnet10 or modelnet40 in $PCCLUST_DATA), whose labels are kept.
+        weights: the folder of a run, or a .safetensors file with its card.
+        out: the file to write, NAME.npz or NAME.h5: features (N, C), names, where they are known
+            labels and class_names, and with --points the points.
+        split: of a dataset that has splits; by default "train".
+        num_points: how many points to take from each shape; by default as in the training.
+        points: write the points, too, so that pcclust cluster can show the shapes.
+        batch_size: shapes that are described at once.
+        device: where the encoder runs, e.g. cuda.
+        seed: of the sampling.
+        resume: continue what an interrupted run of the same settings has left.
+        workers: processes that read files, 0 for none; by default as many as pay.
+    """
+    _check_options(paths, out, batch_size, num_points)
+    if resume and out.exists() and not partial_folder(out).exists():
+        output.print(f"{out} is there already, with no interrupted run of it: nothing to resume")
+        return ExitCode.DONE
+    check_destination(out, False)
+    model = load(weights)
+    card = model.__dict__["card"]
+    count = num_points or card.get("num_points") or DEFAULT_POINTS
+    source = ShapeSource(paths, split, count, seed, [out, partial_folder(out)])
+    settings = EmbeddingSettings(
+        str(weights), card["sha256"], count, points, seed, pcclust.__version__
+    )
+    store = EmbeddingOutput(out, settings, resume)
+    _check_inputs(store, source)
+    encoder = (model.backbone if isinstance(model, Classifier) else model).to(device or "cpu")
+    start = time.perf_counter()
+    try:
+        failures = _embed_all(source, store, encoder, batch_size, workers)
+        return _finish(store, source, failures, time.perf_counter() - start)
+    except KeyboardInterrupt:
+        stored = len(store.done())
+        errors.print(f"Interrupted after {stored:,} shapes; the same command with --resume goes on")
+        return ExitCode.INTERRUPTED
+    finally:
+        store.discard_if_empty()
+
+
+def _check_options(
+    paths: tuple[str, ...], out: Path, batch_size: int, num_points: int | None
+) -> None:
+    """Refuses what cannot work before anything is read."""
+    if not paths:
+        raise ValueError("name at least one file, folder, pattern or dataset to read")
+    if out.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"--out {out} must end in .npz or .h5")
+    if batch_size < 1:
+        raise ValueError(f"--batch-size {batch_size} must be at least 1")
+    if num_points is not None and num_points < 1:
+        raise ValueError(f"--num-points {num_points} must be at least 1")
+
+
+def _check_inputs(store: EmbeddingOutput, source: ShapeSource) -> None:
+    strangers = sorted(store.done() - set(source.names()))
+    if strangers:
+        raise ValueError(
+            f"{store.partial} holds {strangers[0]} and {len(strangers) - 1} other shapes that are "
+            "not among the inputs now: name the same inputs, or remove it to begin anew"
+        )
+
+
+def _embed_all(
+    source: ShapeSource,
+    store: EmbeddingOutput,
+    encoder: nn.Module,
+    batch_size: int,
+    workers: int | None,
+) -> list[ReadFailure]:
+    """Stores the features of all shapes and returns those that have none."""
+    failures: list[ReadFailure] = []
+    done = store.done()
+    with progress_bar("shapes") as bar:
+        task = bar.add_task("features", total=len(set(source.names()) - done))
+        for shapes, unread in _batches(source.read(done, workers), batch_size):
+            if shapes:
+                store.add(_describe(encoder, shapes, store.settings.points))
+            failures += unread
+            bar.advance(task, len(shapes) + len(unread))
+    return failures
+
+
+def _batches(
+    results: Iterable[Read], size: int
+) -> Iterator[tuple[list[NamedShape], list[ReadFailure]]]:
+    shapes: list[NamedShape] = []
+    failures: list[ReadFailure] = []
+    for result in results:
+        if isinstance(result, ReadFailure):
+            failures.append(result)
+        else:
+            shapes.append(result)
+        if len(shapes) == size:
+            yield shapes, failures
+            shapes, failures = [], []
+    if shapes or failures:
+        yield shapes, failures
+
+
+@torch.no_grad()
+def _describe(encoder: nn.Module, shapes: list[NamedShape], with_points: bool) -> EmbeddedBatch:
+    points = torch.stack([shape.points for shape in shapes])
+    device = next(encoder.parameters()).device
+    features = encoder(points.to(device)).float().cpu().numpy()
+    return EmbeddedBatch(
+        [shape.name for shape in shapes],
+        features,
+        np.array([shape.label for shape in shapes], dtype=np.int64),
+        points.numpy() if with_points else points[:, :0].numpy(),
+    )
+
+
+def _finish(
+    store: EmbeddingOutput, source: ShapeSource, failures: list[ReadFailure], seconds: float
+) -> int:
+    if store.parts:
+        count, width = store.finish(source.class_names)
+        output.print(f"{store.out}: {count:,} shapes, features ({count}, {width}); {seconds:.1f} s")
+    else:
+        errors.print(f"Nothing is written to {store.out}.")
+    if not failures:
+        return ExitCode.DONE
+    errors.print(f"{len(failures):,} could not be used:", style="bold red")
+    for failure in failures:
+        errors.print(f"  {failure.reason}")
+    return ExitCode.PARTLY_FAILED
