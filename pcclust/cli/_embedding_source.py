@@ -91,7 +91,7 @@ class ShapeSource:
             if isinstance(result, ReadFailure):
                 yield result
             else:
-                yield _normalized(result.name, torch.from_numpy(result.points), NO_LABEL)
+                yield _normalized(result.name, torch.tensor(result.points), NO_LABEL)
 
 
 def _open(

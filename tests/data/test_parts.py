@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pcclust.data.parts import cut, draw_parts, halves, part_pairs, random_planes
+from pcclust.data.parts import cut, cut_parts, draw_parts, halves, part_pairs, random_planes
 
 LEVEL = 1e-6
 
@@ -153,6 +153,22 @@ def test_parts_of_any_size_are_points_of_their_side(count, points, parts, num_po
             assert {row.tobytes() for row in part.numpy()} <= members
 
 
+def test_cut_parts_are_all_points_of_their_side_and_no_others():
+    points = ball(5)
+    planes = random_planes(points, 4, generator=seeded())
+    found = cut_parts(points, planes, 3, generator=seeded(2))
+    assert found.points.shape == (5, 3, int(found.lengths.max()), 3)
+    for cloud in range(5):
+        for part in range(3):
+            plane, negative = divmod(int(found.ids[cloud, part]), 2)
+            positive = slow_sides(points[cloud : cloud + 1], planes[cloud : cloud + 1])[0, plane]
+            expected = points[cloud][~positive if negative else positive]
+            length = int(found.lengths[cloud, part])
+            assert torch.equal(found.points[cloud, part, :length], expected)
+            assert not found.points[cloud, part, length:].any()
+    assert len(set(found.lengths.flatten().tolist())) > 3
+
+
 def test_pairs_of_two_parts_are_those_of_the_official_code():
     pairs = part_pairs(4)
     listed = list(zip(pairs.left.tolist(), pairs.right.tolist(), pairs.same.tolist(), strict=True))
@@ -160,17 +176,20 @@ def test_pairs_of_two_parts_are_those_of_the_official_code():
     assert listed == first + [(a + 4, b + 4, same) for a, b, same in first]
 
 
-@pytest.mark.parametrize(("clouds", "parts"), [(2, 1), (6, 3), (4, 4)])
-def test_pairs_against_enumeration(clouds, parts):
+@pytest.mark.parametrize(
+    ("clouds", "parts", "group"), [(2, 1, 2), (6, 3, 2), (4, 4, 2), (8, 2, 4), (6, 2, 6), (6, 3, 3)]
+)
+def test_pairs_against_enumeration(clouds, parts, group):
     expected = []
-    for start in range(0, clouds, 2):
-        of_two = [(cloud, part) for cloud in (start, start + 1) for part in range(parts)]
-        for i, (cloud, part) in enumerate(of_two):
-            for other, other_part in of_two[i + 1 :]:
+    for start in range(0, clouds, group):
+        members = range(start, start + group)
+        of_group = [(cloud, part) for cloud in members for part in range(parts)]
+        for i, (cloud, part) in enumerate(of_group):
+            for other, other_part in of_group[i + 1 :]:
                 expected.append(
                     (cloud * parts + part, other * parts + other_part, int(cloud == other))
                 )
-    pairs = part_pairs(clouds, parts)
+    pairs = part_pairs(clouds, parts, group=group)
     assert list(zip(*(t.tolist() for t in pairs), strict=True)) == expected
 
 
@@ -189,5 +208,6 @@ def test_shapes_too_small_or_off_centre_to_cut():
         halves(points, torch.ones(2, 3), 0)
     with pytest.raises(ValueError, match=r"normals='gauss' is neither"):
         random_planes(points, normals="gauss")
-    with pytest.raises(ValueError, match=r"an even number of clouds and parts, got 3 and 2"):
-        part_pairs(3)
+    for clouds, parts, group in ((3, 2, 2), (0, 2, 2), (4, 0, 2), (4, 2, 1), (6, 2, 4)):
+        with pytest.raises(ValueError, match=f"got {clouds} clouds in groups of {group}"):
+            part_pairs(clouds, parts, group=group)

@@ -59,3 +59,32 @@ def test_defaults_are_the_papers() -> None:
 def test_clouds_smaller_than_k_are_named() -> None:
     with pytest.raises(ValueError, match="k=6 exceeds the 4 points of cloud 1"):
         small_backbone("dgcnn")(objects(2, 40), lengths=torch.tensor([40, 4]))
+
+
+def test_options_of_the_tensorflow_code() -> None:
+    """By default the T-Net begins at the identity, and without means the maxima alone remain."""
+    plain = small_backbone("dgcnn", torch.float64).eval()
+    settings = {"k": plain.k, "channels": (8, 8, 16), "embedding": 32}
+    network = DGCNN(**settings, mean=False, input_transform=True).double().eval()
+    assert network.out_channels == 32
+    missing = network.load_state_dict(plain.state_dict(), strict=False)
+    assert not missing.unexpected_keys
+    assert {key.split(".")[0] for key in missing.missing_keys} == {"input_edges", "input_transform"}
+    points = objects(3, 70, torch.float64)
+    assert relative(network(points), plain(points)[:, :32]) < 1e-9
+    assert network.input_transform is not None
+    with torch.no_grad():
+        network.input_transform.matrix.bias.copy_(2 * torch.eye(3).flatten())
+    assert relative(network(points), plain(2 * points)[:, :32]) < 1e-9
+    network.train()(points).sum().backward()
+    assert network.input_transform.matrix.weight.grad is not None
+    assert network.input_transform.matrix.weight.grad.abs().max() > 0
+
+
+def test_lengths_leave_padding_out_of_the_transform() -> None:
+    network = DGCNN(k=6, channels=(8,), embedding=8, input_transform=True).double().eval()
+    assert network.input_transform is not None
+    torch.nn.init.normal_(network.input_transform.matrix.weight, std=0.05)
+    points = objects(2, 60, torch.float64)
+    found = network(points, lengths=torch.tensor([60, 35]))
+    assert relative(found[1:], network(points[1:, :35])) < 1e-9

@@ -1,0 +1,103 @@
+from importlib import import_module
+
+import pytest
+import yaml
+
+import pcclust
+from pcclust.cli.main import main
+from tests.methods.test_classification import write
+
+DGCNN = ["k=4", "channels=[8]", "embedding=16"]
+SMALL = "--num-points 48 --num-planes 4 --batch-size 8 --epochs 1 --clusters 5"
+SMALL = [*SMALL.split(), "--settings", *DGCNN, "--network.settings", *DGCNN]
+SMALL = [*SMALL, "--network.batch-size", "6", "--network.epochs", "1"]
+OURS = [*SMALL, "--model", "dgcnn", "--network.model", "dgcnn", "--whiten", "4"]
+ZHANG = [*SMALL, "--preset", "zhang2019", "--part-points", "24"]
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(["pretrain", "contrastnet", *map(str, arguments)])
+    return int(stop.value.code or 0)
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return write(tmp_path / "shapes.h5")
+
+
+def config(folder):
+    return yaml.safe_load((folder / "config.yaml").read_text())
+
+
+def test_one_command_runs_all_stages_and_the_same_one_skips_them(file, tmp_path, capsys):
+    assert run(file, *OURS, "--rounds", 2) == 0
+    folder = tmp_path / "runs" / "shapes-contrastnet-rotation-invariant"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "contrastnet",
+        "round1",
+        "round2",
+        "weights.json",
+        "weights.safetensors",
+    ]
+    out = capsys.readouterr().out
+    assert "1 epochs of 6 steps of 8 shapes and 56 pairs; chance is an accuracy of 50 %" in out
+    assert "round 1: 48 shapes in 5 clusters of" in out
+    assert "NMI with the round before" in out
+    assert "complete; the encoder is pcclust.load('runs/shapes-contrastnet-rotation-inv" in out
+    assert pcclust.load(folder).out_channels == 32
+    assert run(file, *OURS, "--rounds", 2) == 0
+    again = capsys.readouterr().out.splitlines()
+    assert again[0] == "contrastnet: done before, 1 epochs"
+    assert again[2] == again[4] == "pseudo-label-network: done before, 1 epochs"
+    assert len(again) == 6
+
+
+def test_presets_are_defaults_and_options_come_first(file, tmp_path):
+    assert run(file, *ZHANG, "--out", "a", "--shared", "--tilt", 0) == 0
+    first = config(tmp_path / "a" / "contrastnet")
+    chosen = ("shared", "tilt", "normals", "rotation", "weight_decay", "part_points", "group")
+    assert [first[key] for key in chosen] == [True, 0.0, "cube", "z", 0.0, 24, 2]
+    network = config(tmp_path / "a" / "round1" / "network")
+    assert [network[key] for key in ("tilt", "rotation", "num_points")] == [0.06, "z", 48]
+    assert run(file, *OURS, "--out", "b", "--preset=rotation-invariant", "--rounds", 0) == 0
+    first = config(tmp_path / "b" / "contrastnet")
+    assert [first[key] for key in chosen] == [True, 0.0, "isotropic", "so3", 0.05, None, 4]
+
+
+def test_when_the_time_is_up_the_same_command_goes_on(file, tmp_path, capsys):
+    assert run(file, *OURS, "--out", "whole") == 0
+    for _ in range(3):
+        assert run(file, *OURS, "--out", "cut", "--minutes", 1e-9) == 0
+    told = capsys.readouterr()
+    assert "The time is up; the same command goes on with what is in cut" in told.err
+    assert "going on in epoch 1, step 3" in told.out
+    assert run(file, *OURS, "--out", "cut") == 0
+    weights = "weights.safetensors"
+    assert (tmp_path / "whole" / weights).read_bytes() == (tmp_path / "cut" / weights).read_bytes()
+
+
+def test_wrong_use_is_one_line(file, tmp_path, capsys):
+    one = write(tmp_path / "one.h5", 1)
+    for arguments, message in (
+        ([one, *OURS], "one.h5 holds a single shape"),
+        ([file, *OURS, "--clusters", 49], "clusters=49 exceeds the 48 shapes"),
+        ([file, *OURS, "--min-share", 0.04], "parts of 1 points are too small for DGCNN"),
+        ([file, *OURS, "--minutes", 0], "--minutes 0.0 must be positive"),
+        ([file, *OURS, "--batch-size", 6], "must be a multiple of group=4"),
+        ([file, *OURS, "--preset", "zhang"], "invalid choice"),
+        (["modelnet", *OURS], "no such file or folder; did you mean 'modelnet40'?"),
+        ([write(tmp_path / "up.h5", up_axis=None), *ZHANG], "give --up-axis x, y or z"),
+    ):
+        assert run(*arguments) == 2, message
+        error = capsys.readouterr().err
+        assert message in " ".join(error.replace("│", " ").split()), error
+        assert "Traceback" not in error
+
+
+def test_a_collapse_is_loud(file, monkeypatch, capsys):
+    module = import_module("pcclust.cluster.pseudo_labels")
+    monkeypatch.setattr(module, "COLLAPSED", 1.1)
+    assert run(file, *OURS) == 0
+    assert "WARNING: the 5 clusters have collapsed" in capsys.readouterr().err
