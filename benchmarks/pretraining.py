@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from benchmarks import clouds
 from benchmarks.suite import Answer, Case, Entry, Goal, Suite, scaled
-from pcclust.data.parts import draw_parts, part_pairs, random_planes
+from pcclust.data.part_pairs import part_pairs
+from pcclust.data.parts import draw_parts, random_planes
 from pcclust.methods.contrastnet_presets import contrastnet_preset
 from pcclust.nn import DGCNN, EdgeConv, PairClassifier
 from pcclust.nn.cloud_pooling import CloudPooling
@@ -111,7 +112,8 @@ def training(network: PairClassifier, contrast: Contrast, run: Network) -> Entry
 
     def step() -> Tensor:
         optimizer.zero_grad()
-        F.cross_entropy(run(*given), contrast.same, label_smoothing=0.2).backward()
+        loss = F.cross_entropy(run(*given), contrast.same, label_smoothing=0.2)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return logits
 

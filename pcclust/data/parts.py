@@ -1,4 +1,4 @@
-"""Parts of shapes by random planes, and the pairs of parts that ContrastNet learns from.
+"""Parts of shapes by random planes, from which ContrastNet learns.
 
 Zhang and Zhu, "Unsupervised Feature Learning for Point Cloud Understanding by Contrasting and
 Clustering Using Graph Convolutional Neural Networks", 3DV 2019; sizes from its official code.
@@ -40,20 +40,6 @@ class CutParts(NamedTuple):
     points: Tensor
     lengths: Tensor
     ids: Tensor
-
-
-class Pairs(NamedTuple):
-    """Pairs of parts, as positions among the ``B · P`` parts of B clouds.
-
-    Attributes:
-        left: ``(Q,)`` int64.
-        right: ``(Q,)`` int64.
-        same: ``(Q,)`` int64, 1 where both parts come from one cloud.
-    """
-
-    left: Tensor
-    right: Tensor
-    same: Tensor
 
 
 def random_planes(
@@ -226,37 +212,6 @@ def cut_parts(
     padded = gather_points(points, rows.flatten(1)).view(*sides.shape[:2], largest, 3)
     outside = torch.arange(largest, device=points.device) >= lengths[..., None]
     return CutParts(padded.masked_fill_(outside[..., None], 0), lengths, ids)
-
-
-def part_pairs(clouds: int, parts: int = 2, *, group: int = 2) -> Pairs:
-    """Pairs the parts of clouds that follow each other: all pairs among the parts of a group.
-
-    With groups of two clouds and two parts of each these are six pairs, two of them of one cloud,
-    as in the official code. Cut each part once, encode it once, and use it in all its pairs.
-
-    Args:
-        clouds: how many; a multiple of ``group``, and shuffled beforehand.
-        parts: how many parts of each cloud, which follow each other.
-        group: the clouds of a group; at least two.
-
-    Raises:
-        ValueError: clouds that do not make whole groups, or no parts.
-
-    Example:
-        >>> from pcclust.data.parts import part_pairs
-        >>> pairs = part_pairs(2)
-        >>> list(zip(pairs.left.tolist(), pairs.right.tolist(), pairs.same.tolist()))
-        [(0, 1, 1), (0, 2, 0), (0, 3, 0), (1, 2, 0), (1, 3, 0), (2, 3, 1)]
-    """
-    if group < 2 or parts < 1 or clouds < group or clouds % group:
-        raise ValueError(
-            f"pairs need parts and whole groups of at least 2 clouds, got {clouds} clouds in "
-            f"groups of {group} with {parts} parts each"
-        )
-    first, second = torch.triu_indices(group * parts, group * parts, offset=1)
-    starts = torch.arange(0, clouds * parts, group * parts)[:, None]
-    same = (first // parts == second // parts).long().expand(clouds // group, -1)
-    return Pairs((starts + first).flatten(), (starts + second).flatten(), same.flatten())
 
 
 def _choose_sides(

@@ -13,7 +13,8 @@ from tyro.conf import Positional, arg
 from pcclust.data import PointDataset, PointLoader
 from pcclust.data.dataset import UpAxis
 from pcclust.data.loader import seeded_generator
-from pcclust.data.parts import Normals, cut_parts, draw_parts, part_pairs, random_planes
+from pcclust.data.part_pairs import part_pairs
+from pcclust.data.parts import Normals, cut_parts, draw_parts, random_planes
 from pcclust.methods._backbone import (
     check_backbone,
     check_cloud_size,

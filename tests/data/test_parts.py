@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pcclust.data.parts import cut, cut_parts, draw_parts, halves, part_pairs, random_planes
+from pcclust.data.parts import cut, cut_parts, draw_parts, halves, random_planes
 
 LEVEL = 1e-6
 
@@ -169,30 +169,6 @@ def test_cut_parts_are_all_points_of_their_side_and_no_others():
     assert len(set(found.lengths.flatten().tolist())) > 3
 
 
-def test_pairs_of_two_parts_are_those_of_the_official_code():
-    pairs = part_pairs(4)
-    listed = list(zip(pairs.left.tolist(), pairs.right.tolist(), pairs.same.tolist(), strict=True))
-    first = [(0, 1, 1), (0, 2, 0), (0, 3, 0), (1, 2, 0), (1, 3, 0), (2, 3, 1)]
-    assert listed == first + [(a + 4, b + 4, same) for a, b, same in first]
-
-
-@pytest.mark.parametrize(
-    ("clouds", "parts", "group"), [(2, 1, 2), (6, 3, 2), (4, 4, 2), (8, 2, 4), (6, 2, 6), (6, 3, 3)]
-)
-def test_pairs_against_enumeration(clouds, parts, group):
-    expected = []
-    for start in range(0, clouds, group):
-        members = range(start, start + group)
-        of_group = [(cloud, part) for cloud in members for part in range(parts)]
-        for i, (cloud, part) in enumerate(of_group):
-            for other, other_part in of_group[i + 1 :]:
-                expected.append(
-                    (cloud * parts + part, other * parts + other_part, int(cloud == other))
-                )
-    pairs = part_pairs(clouds, parts, group=group)
-    assert list(zip(*(t.tolist() for t in pairs), strict=True)) == expected
-
-
 def test_shapes_too_small_or_off_centre_to_cut():
     with pytest.raises(ValueError, match=r"min_points=60 between 1 and half of the 100 points"):
         random_planes(ball(1, 100), min_points=60)
@@ -208,6 +184,3 @@ def test_shapes_too_small_or_off_centre_to_cut():
         halves(points, torch.ones(2, 3), 0)
     with pytest.raises(ValueError, match=r"normals='gauss' is neither"):
         random_planes(points, normals="gauss")
-    for clouds, parts, group in ((3, 2, 2), (0, 2, 2), (4, 0, 2), (4, 2, 1), (6, 2, 4)):
-        with pytest.raises(ValueError, match=f"got {clouds} clouds in groups of {group}"):
-            part_pairs(clouds, parts, group=group)

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 import pcclust
 from pcclust.data import PointDataset
-from pcclust.data.parts import part_pairs
+from pcclust.data.part_pairs import part_pairs
 from pcclust.methods.contrastnet import ContrastNet, ContrastNetConfig, cutting_planes
 from pcclust.training import RunFolder, fit
 from tests.methods.test_classification import CLUSTERS, write
