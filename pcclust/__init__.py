@@ -3,6 +3,7 @@
 from pcclust.cluster import KMeans
 from pcclust.data import read_points
 from pcclust.info import info
+from pcclust.nn.weights import load
 from pcclust.ops import (
     Ball,
     NeighborIndex,
@@ -31,6 +32,7 @@ __all__ = [
     "farthest_point_sample",
     "info",
     "knn",
+    "load",
     "read_points",
     "rri",
     "rri_decode",

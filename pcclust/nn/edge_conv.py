@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pcclust.ops._clouds import FLOATING, working_precision
+from pcclust.nn._linear import linear
+from pcclust.ops._clouds import FLOATING, readable, working_precision
 from pcclust.ops.edge_reduce import edge_reduce
 
 
@@ -49,15 +50,24 @@ class EdgeConv(nn.Module):
         self.linear = nn.Linear(2 * in_channels, out_channels, bias=False)
         self.norm = nn.BatchNorm1d(out_channels)
 
-    def forward(self, x: Tensor, indices: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        indices: Tensor,
+        *,
+        lengths: Tensor | None = None,
+        offsets: Tensor | None = None,
+    ) -> Tensor:
         """Applies the layer.
 
         Args:
-            x: ``(N, C)`` or ``(B, N, C)`` features, float32 or float64; float16 and bfloat16 are
-                reduced in float32.
-            indices: ``(N, k)`` or ``(B, N, k)`` integers, each point's neighbours in its cloud.
+            x: ``(N, C)``, ``(B, N, C)`` or, with ``offsets``, ``(ΣN, C)`` features, float32 or
+                float64; float16 and bfloat16 are reduced in float32.
+            indices: ``(..., N, k)`` integers, each point's neighbours as `knn` returns them:
+                positions in its cloud, or with ``offsets`` rows of ``x``.
             lengths: ``(B,)`` the points of each cloud of a padded batch. Padding takes no part in
                 the statistics, and its output is 0.
+            offsets: ``(B + 1,)`` where each packed cloud begins; the last entry is ΣN.
 
         Returns:
             ``(..., N, out_channels)``.
@@ -67,7 +77,7 @@ class EdgeConv(nn.Module):
             ValueError: wrong shapes, or a single edge to train on.
             RuntimeError: an index that is no point of its cloud.
         """
-        graph = self._graph(x, indices, lengths)
+        graph = self._checked_graph(x, indices, lengths, offsets)
         if lengths is not None:
             x = x.masked_fill(graph.padding(x), 0)
         projected, shift = self._project(x.reshape(-1, self.in_channels))
@@ -84,7 +94,9 @@ class EdgeConv(nn.Module):
     def _batch_statistics(self) -> bool:
         return self.training or self.norm.running_mean is None
 
-    def _graph(self, x: Tensor, indices: Tensor, lengths: Tensor | None) -> "_Graph":
+    def _checked_graph(
+        self, x: Tensor, indices: Tensor, lengths: Tensor | None, offsets: Tensor | None
+    ) -> "_Graph":
         """Checks the input and returns which rows are neighbours."""
         if x.dtype not in FLOATING:
             raise TypeError(f"x must be floating, got {x.dtype}; convert with .float()")
@@ -98,15 +110,10 @@ class EdgeConv(nn.Module):
             raise ValueError(
                 f"indices must be {(*x.shape[:-1], 'k')} with k >= 1, got {tuple(indices.shape)}"
             )
-        count, k = indices.shape[-2:]
-        batch = 1 if x.dim() == 2 else x.shape[0]
-        if self.training and lengths is None and batch * count * k == 1:
+        graph = _graph(x, indices, lengths, offsets)
+        if self.training and lengths is None and indices.numel() == 1:
             raise ValueError("BatchNorm needs more than one edge to train on")
-        starts = torch.arange(batch, device=x.device) * count
-        sizes = torch.full_like(starts, count) if lengths is None else lengths.to(starts)
-        if sizes.shape != starts.shape:
-            raise ValueError(f"lengths must be ({batch},), got {tuple(sizes.shape)}")
-        return _Graph(indices.reshape(-1, k).long().contiguous(), starts, sizes)
+        return graph
 
     def _project(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Returns u and v of every row side by side, and what they lack per channel.
@@ -115,7 +122,7 @@ class EdgeConv(nn.Module):
         """
         a, b = self.linear.weight.chunk(2, dim=1)
         centre = rows.detach().mean(dim=0)
-        projected = F.linear(rows - centre, torch.cat([a - b, b]))
+        projected = linear(rows - centre, torch.cat([a - b, b]))
         return projected, a.double() @ centre.double()
 
     def _scale_and_offset(
@@ -163,3 +170,35 @@ class _Graph(NamedTuple):
         """Returns ``(B, N, 1)``, true where a row of ``x`` belongs to no cloud."""
         column = torch.arange(x.shape[-2], device=x.device)
         return (column >= self.sizes[:, None])[..., None]
+
+
+def _graph(x: Tensor, indices: Tensor, lengths: Tensor | None, offsets: Tensor | None) -> _Graph:
+    """Returns the neighbours and clouds of rows in any layout."""
+    k = indices.shape[-1]
+    indices = indices.long()
+    if offsets is not None:
+        return _packed_graph(x, indices, lengths, offsets)
+    count = x.shape[-2]
+    starts = torch.arange(1 if x.dim() == 2 else x.shape[0], device=x.device) * count
+    sizes = torch.full_like(starts, count) if lengths is None else lengths.to(starts)
+    if sizes.shape != starts.shape:
+        raise ValueError(f"lengths must be {tuple(starts.shape)}, got {tuple(sizes.shape)}")
+    return _Graph(indices.reshape(-1, k).contiguous(), starts, sizes)
+
+
+def _packed_graph(x: Tensor, indices: Tensor, lengths: Tensor | None, offsets: Tensor) -> _Graph:
+    if lengths is not None:
+        raise ValueError("give lengths (padded) or offsets (packed), not both")
+    if x.dim() != 2 or offsets.dim() != 1 or offsets.numel() < 2:
+        raise ValueError(
+            f"offsets must be (B + 1,) and x (ΣN, C), got {tuple(offsets.shape)} and "
+            f"{tuple(x.shape)}"
+        )
+    starts, sizes = offsets[:-1].long(), offsets.diff().long()
+    if readable(sizes) and (int(offsets[0]), int(offsets[-1])) != (0, x.shape[0]):
+        raise ValueError(
+            f"offsets must go from 0 to the {x.shape[0]} rows of x, got {int(offsets[0])} to "
+            f"{int(offsets[-1])}"
+        )
+    first = starts.repeat_interleave(sizes, output_size=x.shape[0])
+    return _Graph(indices - first[:, None], starts, sizes)

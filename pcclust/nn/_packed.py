@@ -1,0 +1,45 @@
+"""Clouds of a batch as rows of one matrix, the layout in which backbones work."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pcclust.ops._clouds import flatten
+
+
+class Packed(NamedTuple):
+    """The points of all clouds without padding.
+
+    Attributes:
+        rows: ``(ΣN, 3)`` the points.
+        offsets: ``(B + 1,)`` int64, the first row of each cloud and the end of the last.
+        sizes: the points of each cloud.
+    """
+
+    rows: Tensor
+    offsets: Tensor
+    sizes: list[int]
+
+
+def pack(points: Tensor, lengths: Tensor | None) -> Packed:
+    """Checks a batch of clouds and leaves out its padding.
+
+    Args:
+        points: ``(B, N, 3)``.
+        lengths: ``(B,)`` the points of each cloud; all N if None.
+
+    Raises:
+        TypeError: not a floating tensor, or lengths that are no integers.
+        ValueError: wrong shape, NaN or inf, or impossible lengths.
+    """
+    if isinstance(points, Tensor) and (points.dim() != 3 or points.shape[-1] != 3):
+        raise ValueError(f"points must be (B, N, 3), got {tuple(points.shape)}")
+    clouds = flatten(points, lengths)
+    batch, count = points.shape[:2]
+    if lengths is None:
+        offsets = torch.arange(batch + 1, device=points.device) * count
+        return Packed(clouds.rows, offsets, [count] * batch)
+    inside = torch.arange(count, device=points.device) < clouds.sizes[:, None]
+    offsets = torch.cat([clouds.starts.new_zeros(1), clouds.sizes.cumsum(dim=0)])
+    return Packed(clouds.rows[inside.flatten()], offsets, clouds.sizes.tolist())

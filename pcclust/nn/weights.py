@@ -1,0 +1,241 @@
+"""Weights on disk: safetensors, and beside them a card in JSON that says what they are."""
+
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeAlias
+
+from torch import Tensor, nn
+
+from pcclust._files import whole_file
+
+NAME = "weights.safetensors"
+FORMAT = "pcclust weights"
+PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".tar")
+# What a card must say for the model to be built again.
+REQUIRED = ("model", "settings", "class_names", "size", "sha256")
+
+# What a file of weights is: anything that JSON can hold.
+Card: TypeAlias = dict[str, Any]
+
+
+def save_weights(
+    path: str | os.PathLike[str], model: nn.Module, card: Mapping[str, Any]
+) -> tuple[Path, Path]:
+    """Writes the weights of a model and their card, each whole or not at all.
+
+    The card gets the format, the version of pcclust, and the size and SHA-256 of the weights, by
+    which `load` knows that they are whole and belong together.
+
+    Args:
+        path: a folder, for ``weights.safetensors`` and ``weights.json`` in it, or a file named
+            ``*.safetensors``, whose card is the ``.json`` of the same name.
+        model: a backbone or a `Classifier`.
+        card: ``model`` (the name of the backbone, as `create_backbone` takes it), ``settings``
+            (its arguments) and ``class_names`` (empty for a backbone without a classifier), and
+            what else is worth knowing: ``num_points``, ``data``, ``config``, ``seed``, results.
+
+    Returns:
+        The paths of the weights and of the card.
+
+    Raises:
+        ValueError: a card that lacks what `load` needs, or a path that is neither.
+        OSError: a file cannot be written; what was there before is kept.
+        ImportError: safetensors is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> from pcclust.nn import PointNet
+        >>> from pcclust.nn.weights import load, save_weights
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     card = {"model": "pointnet", "settings": {}, "class_names": []}
+        ...     weights, _ = save_weights(folder, PointNet(), card)
+        ...     (weights.name, type(load(folder)).__name__)
+        ('weights.safetensors', 'PointNet')
+    """
+    safetensors_torch = _import_safetensors()
+    missing = [key for key in REQUIRED[:3] if key not in card]
+    if missing:
+        raise ValueError(f"the card of the weights lacks {', '.join(missing)}")
+    target = _weights_path(Path(path))
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    content: bytes = safetensors_torch.save(state)
+    full = (
+        _identity()
+        | dict(card)
+        | {
+            "size": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+    )
+    described = json.dumps(full, indent=2, ensure_ascii=False).encode()
+    with whole_file(target) as file:
+        file.write(content)
+    with whole_file(_card_path(target)) as file:
+        file.write(described)
+    return target, _card_path(target)
+
+
+def load(path: str | os.PathLike[str]) -> nn.Module:
+    """Builds the model that a run or a file of weights holds, ready for use.
+
+    Nothing is unpickled: weights are safetensors, and the card beside them says which model of
+    pcclust they fit.
+
+    Args:
+        path: the folder of a run (or any folder that `save_weights` wrote into), or a
+            ``*.safetensors`` file.
+
+    Returns:
+        The model on the CPU in eval mode: a `Classifier` where the card names classes, otherwise
+        a backbone. Its attribute ``card`` is the card, a dict; `read_card` reads that alone.
+
+    Raises:
+        FileNotFoundError: no such path, no weights in the folder, or no card beside them.
+        ValueError: a pickle; weights that are truncated or are not those of the card; a model or
+            settings that this version of pcclust does not know.
+        ImportError: safetensors is not installed.
+
+    Example:
+        >>> import pcclust
+        >>> model = pcclust.load("runs/modelnet40-clusternet")  # doctest: +SKIP
+        >>> model.card["class_names"][:2]  # doctest: +SKIP
+        ['airplane', 'bathtub']
+    """
+    safetensors_torch = _import_safetensors()
+    card = read_card(path)
+    target = _weights_path(Path(path))
+    content = target.read_bytes()
+    _check_content(content, card, target)
+    model = _build(card, target)
+    _fill(model, safetensors_torch.load(content), card, target)
+    model.__dict__["card"] = card  # not a parameter: nn.Module's own way is for tensors
+    return model.eval()
+
+
+def read_card(path: str | os.PathLike[str]) -> Card:
+    """Reads the card of a run or of a file of weights, without the weights.
+
+    Args:
+        path: as for `load`.
+
+    Raises:
+        FileNotFoundError: no such path, no weights in the folder, or no card beside them.
+        ValueError: a pickle, or a file that is no card of weights of pcclust.
+    """
+    target = _weights_path(Path(path))
+    if not target.is_file():
+        raise FileNotFoundError(_why_no_weights(Path(path), target))
+    beside = _card_path(target)
+    if not beside.is_file():
+        raise FileNotFoundError(
+            f"{target} has no card {beside.name} beside it, which says what model it fits: copy "
+            "both files together"
+        )
+    try:
+        card = json.loads(beside.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{beside} is not JSON ({error}): copy it again") from error
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise ValueError(f'{beside} is no card of {FORMAT}: it lacks "format": "{FORMAT}"')
+    missing = [key for key in REQUIRED if key not in card]
+    if missing:
+        raise ValueError(f"{beside} lacks {', '.join(missing)}{_versions(card)}")
+    return card
+
+
+def _weights_path(path: Path) -> Path:
+    if path.suffix.lower() in PICKLES:
+        hint = (
+            f"to use the weights of this run give its folder, {path.parent}"
+            if path.with_name("config.yaml").is_file()
+            else "where you trust it, read it with torch.load(path, weights_only=True), put it "
+            "into the model and write that with pcclust.nn.weights.save_weights"
+        )
+        raise ValueError(f"{path} is a pickle, and pcclust loads only safetensors: {hint}")
+    return path if path.suffix.lower() == ".safetensors" else path / NAME
+
+
+def _card_path(weights: Path) -> Path:
+    return weights.with_suffix(".json")
+
+
+def _why_no_weights(path: Path, target: Path) -> str:
+    if not path.exists():
+        return f"{path} does not exist; give the folder of a run or a .safetensors file"
+    if path.is_dir() and (path / "config.yaml").is_file():
+        return f"{path} is a run without weights: its first epoch is not complete yet"
+    return f"{path} holds no weights; expected {target}"
+
+
+def _check_content(content: bytes, card: Card, path: Path) -> None:
+    if len(content) != card["size"]:
+        cut = "is cut short" if len(content) < card["size"] else "is not the file of its card"
+        raise ValueError(
+            f"{path} {cut}: {len(content):,} bytes where {_card_path(path).name} says "
+            f"{card['size']:,}; copy both files again"
+        )
+    found = hashlib.sha256(content).hexdigest()
+    if found != card["sha256"]:
+        raise ValueError(
+            f"{path} is damaged or not the file of its card: SHA-256 {found[:16]}… where "
+            f"{_card_path(path).name} says {card['sha256'][:16]}…; copy both files again, or go "
+            "on with the run that was writing them"
+        )
+
+
+def _build(card: Card, path: Path) -> nn.Module:
+    from pcclust.nn import Classifier, create_backbone
+
+    try:
+        backbone = create_backbone(card["model"], **card["settings"])
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path}: {card['model']} with {card['settings']} cannot be built "
+            f"({error}){_versions(card)}"
+        ) from error
+    classes = len(card["class_names"])
+    return Classifier(backbone, classes) if classes else backbone
+
+
+def _fill(model: nn.Module, state: dict[str, Tensor], card: Card, path: Path) -> None:
+    own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    given = {name: tuple(value.shape) for name, value in state.items()}
+    wrong = sorted(set(own.items()) ^ set(given.items()))
+    if wrong:
+        name = wrong[0][0]
+        nearest = "".join(difflib.get_close_matches(name, set(own) - {name}, n=1))
+        raise ValueError(
+            f"{path} does not fit {card['model']}: {name} is {given.get(name, 'not in it')}, the "
+            f"model has {own.get(name, nearest or 'no such tensor')}{_versions(card)}"
+        )
+    model.load_state_dict(state)
+
+
+def _identity() -> Card:
+    import pcclust
+
+    return {"format": FORMAT, "pcclust_version": pcclust.__version__}
+
+
+def _versions(card: Card) -> str:
+    """Says by which version the weights were written, where it is another one."""
+    here, there = _identity()["pcclust_version"], card.get("pcclust_version", "an unknown version")
+    if here == there:
+        return ""
+    return f"; they were written by pcclust {there} and this is {here}: install that version"
+
+
+def _import_safetensors() -> ModuleType:
+    try:
+        import safetensors.torch
+    except ImportError as error:
+        raise ImportError(
+            f"weights need safetensors ({error}): pip install 'pcclust[train]'"
+        ) from error
+    module: ModuleType = safetensors.torch
+    return module

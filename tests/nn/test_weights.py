@@ -1,0 +1,150 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+import pcclust
+from pcclust.nn import Classifier, backbones
+from pcclust.nn.weights import load, read_card, save_weights
+
+CARD = {"model": "tiny", "settings": {"width": 5}, "class_names": ["cup", "bowl", "jug"]}
+
+
+class Tiny(nn.Module):
+    def __init__(self, width=4):
+        super().__init__()
+        self.out_channels = width
+        self.layer = nn.Linear(3, width)
+        self.norm = nn.BatchNorm1d(width)
+
+    def forward(self, points, *, lengths=None):
+        return self.norm(self.layer(points).amax(dim=1))
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setattr(backbones, "BACKBONES", {"tiny": Tiny})
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    model = Classifier(Tiny(5), 3)
+    model(torch.rand(4, 10, 3))  # moves the running statistics
+    return model
+
+
+def change_card(folder, **changes):
+    card = json.loads((folder / "weights.json").read_text()) | changes
+    (folder / "weights.json").write_text(json.dumps(card))
+
+
+@pytest.mark.parametrize("name", ["", "mine.safetensors"])
+def test_a_classifier_comes_back_with_its_card(model, tmp_path, name):
+    weights, card = save_weights(tmp_path / name, model, CARD | {"seed": 7})
+    assert sorted(tmp_path.iterdir()) == sorted([weights, card])
+    for loaded in (load(tmp_path / name), pcclust.load(str(weights))):
+        assert not any(module.training for module in loaded.modules())
+        assert loaded.card["seed"] == 7
+        assert loaded.card["class_names"] == ["cup", "bowl", "jug"]
+        assert loaded.card["pcclust_version"] == pcclust.__version__
+        for name, value in model.state_dict().items():
+            assert torch.equal(value, loaded.state_dict()[name]), name
+    assert read_card(weights) == loaded.card
+
+
+def test_a_backbone_alone_comes_back(tmp_path):
+    backbone = Tiny(5).eval()
+    save_weights(tmp_path, backbone, CARD | {"class_names": []})
+    loaded, points = load(tmp_path), torch.rand(2, 6, 3)
+    assert isinstance(loaded, Tiny)
+    assert torch.equal(loaded(points), backbone(points))
+
+
+def test_a_damaged_file_is_named(model, tmp_path):
+    weights, card = save_weights(tmp_path, model, CARD)
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-100])
+    with pytest.raises(ValueError, match=r"weights.safetensors is cut short: [\d,]+ bytes where"):
+        load(tmp_path)
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(ValueError, match=r"damaged or not the file of its card: SHA-256"):
+        load(tmp_path)
+    weights.write_bytes(whole)
+    card.write_text(card.read_text()[:50])
+    with pytest.raises(ValueError, match=r"weights.json is not JSON"):
+        load(tmp_path)
+    card.write_text("{}")
+    with pytest.raises(ValueError, match=r'lacks "format": "pcclust weights"'):
+        load(tmp_path)
+    card.unlink()
+    with pytest.raises(FileNotFoundError, match=r"has no card weights.json beside it"):
+        load(tmp_path)
+
+
+def test_what_does_not_fit_this_version_says_which_version_it_fits(model, tmp_path):
+    save_weights(tmp_path, model, CARD)
+    change_card(tmp_path, model="huge", pcclust_version="9.1")
+    with pytest.raises(ValueError, match=r"'huge' is none of tiny.*written by pcclust 9.1"):
+        load(tmp_path)
+    change_card(tmp_path, model="tiny", settings={"depth": 2}, pcclust_version="9.1")
+    with pytest.raises(ValueError, match=r"'depth'.*written by pcclust 9.1 and this is"):
+        load(tmp_path)
+    change_card(tmp_path, settings={"width": 6})
+    with pytest.raises(ValueError, match=r"does not fit tiny: \S+ is \(\S+.*\), the model has \("):
+        load(tmp_path)
+    change_card(tmp_path, settings={"width": 5}, class_names=[])
+    with pytest.raises(ValueError, match=r"backbone.layer.bias is \(5,\), the model has layer"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".PKL", ".ckpt", ".bin"])
+def test_a_pickle_is_refused_unread(tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    path.write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
+    with pytest.raises(ValueError, match=r"is a pickle, and pcclust loads only safetensors: where"):
+        load(path)
+    (tmp_path / "config.yaml").touch()
+    with pytest.raises(ValueError, match=r"to use the weights of this run give its folder"):
+        load(path)
+
+
+def test_what_is_not_there_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere does not exist"):
+        load(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"holds no weights; expected .*weights.safe"):
+        load(tmp_path)
+    (tmp_path / "config.yaml").touch()
+    with pytest.raises(FileNotFoundError, match=r"a run without weights: its first epoch"):
+        load(tmp_path)
+    with pytest.raises(ValueError, match=r"lacks settings, class_names"):
+        save_weights(tmp_path, Tiny(), {"model": "tiny"})
+
+
+def test_a_failed_write_keeps_what_was_there(model, tmp_path, monkeypatch):
+    save_weights(tmp_path, model, CARD)
+    before = load(tmp_path).state_dict()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device\); what was there before is kept"):
+        save_weights(tmp_path, Classifier(Tiny(5), 3), CARD)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert all(
+        torch.equal(value, before[name]) for name, value in load(tmp_path).state_dict().items()
+    )
+
+
+def test_the_extras_are_not_imported_before_they_are_used():
+    heavy = ["accelerate", "yaml", "safetensors", "sklearn", "tensorboard"]
+    code = f"import sys, pcclust; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    code = "import sys; sys.modules['safetensors'] = None; import pcclust; pcclust.load('runs/x')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "pip install 'pcclust[train]'" in done.stderr
