@@ -95,7 +95,7 @@ def neighborhoods(nodes: Nodes, k: int, dtype: torch.dtype) -> tuple[Tensor, Ten
 
 def _places(positions: Tensor, centers: Tensor) -> Tensor:
     offsets = positions - centers
-    lengths = [vectors.square().sum(dim=1).sqrt() for vectors in (offsets, positions, centers)]
+    lengths = [torch.linalg.vector_norm(vectors, dim=1) for vectors in (offsets, positions, centers)]
     return torch.stack([*lengths, (offsets * centers).sum(dim=1)], dim=1)
 
 

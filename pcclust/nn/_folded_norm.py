@@ -5,10 +5,13 @@ the covariance of x. So where x is narrow and has many rows, BatchNorm costs a p
 itself and no pass over the output: what is left is one linear layer with weight and bias.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from pcclust.nn._batch_norm import running_statistics, update_running
+from pcclust.nn._linear import linear
 
 
 class Moments(NamedTuple):
@@ -17,17 +20,17 @@ class Moments(NamedTuple):
     Attributes:
         total: ``(C,)`` the sum of the rows.
         products: ``(C, C)`` the sum of the products of each pair of channels.
-        count: how many rows.
+        rows: how many.
     """
 
     total: Tensor
     products: Tensor
-    count: int
+    rows: int
 
     def of_outputs(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Returns mean and (biased) variance of each output of a linear layer on these rows."""
-        mean = self.total / self.count
-        covariance = self.products / self.count - torch.outer(mean, mean)
+        mean = self.total / self.rows
+        covariance = self.products / self.rows - torch.outer(mean, mean)
         variance = ((weight @ covariance) * weight).sum(dim=1).clamp(min=0)
         return weight @ mean + bias, variance
 
@@ -43,13 +46,11 @@ def fold(
         norm: its running statistics are moved as it would itself where moments are given.
         seen: the moments of the layer's input; None uses the running statistics.
     """
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
     if seen is None:
-        mean, variance = norm.running_mean.double(), norm.running_var.double()
+        mean, variance = running_statistics(norm)
     else:
         mean, variance = seen.of_outputs(weight, bias)
-        _update_running(norm, mean, variance, seen.count)
+        update_running(norm, mean, variance, seen.rows)
     scale = (variance + norm.eps).rsqrt()
     shift = -mean * scale
     if norm.affine:
@@ -57,19 +58,20 @@ def fold(
     return scale[:, None] * weight, scale * bias + shift
 
 
-@torch.no_grad()
-def _update_running(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) -> None:
-    """Moves the running statistics as ``torch.nn.BatchNorm1d`` does, the variance unbiased."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    norm.num_batches_tracked += 1
-    share = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-    unbiased = variance * (count / (count - 1))
-    norm.running_mean.lerp_(mean.to(norm.running_mean), share)
-    norm.running_var.lerp_(unbiased.to(norm.running_var), share)
-
-
 def moments(x: Tensor) -> Moments:
-    """Returns the moments of ``(R, C)`` rows."""
-    return Moments(x.sum(dim=0).double(), (x.t() @ x).double(), len(x))
+    """Returns the moments of ``(R, C)`` rows; differentiable once."""
+    total, products = _Sums.apply(x)  # type: ignore[no-untyped-call]
+    return Moments(total, products, len(x))
+
+
+class _Sums(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+        ctx.save_for_backward(x)
+        return x.sum(dim=0).double(), (x.t() @ x).double()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, total: Tensor, products: Tensor) -> Tensor:  # noqa: ANN401
+        (x,) = ctx.saved_tensors
+        return linear(x, (products + products.t()).to(x), total.to(x))

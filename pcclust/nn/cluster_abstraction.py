@@ -53,7 +53,7 @@ class ClusterAbstraction(nn.Module):
             raise ValueError(f"x must be (R, {self.in_channels}), got {tuple(x.shape)}")
         if clusters.shape != x.shape[:1]:
             raise ValueError(f"clusters must be {tuple(x.shape[:1])}, got {tuple(clusters.shape)}")
-        y = self.layer(x)
+        y: Tensor = self.layer(x)
         pooled = y.new_zeros(num_clusters, self.out_channels)
         owners = clusters[:, None].expand_as(y)
         return pooled.scatter_reduce(0, owners, y, reduce="amax", include_self=False)

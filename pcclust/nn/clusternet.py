@@ -104,7 +104,7 @@ class ClusterNet(nn.Module):
         labels = self._packed_labels(clusters, points, clouds)
         all_points = nodes = point_nodes(clouds)
         of_points = torch.arange(len(nodes.positions), device=points.device)
-        dtype = self.poolings[0].linear.weight.dtype
+        dtype = next(self.parameters()).dtype
         x: Tensor | None = None
         pooled = []
         for depth, (level, pooling) in enumerate(zip(self.levels, self.poolings, strict=True)):

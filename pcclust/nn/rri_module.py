@@ -9,8 +9,10 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from pcclust.nn._folded_norm import Moments, fold, moments
+from pcclust.nn._linear import linear
+from pcclust.nn._peaks import peaks
 
-ROWS_AT_A_TIME = 8192  # edges whose features are worked on while they are in the cache
+POINTS_AT_A_TIME = 512  # whose edges' features are worked on while they are in the cache
 
 
 class RRIModule(nn.Module):
@@ -18,8 +20,9 @@ class RRIModule(nn.Module):
 
     The four numbers, r_ik taken relative to r_i, are standardised; then follow two linear layers,
     each with BatchNorm and LeakyReLU, shared by all neighbours of all points. The paper says only
-    that a PointNet is applied to the K four-vectors of a point; all of this is our choice. Features of edges are computed a few at a time, in training once more
-    in the backward pass, so that memory holds none of them.
+    that a PointNet is applied to the K four-vectors of a point; all of this is our choice.
+    Features of edges are computed a few at a time, in training once more in the backward pass, so
+    that memory never holds them all.
 
     Args:
         out_channels: channels of the output.
@@ -68,12 +71,11 @@ class RRIModule(nn.Module):
         edges = features.flatten(0, -3) if features.dim() > 2 else features[None]
         own, others = edges[..., :1], edges[..., 1:2]
         edges = torch.cat([own, others - own, edges[..., 2:]], dim=-1)
-        points_at_a_time = max(1, ROWS_AT_A_TIME // max(1, edges.shape[1]))
-        parts = edges.split_with_sizes(_run_lengths(len(edges), points_at_a_time))
+        parts = edges.split_with_sizes(_run_lengths(len(edges), POINTS_AT_A_TIME))
         first = self._first_layer(parts)
         second = self._second_layer(parts, first)
-        peaks = torch.cat([_saving_memory(self._peaks, part, *first, *second) for part in parts])
-        y = F.leaky_relu(peaks, self.negative_slope)
+        largest = [_saving_memory(self._peaks, part, *first, *second) for part in parts]
+        y = F.leaky_relu(torch.cat(largest), self.negative_slope)
         return y.view(*features.shape[:-2], self.out_channels)
 
     def _first_layer(self, parts: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
@@ -100,7 +102,7 @@ class RRIModule(nn.Module):
         return weight.to(self.linear2.weight), bias.to(self.linear2.weight)
 
     def _hidden(self, part: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        hidden = F.linear(part.flatten(0, 1), weight, bias)
+        hidden = linear(part.flatten(0, 1), weight, bias)
         return F.leaky_relu(hidden, self.negative_slope, inplace=True)
 
     def _hidden_moments(self, part: Tensor, weight: Tensor, bias: Tensor) -> Moments:
@@ -113,8 +115,8 @@ class RRIModule(nn.Module):
 
         What follows is monotone, so it may follow the maximum instead of preceding it.
         """
-        edges = F.linear(self._hidden(part, weight1, bias1), weight2)
-        return edges.view(*part.shape[:2], -1).amax(dim=1) + bias2
+        edges = linear(self._hidden(part, weight1, bias1), weight2)
+        return peaks(edges.view(*part.shape[:2], -1), dim=1) + bias2
 
 
 def _run_lengths(count: int, run: int) -> list[int]:
@@ -125,7 +127,7 @@ def _run_lengths(count: int, run: int) -> list[int]:
 def _sum_moments(parts: list[Moments]) -> Moments:
     total = torch.stack([part.total for part in parts]).sum(dim=0)
     products = torch.stack([part.products for part in parts]).sum(dim=0)
-    return Moments(total, products, sum(part.count for part in parts))
+    return Moments(total, products, sum(part.rows for part in parts))
 
 
 def _saving_memory(function: Callable[..., Any], *args: Tensor) -> Any:  # noqa: ANN401
