@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # A number with at most one word of unit, or the dash of a missing one.
-_NUMBER = re.compile(r"[-−<≤]?\s?\d[\d.,e+−-]*(\s\S+)?|[–-]")
+_NUMBER = re.compile(r"[-−<≤]?\s?\d[\d.,e+−-]*(\s±\s[\d.]+)?(\s\S+)?|[–-]")
 
 # Colours of drawings that become those of the page, which is light or dark.
 INK, QUIET, RULE = "#16191d", "#59616b", "#d9dde2"

@@ -190,8 +190,8 @@ def _failures(report: RotationReport) -> Section:
     views = []
     for failure in report.failures:
         true, taken = report.class_names[failure.label], report.class_names[failure.predicted]
-        knew = "known upright" if failure.upright == failure.label else "unknown upright too"
-        title = f"{true}, taken for {taken} · {knew} · tilted {failure.tilt:.0f}° · {failure.name}"
+        knew = "" if failure.upright == failure.label else ", and not known upright either"
+        title = f"{true}, taken for {taken} at a tilt of {failure.tilt:.0f}°{knew} ({failure.name})"
         views.append(PointView(failure.points, {"height when upright": failure.height}, title))
     told = (
         "As the model saw them: drag to turn them back. The colour shows which way was up."

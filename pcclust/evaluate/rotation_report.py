@@ -73,18 +73,20 @@ class RotationReport:
     def summary(self) -> Table:
         """Returns one row per protocol: accuracies in %, consistency, change of the outputs."""
         header = [
-            *("train/test", "accuracy", "± std", "worst round", "class mean"),
-            *("one answer", "always right", "change, median", "change, max"),
+            *("train/test", "accuracy", "worst\nround", "class\nmean", "one\nanswer"),
+            *("always\nright", "change\nmedian", "change\nmax"),
         ]
         rows = []
         for name in self.predictions:
             found, changes = self.answers(name), self.changes[name.rpartition("/")[2]]
-            shares = (found.mean, found.std, found.worst, found.class_mean)
-            always = (found.consistency, found.always_right)
-            moved = (np.median(changes), changes.max())
-            told = [*map(percent, shares), *map(percent, always), *(f"{x:.2g}" for x in moved)]
-            rows.append([name if "/" in name else f"unknown/{name}", *told])
-        return Table(header, rows, "Accuracy in %, over rounds in which each shape has a new turn")
+            accuracy = f"{percent(found.mean)} ± {percent(found.std)}"
+            shares = (found.worst, found.class_mean, found.consistency, found.always_right)
+            moved = (f"{x:.2g}" for x in (np.median(changes), changes.max()))
+            row = [name if "/" in name else f"?/{name}", accuracy, *map(percent, shares), *moved]
+            rows.append(row)
+        rounds = len(next(iter(self.changes.values())))
+        caption = f"{len(self.labels):,} shapes, in % of them; {rounds} rounds of turns"
+        return Table(header, rows, caption)
 
     def tilt_table(self) -> Table:
         """Returns the accuracy in % at every angle of tilt."""
@@ -105,11 +107,13 @@ class RotationReport:
         ]
         return Table(["class", "shapes", *self.predictions], rows, "Accuracy in % of each class")
 
+    def tables(self) -> list[Table]:
+        """Returns what to show first: the summary, and the accuracies by tilt where there are."""
+        return [self.summary(), *([self.tilt_table()] if len(self.tilt_degrees) else [])]
+
     def to_markdown(self) -> str:
         """Returns the tables as Markdown."""
-        tables = [self.summary(), self.class_table(), about_table(self.about, self.settings)]
-        if len(self.tilt_degrees):
-            tables.insert(1, self.tilt_table())
+        tables = [*self.tables(), self.class_table(), about_table(self.about, self.settings)]
         return "# Rotations\n\n" + "\n\n".join(table.markdown() for table in tables) + "\n"
 
     def to_json(self) -> str:
