@@ -180,7 +180,10 @@ def _tested(
     rounds = {"z": turns.about_up(count, up_axis), "SO3": turns.anywhere(count)}
     upright = asker.outputs(shapes.points, None, "upright shapes")
     standing = {name: decide(upright) for name, decide in deciders.items()}
-    predictions: dict[str, Ints] = {}
+    # In the order of the protocols: z/z, z/SO3, SO3/z, SO3/SO3.
+    predictions = {
+        protocol(name, test): np.empty(0, np.int64) for name in deciders for test in rounds
+    }
     changes = {}
     for test, rotations in rounds.items():
         outputs = [
