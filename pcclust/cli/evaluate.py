@@ -113,7 +113,7 @@ class Evaluation:
 
     def _finish(self, report: Report, folder: EvaluationFolder | None) -> int:
         for table in report.tables():
-            output.print(_drawn(table))
+            output.print(_drawn(table), "")
         output.print(f"The model takes {_LAYOUTS[str(report.settings['layout'])]}.")
         if folder:
             output.print("Look at", *folder.write(report), sep="\n  ")
@@ -244,9 +244,16 @@ def evaluate(action: OmitSubcommandPrefixes[Action]) -> int:
 
 
 def _drawn(table: Table) -> Drawn:
-    """Returns a table for the terminal."""
-    drawn = Drawn(box=SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="bold")
-    drawn.title = table.caption
+    """Returns a table for the terminal, as narrow as can be: 80 columns hold it."""
+    drawn = Drawn(
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        title=table.caption,
+        title_justify="left",
+        title_style="bold",
+    )
     for heading, number in zip(table.header, table.numeric, strict=True):
         drawn.add_column(heading, justify="right" if number else "left", no_wrap=True)
     for row in table.rows:
