@@ -9,6 +9,7 @@ from typing import Annotated
 import torch
 from rich.box import SIMPLE_HEAD
 from rich.table import Table as Drawn
+from torch import nn
 from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
 
 import pcclust
@@ -63,7 +64,10 @@ class Evaluation:
 
     def _found(self, features: bool = False) -> FoundModel:
         torch.manual_seed(self.seed)  # of what is not loaded but drawn when the model is made
-        return find_model(self.model, self.weights, features=features)
+        found = find_model(self.model, self.weights, features=features)
+        if self.weights is None and ":" in self.model and isinstance(found.model, nn.Module):
+            errors.print(f"Without --weights the parameters are as {self.model} makes them")
+        return found
 
     def _opened(self, model: FoundModel) -> TestData:
         shown = self._read(self._data(model), self.split, model, limit=self.limit)

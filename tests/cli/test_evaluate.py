@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from html.parser import HTMLParser
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -362,3 +363,15 @@ def test_the_page_is_drawn_by_a_browser_without_complaint_and_loads_nothing(here
     views = image[rows.min() : rows.max()]
     coloured = views.max(axis=-1) - views.min(axis=-1) > 0.2
     assert coloured.sum() > 5000  # the shapes that failed
+
+
+def test_the_example_of_the_readme_runs(here, capsys):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (example,) = re.findall(r"```python\n(from torch import nn.*?)```", readme, re.DOTALL)
+    (here / "mine.py").write_text(example)
+    names = [*NAMES, *(f"class {number}" for number in range(38))]
+    write(here / "forty.h5", *rods_and_balls(24, 1024), names)
+    assert run("rotation", "mine.py:PointNet", "--trained", "z", "--data", "forty.h5", *QUICK) == 0
+    shown = capsys.readouterr()
+    assert "z/SO3" in shown.out
+    assert "Without --weights the parameters are as mine.py:PointNet makes them" in shown.err
