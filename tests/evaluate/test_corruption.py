@@ -77,6 +77,22 @@ def test_the_damage_depends_on_the_seed_and_not_on_the_batches():
     assert corruption(noisy, points, labels, seed=1).accuracies != one.accuracies
 
 
+def test_equal_shapes_are_damaged_each_in_its_own_way(monkeypatch):
+    monkeypatch.setattr(sys.modules["pcclust.evaluate.corruption"], "BLOCK", 2)
+    points = shapes(1)[0].repeat(4, 1, 1)
+    seen = []
+
+    def keeping(clouds):
+        seen.append(clouds)
+        return torch.zeros(len(clouds), 3)
+
+    corruption(keeping, points, [0] * 4, class_names=["a", "b", "c"], layout="BN3", batch_size=2)
+    clouds = [cloud for batch in seen[3:] for cloud in batch]  # after the trial and the clean ones
+    assert len(clouds) == 35 * 4
+    assert not any(torch.equal(clouds[i], clouds[i + 70]) for i in range(70))  # of the other block
+    assert not any(torch.equal(*clouds[i : i + 2]) for i in range(0, 140, 2))
+
+
 def test_the_damage_is_that_of_the_suite():
     points, labels = shapes(4)
     found = {}

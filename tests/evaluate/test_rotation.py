@@ -53,6 +53,18 @@ def test_by_tilt_a_rod_is_known_below_60_and_above_120_degrees(report):
     np.testing.assert_array_equal(report.tilt_accuracy("z"), np.where(known, 1, 0.5))
 
 
+def test_some_shapes_are_tilted_and_answers_are_compared_with_their_own_labels():
+    points, labels = rods_and_balls(40)
+    labels = labels.sort().values  # so that the first shapes are no sample of all
+    points = points[torch.argsort(torch.arange(40) % 2, stable=True)]
+    turns = Turns(rotations=1, tilts=3, tilt_shapes=7)
+    report = rotation(by_height, points, labels, turns=turns)
+    classes = report.labels[report.tilted]
+    assert 3 <= (classes == STANDING).sum() <= 4
+    expected = np.stack([classes, np.full(7, BALL), classes])  # at 0°, 90° and 180°
+    np.testing.assert_array_equal(report.tilt_predictions[""], expected)
+
+
 def test_changes_are_relative_to_the_upright_output(report):
     upright, turned = 1.0, np.abs(up_entries(TURNS.anywhere(len(report.labels)))) * 2 - 1
     rods = report.labels == STANDING
