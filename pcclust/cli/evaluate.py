@@ -76,6 +76,8 @@ class Evaluation:
             errors.print(
                 f"The run had no training shapes of {name}: its test shapes count as wrong"
             )
+        if self._data(model) == model.dataset and Path(model.dataset).is_file():
+            errors.print(f"{model.dataset} has no test split: the run was trained on these shapes")
         return shown
 
     def _data(self, model: FoundModel) -> str:
@@ -171,7 +173,7 @@ class Rotation(Evaluation):
                 trained=self.trained or model.trained,
                 train=(learned.points, learned.labels) if learned else None,
                 turns=turns,
-                up_axis=self._up_axis(shown),
+                up_axis=self._up_axis(model, shown),
                 class_names=shown.class_names,
                 names=shown.names,
                 layout=self.layout,
@@ -182,9 +184,10 @@ class Rotation(Evaluation):
             )
         return self._finish(found, folder)
 
-    def _up_axis(self, shown: TestData) -> UpAxis:
-        if self.up_axis or shown.up_axis:
-            return self.up_axis or shown.up_axis or "z"
+    def _up_axis(self, model: FoundModel, shown: TestData) -> UpAxis:
+        known = self.up_axis or shown.up_axis or model.up_axis
+        if known:
+            return known
         errors.print(
             "The data does not say which axis is up: z is assumed, --up-axis names another"
         )

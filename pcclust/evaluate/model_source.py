@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pcclust.data.dataset import UpAxis
 from pcclust.evaluate.forward import Model
 from pcclust.evaluate.rotation_report import Trained
 
@@ -38,6 +39,7 @@ class FoundModel:
         num_points: of its training shapes, None where that is not known.
         missing_classes: those of its classes that no training shape had.
         dataset: that it was trained on, None where that is not known.
+        up_axis: of these shapes, where it had to be named.
     """
 
     model: Model
@@ -47,6 +49,7 @@ class FoundModel:
     num_points: int | None = None
     missing_classes: tuple[str, ...] = ()
     dataset: str | None = None
+    up_axis: UpAxis | None = None
 
     @property
     def size(self) -> str:
@@ -104,6 +107,7 @@ def _of_run(source: str, features: bool) -> FoundModel:
         card.get("num_points"),
         tuple(card.get("missing_classes", ())),
         config.get("dataset"),
+        config.get("up_axis"),
     )
     if not features and not found.class_names:
         raise ValueError(f"{source} is a backbone without a classifier: test its --features")

@@ -200,6 +200,17 @@ def test_a_run_knows_how_it_was_trained_and_what_its_classes_are(here, capsys):
     assert "is cut short" in capsys.readouterr().err
 
 
+def test_a_run_is_told_of_where_it_was_trained_on_the_very_shapes(here, capsys):
+    config = {"rotation": "z", "dataset": "shapes.h5", "up_axis": "y"}
+    card = {"model": "pointnet", "settings": {}, "class_names": NAMES, "config": config}
+    save_weights(here / "own.safetensors", Classifier(PointNet(), 2), card)
+    with h5py.File("shapes.h5", "r+") as file:
+        del file.attrs["up_axis"]
+    assert run("rotation", "own.safetensors", "--report", "out", *QUICK) == 0
+    assert "no test split: the run was trained on these shapes" in capsys.readouterr().err
+    assert report_of(here / "out").settings["up_axis"] == "y"
+
+
 def test_features_are_tested_by_linear_probes(here):
     asked = ("known.py:radius", "--features", "--data", "both", "--report", "out", *SMALL)
     assert run("rotation", *asked) == 0
