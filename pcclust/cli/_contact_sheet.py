@@ -10,7 +10,8 @@ import torch
 from pcclust.data import PointDataset
 from pcclust.data.dataset import UP_AXES
 from pcclust.data.transforms import UnitSphere
-from pcclust.evaluate.point_view import PointView, Section, render_page
+from pcclust.evaluate.point_view import PointView, Section
+from pcclust.evaluate.report import render_page
 
 # The view from the front, a little from the right and from above.
 AZIMUTH = math.radians(35)

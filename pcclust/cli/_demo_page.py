@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pcclust.cli._bundled_shapes import NUM_POINTS, load_mesh
 from pcclust.cli._demo_report import ROTATIONS, TIMED_SHAPES, K, Report, rotations, rows, speed_rows
-from pcclust.evaluate.point_view import PointView, Section, html_table, render_page
+from pcclust.evaluate.point_view import PointView, Section
+from pcclust.evaluate.report import Table, render_page
 from pcclust.evaluate.rri_figure import draw_report, draw_views, png
 from pcclust.evaluate.rri_report import channels
 
@@ -92,13 +93,13 @@ def _differences(upright: PointView, turned: PointView) -> dict[str, str]:
 
 
 def _numbers(report: Report) -> Section:
-    measured = html_table(["", "float32", "float64", "how it was measured"], rows(report))
-    speed = html_table(
+    measured = Table(["", "float32", "float64", "how it was measured"], rows(report)).html()
+    speed = Table(
         ["tier", "shapes per second"],
         speed_rows(report),
         caption=f"Speed of rri: a batch of {TIMED_SHAPES} shapes in float32, median of the runs "
         "of one second.",
-    )
+    ).html()
     return Section(title="What was measured", html=measured + speed)
 
 
@@ -123,7 +124,7 @@ def _shown_in_gallery(report: Report) -> range:
 
 def _setup(report: Report, command: str) -> Section:
     again = f"<pre>{escape(command)}</pre>"
-    table = html_table(["made with", ""], list(report.setup.items()))
+    table = Table(["made with", ""], list(report.setup.items())).html()
     shown = [SHOWN, *(report.shapes.names[i] for i in _shown_in_gallery(report))]
     credits = "; ".join(f"{Path(name).stem} by {report.shapes.credits[name]}" for name in shown)
     terms = (

@@ -14,6 +14,7 @@ from pcclust.cli.console import ExitCode, errors
 COMMANDS = (
     "data",
     "demo",
+    "evaluate",
     "info",
     "rri",
     "train",

@@ -1,13 +1,12 @@
-"""Interactive 3-D views of coloured points in one self-contained HTML page.
+"""Interactive 3-D views of coloured points, in the sections of a self-contained HTML page.
 
-The page needs no network and no library: drag to turn, wheel to zoom, choose the channel that
-colours the points, read a point's value under the pointer. It draws with WebGL 2, or with the 2-D
-canvas where there is none.
+The views need no network and no library: drag to turn, wheel to zoom, choose the channel that
+colours the points, read a point's value under the pointer. They draw with WebGL 2, or with the 2-D
+canvas where there is none. `pcclust.evaluate.report` makes pages of them.
 """
 
 import base64
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -19,8 +18,6 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 Values = ArrayLike | torch.Tensor
-# A number with at most one word of unit, or the dash of a missing one.
-_NUMBER = re.compile(r"[-−<≤]?\s?\d[\d.,e+−-]*(\s\S+)?|[–-]")
 
 
 class PointView:
@@ -87,72 +84,23 @@ class Section:
     view_width: int = 300
 
 
-def render_page(title: str, sections: Sequence[Section], *, lead: str = "") -> str:
-    """Returns a self-contained HTML page, light or dark as the reader's system is.
+def render_section(section: Section) -> str:
+    """Returns the markup of one section, for a page with the script of the views.
 
     Args:
-        title: the page's title and heading, plain text.
-        sections: what the page shows, in order.
-        lead: one or two sentences under the heading, plain text.
-
-    Returns:
-        The page's text, to be written as UTF-8.
+        section: its views share their channels.
 
     Raises:
-        ValueError: the views of a section have different channels.
+        ValueError: the views of the section have different channels.
 
     Example:
-        >>> view = PointView([[0, 0, 0], [1, 0, 0]], [0.5, 2], title="pole")
-        >>> page = render_page("Heights", [Section(title="A pole", views=[view])])
-        >>> page.startswith("<!doctype html>"), "http" in page
-        (True, False)
+        >>> print(render_section(Section(title="A & B", html="<p>None.</p>")).strip())
+        <section>
+        <h2>A &amp; B</h2>
+        <p>None.</p>
+        <BLANKLINE>
+        </section>
     """
-    script = "".join(_asset(name) for name in ("point_painter.js", "point_view.js"))
-    return Template(_asset("point_view.html")).substitute(
-        title=escape(title),
-        lead=f'<p class="lead">{escape(lead)}</p>' if lead else "",
-        style=_asset("point_view.css"),
-        script=f'(() => {{\n"use strict";\n{script}}})();',
-        sections="\n".join(map(_section, sections)),
-    )
-
-
-def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> str:
-    """Returns an HTML table; all texts are escaped, and columns of numbers align right.
-
-    Args:
-        header: the columns' names.
-        rows: the cells, row by row.
-        caption: one line above the table.
-
-    Raises:
-        ValueError: a row has more or fewer cells than the header.
-
-    Example:
-        >>> html_table(["shape", "size"], [["a <chair>", "1.5 m"]])  # doctest: +ELLIPSIS
-        '<div class="table">...<td>a &lt;chair&gt;</td><td class="number">1.5 m</td>...'
-    """
-    for row in rows:
-        if len(row) != len(header):
-            raise ValueError(f"{len(header)} columns, but a row of {len(row)} cells: {list(row)}")
-    kinds = [
-        ' class="number"' if all(_NUMBER.fullmatch(row[i]) for row in rows) else ""
-        for i in range(len(header))
-    ]
-
-    def line(tag: str, cells: Sequence[str]) -> str:
-        marked = [f"<{tag}{k}>{escape(c)}</{tag}>" for k, c in zip(kinds, cells, strict=True)]
-        return f"<tr>{''.join(marked)}</tr>"
-
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    body = "\n".join(line("td", row) for row in rows)
-    return (
-        f'<div class="table"><table>{title}<thead>{line("th", header)}</thead>\n'
-        f"<tbody>{body}</tbody></table></div>"
-    )
-
-
-def _section(section: Section) -> str:
     views = _views(section) if section.views else ""
     return f"<section>\n<h2>{escape(section.title)}</h2>\n{section.html}\n{views}\n</section>"
 
@@ -165,7 +113,7 @@ def _views(section: Section) -> str:
                 f"the views of section {section.title!r} must share their channels: "
                 f"{names} against {list(view.channels)}"
             )
-    return Template(_asset("point_views.html")).substitute(
+    return Template(asset("point_views.html")).substitute(
         options="".join(f'<option value="{i}">{escape(n)}</option>' for i, n in enumerate(names)),
         figures="\n".join(_figure(view) for view in section.views),
         width=section.view_width,
@@ -227,5 +175,6 @@ def _finite(what: str, values: Values) -> NDArray[np.float64]:
     return array
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Returns the text of a file that comes with this package: a template, a style or a script."""
     return resources.files("pcclust.evaluate").joinpath(name).read_text(encoding="utf-8")

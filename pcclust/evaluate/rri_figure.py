@@ -4,12 +4,13 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcclust.evaluate.point_view import PointView
+from pcclust.evaluate.report import INK, QUIET, SERIES, STYLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,20 +20,6 @@ if TYPE_CHECKING:
 
 TURN, TILT = -0.6, 0.32  # the direction from which the interactive views begin, in radians
 PERCENTILES = (1, 99)
-INK, QUIET = "#16191d", "#59616b"
-# Okabe and Ito's colours, told apart by colour-blind readers too.
-SERIES = ("#0072b2", "#d55e00", "#009e73")
-STYLE: dict[str, Any] = {
-    "font.size": 10,
-    "font.family": "DejaVu Sans",
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": QUIET,
-    "xtick.color": QUIET,
-    "ytick.color": QUIET,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
 
 
 def draw_report(

@@ -13,7 +13,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pcclust.evaluate.point_view import PointView, Section, html_table, render_page
+from pcclust.evaluate.point_view import PointView, Section
+from pcclust.evaluate.report import Table, render_page
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
@@ -107,7 +108,7 @@ def test_tensors_of_every_dtype_and_with_gradient_are_taken(dtype):
 def test_no_title_can_break_out_of_its_place(text):
     view = PointView(cloud(5), {text: np.arange(5.0)}, title=text)
     section = Section(title=text, views=[view], notes={text: text})
-    table = html_table([text], [[text]], caption=text)
+    table = Table([text], [[text]], caption=text).html()
     page = Page(render_page(text, [section, Section(title="x", html=table)], lead=text))
     (group,) = page.groups()
     assert group["views"][0]["title"] == text
@@ -142,12 +143,12 @@ def test_colour_map_is_viridis():
 
 def test_table_aligns_columns_of_numbers_and_escapes():
     rows = [["<b>", "1.5 m", "2 points of 3"], ["c", "−3e-07", "4"], ["d", "–", "5"]]
-    table = html_table(["name", "size", "words"], rows)
+    table = Table(["name", "size", "words"], rows).html()
     assert table.count('<td class="number">') == 3
     assert '<th class="number">size</th>' in table
     assert "&lt;b&gt;" in table
     with pytest.raises(ValueError, match="3 columns, but a row of 1 cells"):
-        html_table(["name", "size", "words"], [["alone"]])
+        Table(["name", "size", "words"], [["alone"]])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""The folder of what was found about one model: JSON and Markdown of each test, and one page."""
+
+import os
+from pathlib import Path
+
+from pcclust._files import whole_file
+from pcclust.evaluate import CorruptionReport, RotationReport
+from pcclust.evaluate.report import new_figure
+from pcclust.evaluate.rotation_page import evaluation_page
+
+Report = RotationReport | CorruptionReport
+PAGE = "report.html"
+SAME = ("model", "weights", "data")  # what the tests of one page have in common
+
+
+class EvaluationFolder:
+    """Where reports are written.
+
+    Args:
+        path: the folder; it is made where it does not exist.
+        about: the model and the data, in words; reports of others are refused.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+        OSError: the folder cannot be made or written.
+        ValueError: the folder holds a report of another model or of other data.
+    """
+
+    def __init__(self, path: Path, about: dict[str, str]) -> None:
+        new_figure(1, 1)  # says which extra is missing, before much time is spent
+        if path.exists() and not path.is_dir():
+            raise NotADirectoryError(f"--report {path}: is a file; name a folder")
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(f"--report {path}: you may not write there; name another folder")
+        self.path = path
+        for report in (self._rotation(), self._corruption()):
+            for name in SAME:
+                was, now = (
+                    (told.get(name) for told in (report.about, about)) if report else ("", "")
+                )
+                if was != now:
+                    raise ValueError(
+                        f"--report {path} holds what was found with {name} {was}, not {now}: "
+                        "name another folder"
+                    )
+
+    def write(self, report: Report) -> list[Path]:
+        """Writes a report, and the page of all that are there; returns the files."""
+        name = "rotation" if isinstance(report, RotationReport) else "corruption"
+        files = {f"{name}.json": report.to_json(), f"{name}.md": report.to_markdown()}
+        for file, text in files.items():
+            self._write(file, text)
+        reports = [some for some in (self._rotation(), self._corruption()) if some]
+        commands = [some.about["command"] for some in reports if "command" in some.about]
+        self._write(PAGE, evaluation_page(self._rotation(), self._corruption(), commands))
+        return [self.path / file for file in (*files, PAGE)]
+
+    def _write(self, name: str, text: str) -> None:
+        with whole_file(self.path / name) as file:
+            file.write(text.encode())
+
+    def _rotation(self) -> RotationReport | None:
+        path = self.path / "rotation.json"
+        return RotationReport.from_json(path.read_text("utf-8")) if path.exists() else None
+
+    def _corruption(self) -> CorruptionReport | None:
+        path = self.path / "corruption.json"
+        return CorruptionReport.from_json(path.read_text("utf-8")) if path.exists() else None

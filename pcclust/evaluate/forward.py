@@ -1,0 +1,196 @@
+"""Asking any model about batches of clouds, and checking what it answers."""
+
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pcclust.data.transforms import check_batch
+
+# Anything that takes a batch of clouds: a module, or a function of a tensor.
+Model: TypeAlias = Callable[[Tensor], Any]
+InputLayout = Literal["BN3", "B3N"]
+INPUT_LAYOUTS: tuple[InputLayout, ...] = get_args(InputLayout)
+Layout = Literal["auto", "BN3", "B3N"]
+
+
+class Answerer:
+    """Asks a model, in the layout it takes, and returns its checked outputs.
+
+    Outputs are ``(B, C)`` finite floating numbers, or a tuple that begins with them, as public
+    PointNets return it. A module is asked in evaluation mode and without gradients, and left in the
+    mode it was in.
+
+    Args:
+        model: a ``torch.nn.Module`` or a function.
+        sample: ``(B, N, 3)`` clouds such as it will be asked about, at least one; the first two
+            are tried.
+        layout: "BN3" if the model takes ``(B, N, 3)``, "B3N" if ``(B, 3, N)``; "auto" tries the
+            two in this order and keeps the first that works.
+        num_outputs: C that is demanded; any if None.
+        device: where the model runs; if None where its parameters are.
+
+    Attributes:
+        layout: the layout that works.
+        num_outputs: C.
+
+    Raises:
+        TypeError: ``model`` cannot be called.
+        ValueError: it works in no layout; the message has the reason of each.
+
+    Example:
+        >>> import torch
+        >>> mean = Answerer(lambda clouds: clouds.mean(dim=2), torch.rand(4, 64, 3), num_outputs=3)
+        >>> mean.layout, mean(torch.rand(7, 64, 3)).shape
+        ('B3N', torch.Size([7, 3]))
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        sample: Tensor,
+        *,
+        layout: Layout = "auto",
+        num_outputs: int | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        if not callable(model):
+            raise TypeError(f"the model must be a module or a function, got {type(model).__name__}")
+        if layout not in ("auto", *INPUT_LAYOUTS):
+            raise ValueError(f"layout={layout!r} is none of 'auto', {INPUT_LAYOUTS}")
+        check_batch(sample)
+        self.model = model
+        self.device = _device(model, device)
+        if isinstance(model, torch.nn.Module):
+            model.to(self.device)
+        self._demanded = num_outputs
+        candidates = INPUT_LAYOUTS if layout == "auto" else (layout,)
+        self.layout, self.num_outputs = self._first_working(sample[:2], candidates)
+
+    def __call__(self, points: Tensor, what: str = "") -> Tensor:
+        """Returns the outputs ``(B, C)`` float32 on the CPU for clouds ``(B, N, 3)``.
+
+        Args:
+            points: the batch.
+            what: where it comes from, for messages.
+
+        Raises:
+            ValueError: the model fails, or answers with something else than finite ``(B, C)``.
+        """
+        return self._ask(points, self.layout, what)
+
+    def _first_working(
+        self, sample: Tensor, candidates: tuple[InputLayout, ...]
+    ) -> tuple[InputLayout, int]:
+        reasons = []
+        for layout in candidates:
+            try:
+                return layout, self._ask(sample, layout).shape[1]
+            except ValueError as error:
+                reasons.append(str(error))
+        hint = "" if len(candidates) > 1 else "; the other layout was not tried"
+        raise ValueError("; ".join(reasons) + hint)
+
+    @torch.no_grad()
+    def _ask(self, points: Tensor, layout: InputLayout, what: str = "") -> Tensor:
+        given = points.to(self.device)
+        given = given if layout == "BN3" else given.mT.contiguous()
+        asked = f"({', '.join(map(str, given.shape))}){f' of {what}' if what else ''}"
+        with _evaluating(self.model):
+            try:
+                answer = self.model(given)
+            except (KeyboardInterrupt, MemoryError):
+                raise
+            except Exception as error:
+                raise ValueError(f"the model fails on a batch {asked}: {_place(error)}") from error
+        return self._checked(answer, asked, len(points))
+
+    def _checked(self, answer: object, asked: str, batch: int) -> Tensor:
+        """Returns the answer as a tensor, or says what is wrong with it and what to do."""
+        if isinstance(answer, tuple | list) and answer:
+            answer = answer[0]
+        if isinstance(answer, np.ndarray):
+            answer = torch.from_numpy(answer)
+        if not isinstance(answer, Tensor) or not answer.is_floating_point():
+            kind = answer.dtype if isinstance(answer, Tensor) else type(answer).__name__
+            raise ValueError(
+                f"the model returned {kind} for a batch {asked}; it must return a tensor of "
+                "floating numbers, or a tuple that begins with it"
+            )
+        width = self._demanded or "C"
+        expected = answer.dim() == 2 and answer.shape[0] == batch and answer.shape[1] > 0
+        if not expected or width not in ("C", answer.shape[1]):
+            raise ValueError(
+                f"the model returned {tuple(answer.shape)} for a batch {asked}; it must return "
+                f"({batch}, {width})" + self._advice(answer, batch, expected)
+            )
+        if not answer.isfinite().all():
+            row, column = (~answer.isfinite()).nonzero()[0].tolist()
+            raise ValueError(
+                f"the model returned {answer[row, column].item()} in row {row} for a batch "
+                f"{asked}: look for divisions by zero and for weights that diverged"
+            )
+        return answer.float().cpu()
+
+    def _advice(self, answer: Tensor, batch: int, two_dimensional: bool) -> str:
+        if two_dimensional:
+            return (
+                f": one number for each of the {self._demanded} classes of the data; "
+                "is it a model of other classes, or are its outputs features?"
+            )
+        if batch == 1 and answer.dim() == 1:
+            return ": a squeeze() without a dimension also removes that of a batch of one"
+        return ", one row a cloud"
+
+
+@contextmanager
+def _evaluating(model: Model) -> Iterator[None]:
+    """Sets a module to evaluation mode, in which it answers about each cloud alone."""
+    modules = list(model.modules()) if isinstance(model, torch.nn.Module) else []
+    training = [module for module in modules if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _device(model: Model, device: torch.device | str | None) -> torch.device:
+    if device is not None:
+        return torch.device(device)
+    parameters = model.parameters() if isinstance(model, torch.nn.Module) else iter(())
+    return next((parameter.device for parameter in parameters), torch.device("cpu"))
+
+
+def _place(error: Exception) -> str:
+    """Returns one line: the kind of error, where it was raised, its first line."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    own = [frame for frame in frames if "site-packages" not in frame.filename]
+    where = f" at {own[-1].filename}:{own[-1].lineno}" if own else ""
+    lines = str(error).strip().splitlines() or ["no message"]
+    return f"{type(error).__name__}{where}: {lines[0]}"
+
+
+def batches(count: int, batch_size: int) -> list[Tensor]:
+    """Splits ``count`` shapes into batches of nearly equal size, none a single shape if avoidable.
+
+    Args:
+        count: of shapes.
+        batch_size: of the largest batch.
+
+    Raises:
+        ValueError: ``batch_size`` is not positive.
+
+    Example:
+        >>> [len(batch) for batch in batches(33, 16)]
+        [11, 11, 11]
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size} must be at least 1")
+    return list(torch.arange(count).tensor_split(-(-count // batch_size))) if count else []

@@ -1,0 +1,255 @@
+"""Models by name: runs of pcclust, and any module or function in a file or package of the user."""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pcclust.data.dataset import UpAxis
+from pcclust.evaluate.forward import Model
+from pcclust.evaluate.rotation_report import Trained
+
+FORMS = (
+    "give the folder of a run, a .safetensors file with its card, file.py:name or "
+    "package.module:name"
+)
+# Under these keys training scripts store the weights beside other things.
+NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net")
+# How `pcclust train` turns its shapes, and the orientation that this is.
+TRAINED: dict[str | None, Trained] = {"none": "upright", "z": "z", "so3": "SO3"}
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """A model and what is known about it.
+
+    Attributes:
+        model: to be asked.
+        name: as it was asked for.
+        class_names: of its outputs; empty where that is not known.
+        trained: the orientation of its training shapes, None where that is not known.
+        num_points: of its training shapes, None where that is not known.
+        missing_classes: those of its classes that no training shape had.
+        dataset: that it was trained on, None where that is not known.
+        up_axis: of these shapes, where it had to be named.
+    """
+
+    model: Model
+    name: str
+    class_names: tuple[str, ...] = ()
+    trained: Trained | None = None
+    num_points: int | None = None
+    missing_classes: tuple[str, ...] = ()
+    dataset: str | None = None
+    up_axis: UpAxis | None = None
+
+    @property
+    def size(self) -> str:
+        """What it is and how many parameters it has."""
+        if not isinstance(self.model, nn.Module):
+            return "function"
+        count = sum(parameter.numel() for parameter in self.model.parameters())
+        return f"{type(self.model).__name__}, {count:,} parameters"
+
+
+def find_model(source: str, weights: Path | None = None, *, features: bool = False) -> FoundModel:
+    """Finds a model.
+
+    Args:
+        source: the folder of a run, a ``.safetensors`` file that pcclust wrote, or
+            ``file.py:name`` or ``package.module:name`` of a ``torch.nn.Module``, of a class or
+            function without arguments that makes one, or of a function of a batch of clouds.
+        weights: what to load into a module of the user's: ``.safetensors``, or ``.pt`` of tensors
+            alone (it is read with ``weights_only=True``, so nothing in it is executed).
+        features: whether features are wanted: of a classifier of pcclust its backbone's.
+
+    Raises:
+        FileNotFoundError: no such run, file or module.
+        ValueError: a name that is not there or no model, or weights that do not fit.
+        ImportError: what the model imports is not there.
+
+    Example:
+        >>> find_model("torch.nn:Identity").size
+        'Identity, 0 parameters'
+    """
+    if ":" in source and not Path(source).exists():
+        model = _made(_named(source), source)
+        if weights is not None:
+            _fill(model, weights, source)
+        return FoundModel(model, source)
+    if weights is not None:
+        raise ValueError(f"{source} brings its own weights: leave --weights out")
+    if not Path(source).exists():
+        raise FileNotFoundError(f"there is no model {source}: {FORMS}")
+    return _of_run(source, features)
+
+
+def _of_run(source: str, features: bool) -> FoundModel:
+    from pcclust.nn import Classifier
+    from pcclust.nn.weights import load
+
+    model = load(source)
+    card: dict[str, Any] = model.__dict__["card"]
+    config = card.get("config") or {}
+    found = FoundModel(
+        model.backbone if features and isinstance(model, Classifier) else model,
+        source,
+        tuple(card["class_names"]),
+        TRAINED.get(config.get("rotation")),
+        card.get("num_points"),
+        tuple(card.get("missing_classes", ())),
+        config.get("dataset"),
+        config.get("up_axis"),
+    )
+    if not features and not found.class_names:
+        raise ValueError(f"{source} is a backbone without a classifier: test its --features")
+    return found
+
+
+def _named(source: str) -> object:
+    """Returns what ``file.py:name`` or ``package.module:name`` stands for."""
+    place, _, name = source.rpartition(":")
+    if not place or not name:
+        raise ValueError(f"{source!r} names no model: {FORMS}")
+    module = _module_of_file(Path(place)) if place.endswith(".py") else _module(place)
+    found: object = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            public = ", ".join(n for n in vars(module) if not n.startswith("_"))
+            raise ValueError(f"{place} has no {name}; it has {public or 'nothing'}")
+        found = getattr(found, part)
+    return found
+
+
+def _module(place: str) -> ModuleType:
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name and (place == error.name or place.startswith(f"{error.name}.")):
+            raise FileNotFoundError(
+                f"there is no module {error.name} in {Path.cwd()} or among what is installed: "
+                f"{FORMS}"
+            ) from error
+        raise
+    finally:
+        sys.path.remove(str(Path.cwd()))
+
+
+def _module_of_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}: {FORMS}")
+    name = f"_pcclust_user_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # as dataclasses and pickles of the file expect
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)  # so that it can import its neighbours
+    try:
+        spec.loader.exec_module(module)
+    except (SyntaxError, NameError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(folder)
+    return module
+
+
+def _made(found: object, source: str) -> Model:
+    """Returns the model: itself, or what a class or a function without arguments makes."""
+    if isinstance(found, nn.Module):
+        return found
+    if not callable(found):
+        raise ValueError(f"{source} is a {type(found).__name__}, neither a module nor a function")
+    needed = _needed_arguments(found)
+    if not isinstance(found, type) and needed:
+        if len(needed) > 1:
+            raise ValueError(f"{source} needs {', '.join(needed)}; a model takes one batch alone")
+        return found
+    if needed:
+        raise ValueError(
+            f"{source} cannot be made without {', '.join(needed)}: name a function without "
+            f"arguments that makes it, e.g. `def model(): return {source.rpartition(':')[2]}(…)`"
+        )
+    try:
+        made = found()
+    except (TypeError, AttributeError, NameError) as error:
+        raise ValueError(f"{source} cannot be made: {type(error).__name__}: {error}") from error
+    if not callable(made):
+        raise ValueError(f"{source} made a {type(made).__name__}, neither a module nor a function")
+    model: Model = made
+    return model
+
+
+def _needed_arguments(found: Callable[..., object]) -> list[str]:
+    """Returns the names of the arguments that have no default."""
+    try:
+        parameters = inspect.signature(found).parameters.values()
+    except (TypeError, ValueError):  # of some built-in functions it is not known
+        return ["clouds"]
+    more = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in more]
+
+
+def _fill(model: Model, path: Path, source: str) -> None:
+    """Loads weights into a module, all of them and no others."""
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"{source} is a function, which takes no --weights")
+    own, given = model.state_dict(), _read(path)
+    if given and all(name.startswith("module.") for name in given):  # of DataParallel
+        given = {name.removeprefix("module."): value for name, value in given.items()}
+    shapes = ({name: tuple(value.shape) for name, value in state.items()} for state in (own, given))
+    wants, has = shapes
+    wrong = sorted(name for name, _ in set(wants.items()) ^ set(has.items()))
+    if wrong:
+        name = wrong[0]
+        raise ValueError(
+            f"{path} does not fit {source}, in {len(set(wrong))} of its tensors: {name} is "
+            f"{has.get(name, 'not in it')}, the model has {wants.get(name, 'no such tensor')}; "
+            "are they weights of another model, or of other settings?"
+        )
+    model.load_state_dict(given)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file of weights {path}")
+    try:
+        state: Any = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pt(path)
+    except ImportError:
+        raise
+    except Exception as error:  # damage shows as nearly any exception
+        raise ValueError(
+            f"{path} holds no weights that can be read safely: {str(error).splitlines()[0]} "
+            "Copy it again if it is cut short; if it holds more than tensors, save the "
+            "state_dict() alone, best as safetensors"
+        ) from error
+    for key in NESTED:
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(x, Tensor) for x in state.values()):
+        raise ValueError(f"{path} is no state_dict(): save model.state_dict() alone")
+    return state
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise ImportError("safetensors are read with: pip install 'pcclust[train]'") from error
+    loaded: dict[str, Tensor] = load_file(path)
+    return loaded
+
+
+def _read_pt(path: Path) -> object:
+    read: object = torch.load(path, map_location="cpu", weights_only=True)
+    return read

@@ -1,0 +1,242 @@
+"""How well a model knows shapes that are turned: z/z, z/SO3, SO3/SO3, and by angle of tilt."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, TypedDict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pcclust.data.dataset import UpAxis
+from pcclust.data.transforms import turn
+from pcclust.evaluate.failures import Failure, find_failures
+from pcclust.evaluate.forward import Answerer, Layout, Model, batches
+from pcclust.evaluate.labelled import Array, LabelledShapes, labelled_shapes, name_classes
+from pcclust.evaluate.linear_probe import LinearProbe, check_classes
+from pcclust.evaluate.rotation_report import RotationReport, Trained, protocol
+from pcclust.evaluate.turns import Turns
+
+Ints: TypeAlias = NDArray[np.int64]
+# From outputs (B, C) to classes (B,).
+Decide: TypeAlias = Callable[[Tensor], Ints]
+Advance: TypeAlias = Callable[[int], object]
+
+
+def rotation(
+    model: Model,
+    points: Array,
+    labels: Array | Sequence[int],
+    *,
+    trained: Trained | None = None,
+    train: tuple[Array, Array | Sequence[int]] | None = None,
+    turns: Turns | None = None,
+    up_axis: UpAxis = "z",
+    class_names: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
+    layout: Layout = "auto",
+    batch_size: int = 32,
+    device: torch.device | str | None = None,
+    about: Mapping[str, str] | None = None,
+    advance: Advance = lambda clouds: None,
+) -> RotationReport:
+    """Tests a classifier, or features, on shapes turned about the up axis and in space.
+
+    A classifier was trained in one orientation, which its trainer knows: z/z and z/SO3, or SO3/z
+    and SO3/SO3, are the protocols that follow. Features are tested through linear probes, one
+    trained on turns about the up axis and one on turns in space, so that all protocols follow.
+    Clouds are turned about the origin, which should be their centre, one copy at a time.
+
+    Args:
+        model: a module or function from clouds to ``(B, C)``: one number per class, the largest of
+            which is the answer, or with ``train`` a feature of any width.
+        points: ``(S, N, 3)`` test shapes, upright.
+        labels: ``(S,)`` classes from 0.
+        trained: "upright" if the model was trained on shapes as they stand, "z" if on turns about
+            the up axis, "SO3" if on turns in space, None if that is not known.
+        train: points and labels of shapes to train linear probes with; then ``model`` gives
+            features. Each is turned once per orientation.
+        turns: how shapes are turned; by default 5 turns of each kind (Haar), and 13 tilts of up
+            to 500 shapes.
+        up_axis: the axis against gravity of upright shapes.
+        class_names: of the labels; "class 0" and so on if None.
+        names: of the shapes; their numbers if None.
+        layout: of the clouds that the model takes, see `pcclust.evaluate.forward.Answerer`.
+        batch_size: shapes the model is asked about at once, at most.
+        device: where the model runs; if None where its parameters are.
+        about: what the report says of the model and the data, by name.
+        advance: called with the number of shapes of each batch; `Turns.cost`
+            says their sum.
+
+    Returns:
+        The predictions, and every measure that follows from them.
+
+    Raises:
+        TypeError: points that are no floating numbers, or a model that cannot be called.
+        ValueError: labels, names or sizes that do not agree; a class to test without training
+            shapes; or a model that fails or returns something else than finite ``(B, C)``.
+
+    Example:
+        >>> import torch
+        >>> from pcclust.evaluate import Turns, rotation
+        >>> points = torch.randn(8, 64, 3) * torch.tensor([0.2, 0.2, 1])
+        >>> points[4:] = points[4:].roll(1, dims=2)  # these lie
+        >>> def stands(clouds):  # a classifier by extent along z
+        ...     height = clouds[..., 2].std(dim=1)
+        ...     return torch.stack([height - 0.5, 0.5 - height], dim=1)
+        >>> report = rotation(stands, points, [0] * 4 + [1] * 4, trained="z", turns=Turns(tilts=2))
+        >>> report.answers("z/z").mean, report.answers("z/SO3").mean < 1
+        (1.0, True)
+    """
+    turns = turns or Turns()
+    shapes = labelled_shapes(points, labels, names)
+    learned = None if train is None else labelled_shapes(*train)
+    class_names = name_classes(class_names, *(some.labels for some in (shapes, learned) if some))
+    width = len(class_names) if learned is None else None
+    answerer = Answerer(model, shapes.points, layout=layout, num_outputs=width, device=device)
+    asker = _Asker(answerer, batch_size, advance)
+    settings: dict[str, int | float | str] = {
+        **turns.told(),
+        "up_axis": up_axis,
+        "points": shapes.points.shape[1],
+        "layout": answerer.layout,
+        "outputs": answerer.num_outputs,
+        "clouds": turns.cost(len(shapes.points), len(learned.points) if learned else 0),
+    }
+    deciders: dict[str, Decide] = {trained or "": _largest}
+    if learned is not None:
+        check_classes(learned.labels, shapes.labels, class_names)
+        probes = _probes(asker, learned, turns, up_axis)
+        settings |= {f"C of the {name} probe": probe.C for name, probe in probes.items()}
+        deciders = {name: probe.predict for name, probe in probes.items()}
+    return RotationReport(
+        about=dict(about or {}),
+        settings=settings,
+        class_names=class_names,
+        names=shapes.names,
+        labels=shapes.labels,
+        tilt_degrees=turns.angles.numpy(),
+        **_tested(asker, deciders, shapes, turns, up_axis),
+    )
+
+
+@dataclass(frozen=True)
+class _Asker:
+    """Shows shapes, turned, batch by batch."""
+
+    answerer: Answerer
+    batch_size: int
+    advance: Advance
+
+    def outputs(self, points: Tensor, rotations: Tensor | None, what: str) -> Tensor:
+        """Returns the outputs ``(S, C)`` for shapes turned by ``(S, 3, 3)``, or upright."""
+        parts = []
+        for rows in batches(len(points), self.batch_size):
+            batch = points[rows] if rotations is None else turn(points[rows], rotations[rows])
+            parts.append(self.answerer(batch, what))
+            self.advance(len(rows))
+        return torch.cat(parts)
+
+
+def _probes(
+    asker: _Asker, learned: LabelledShapes, turns: Turns, up_axis: UpAxis
+) -> dict[Trained, LinearProbe]:
+    """Trains a linear probe for each training orientation, on one turn of every shape."""
+    count = len(learned.points)
+    rotations = {"z": turns.about_up(count, up_axis)[0], "SO3": turns.anywhere(count)[0]}
+    orientations: tuple[Trained, ...] = ("z", "SO3")
+    return {
+        name: LinearProbe(
+            asker.outputs(learned.points, rotations[name], f"training shapes, {name}"),
+            torch.from_numpy(learned.labels),
+            seed=turns.seed,
+        )
+        for name in orientations
+    }
+
+
+class _Found(TypedDict):
+    """What the answers give a `RotationReport`."""
+
+    upright: dict[str, Ints]
+    predictions: dict[str, Ints]
+    changes: dict[str, NDArray[np.float64]]
+    tilted: Ints
+    tilt_predictions: dict[str, Ints]
+    failures: tuple[Failure, ...]
+
+
+def _tested(
+    asker: _Asker,
+    deciders: Mapping[str, Decide],
+    shapes: LabelledShapes,
+    turns: Turns,
+    up_axis: UpAxis,
+) -> _Found:
+    """Asks about every shape in every orientation."""
+    count = len(shapes.points)
+    rounds = {"z": turns.about_up(count, up_axis), "SO3": turns.anywhere(count)}
+    upright = asker.outputs(shapes.points, None, "upright shapes")
+    standing = {name: decide(upright) for name, decide in deciders.items()}
+    # In the order of the protocols: z/z, z/SO3, SO3/z, SO3/SO3.
+    predictions = {
+        protocol(name, test): np.empty(0, np.int64) for name in deciders for test in rounds
+    }
+    changes = {}
+    for test, rotations in rounds.items():
+        outputs = [
+            asker.outputs(shapes.points, round_, f"{test}, round {number}")
+            for number, round_ in enumerate(rotations)
+        ]
+        changes[test] = np.stack([_relative_change(turned, upright) for turned in outputs])
+        for name, decide in deciders.items():
+            predictions[protocol(name, test)] = np.stack([decide(turned) for turned in outputs])
+    first = next(iter(deciders))
+    tilted = turns.tilt_subset(torch.from_numpy(shapes.labels))
+    return {
+        "upright": standing,
+        "predictions": predictions,
+        "changes": changes,
+        "tilted": tilted.numpy(),
+        "tilt_predictions": _tilted(asker, deciders, shapes, turns, up_axis, tilted, predictions),
+        "failures": find_failures(
+            shapes, standing[first], predictions[protocol(first, "SO3")], rounds["SO3"], up_axis
+        ),
+    }
+
+
+def _tilted(
+    asker: _Asker,
+    deciders: Mapping[str, Decide],
+    shapes: LabelledShapes,
+    turns: Turns,
+    up_axis: UpAxis,
+    rows: Tensor,
+    predictions: Mapping[str, Ints],
+) -> dict[str, Ints]:
+    """Returns the predictions ``(T, S')`` by angle of tilt; 0° is the first round of z."""
+    if not turns.tilts:
+        return {name: np.empty((0, 0), np.int64) for name in deciders}
+    rotations = turns.tilted(len(shapes.points), up_axis)[1:, rows]
+    outputs = [
+        asker.outputs(shapes.points[rows], round_, f"tilt {angle:.0f}°")
+        for angle, round_ in zip(turns.angles[1:].tolist(), rotations, strict=True)
+    ]
+    return {
+        name: np.stack(
+            [predictions[protocol(name, "z")][0, rows.numpy()], *(decide(o) for o in outputs)]
+        )
+        for name, decide in deciders.items()
+    }
+
+
+def _largest(outputs: Tensor) -> Ints:
+    return outputs.argmax(dim=1).numpy()
+
+
+def _relative_change(turned: Tensor, upright: Tensor) -> NDArray[np.float64]:
+    """Returns ``(S,)`` distances of outputs from those of the upright shapes, in their norms."""
+    size = upright.double().norm(dim=1).clamp_min(torch.finfo(torch.float32).tiny)
+    changes: NDArray[np.float64] = ((turned.double() - upright).norm(dim=1) / size).numpy()
+    return changes

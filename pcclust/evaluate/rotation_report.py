@@ -1,0 +1,186 @@
+"""What `pcclust.evaluate.rotation` found: predictions, the measures that follow, tables, JSON."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcclust.evaluate.answers import Answers
+from pcclust.evaluate.failures import Failure
+from pcclust.evaluate.report import Table, about_table
+
+# How a model was trained: on shapes as they stand, turned about the up axis, or turned in space.
+Trained = Literal["upright", "z", "SO3"]
+KIND = "rotation"
+
+
+def protocol(trained: str, tested: str) -> str:
+    """Returns the name of a protocol, e.g. "z/SO3"; "SO3" alone if training is not known."""
+    return f"{trained}/{tested}" if trained else tested
+
+
+@dataclass(frozen=True, eq=False)
+class RotationReport:
+    """What a model answered about S shapes in many orientations.
+
+    Attributes:
+        about: the model and the data, in words.
+        settings: how it was tested.
+        class_names: C names.
+        names: of the shapes.
+        labels: ``(S,)`` int64.
+        upright: by training orientation ("" if not known), the predictions ``(S,)`` for upright
+            shapes.
+        predictions: by protocol, e.g. "z/SO3" ("SO3" if training is not known), ``(R, S)``.
+        changes: by test orientation, ``(R, S)``, how far the output moves from that of the upright
+            shape: the distance in units of the upright output's norm.
+        tilt_degrees: ``(T,)`` angles of tilt from upright.
+        tilted: ``(S',)`` the shapes that were tilted.
+        tilt_predictions: by training orientation, ``(T, S')``.
+        failures: some wrong answers under SO3, with the shapes as the model saw them.
+    """
+
+    about: Mapping[str, str]
+    settings: Mapping[str, int | float | str]
+    class_names: tuple[str, ...]
+    names: tuple[str, ...]
+    labels: NDArray[np.int64]
+    upright: Mapping[str, NDArray[np.int64]]
+    predictions: Mapping[str, NDArray[np.int64]]
+    changes: Mapping[str, NDArray[np.float64]]
+    tilt_degrees: NDArray[np.float64]
+    tilted: NDArray[np.int64]
+    tilt_predictions: Mapping[str, NDArray[np.int64]]
+    failures: tuple[Failure, ...] = ()
+
+    def answers(self, protocol: str) -> Answers:
+        """Returns the answers under a protocol, with accuracy, consistency, confusion and so on.
+
+        Raises:
+            ValueError: the protocol was not tested.
+        """
+        if protocol not in self.predictions:
+            raise ValueError(f"no protocol {protocol!r} among {', '.join(self.predictions)}")
+        return Answers(self.predictions[protocol], self.labels, len(self.class_names))
+
+    def tilt_accuracy(self, trained: str) -> NDArray[np.float64]:
+        """Returns the accuracy at every angle of tilt, ``(T,)``, by training orientation."""
+        right = self.tilt_predictions[trained] == self.labels[self.tilted]
+        return right.mean(axis=1) if len(right) else np.empty(0)
+
+    def summary(self) -> Table:
+        """Returns one row per protocol: accuracies in %, consistency, change of the outputs."""
+        header = [
+            *("train/test", "accuracy", "worst\nround", "class\nmean", "one\nanswer"),
+            *("always\nright", "change\nmedian", "change\nmax"),
+        ]
+        rows = []
+        for name in self.predictions:
+            found, changes = self.answers(name), self.changes[name.rpartition("/")[2]]
+            accuracy = f"{percent(found.mean)} ± {percent(found.std)}"
+            shares = (found.worst, found.class_mean, found.consistency, found.always_right)
+            moved = (f"{x:.2g}" for x in (np.median(changes), changes.max()))
+            row = [name if "/" in name else f"?/{name}", accuracy, *map(percent, shares), *moved]
+            rows.append(row)
+        rounds = len(next(iter(self.changes.values())))
+        caption = f"{len(self.labels):,} shapes, in % of them; {rounds} rounds of turns"
+        return Table(header, rows, caption)
+
+    def tilt_table(self) -> Table:
+        """Returns the accuracy in % at every angle of tilt."""
+        curves = [self.tilt_accuracy(name) for name in self.tilt_predictions]
+        header = ["tilt", *(_trained(name) for name in self.tilt_predictions)]
+        columns = zip(self.tilt_degrees, *curves, strict=True)
+        rows = [[f"{angle:.0f}°", *map(percent, shares)] for angle, *shares in columns]
+        return Table(header, rows, f"Accuracy in % by tilt, {len(self.tilted):,} shapes")
+
+    def class_table(self) -> Table:
+        """Returns the accuracy in % of every class that has shapes."""
+        counts = np.bincount(self.labels, minlength=len(self.class_names))
+        columns = [self.answers(name).per_class for name in self.predictions]
+        rows = [
+            [name, f"{counts[label]:,}", *(percent(column[label]) for column in columns)]
+            for label, name in enumerate(self.class_names)
+            if counts[label]
+        ]
+        return Table(["class", "shapes", *self.predictions], rows, "Accuracy in % of each class")
+
+    def tables(self) -> list[Table]:
+        """Returns what to show first: the summary, and the accuracies by tilt where there are."""
+        return [self.summary(), *([self.tilt_table()] if len(self.tilt_degrees) else [])]
+
+    def to_markdown(self) -> str:
+        """Returns the tables as Markdown."""
+        tables = [*self.tables(), self.class_table(), about_table(self.about, self.settings)]
+        return "# Rotations\n\n" + "\n\n".join(table.markdown() for table in tables) + "\n"
+
+    def to_json(self) -> str:
+        """Returns everything as JSON: the measures, and the predictions that they follow from."""
+        told: dict[str, Any] = {"kind": KIND, "measures": self._measures()}
+        for name, value in self.__dict__.items():
+            told[name] = _plain(value)
+        told["failures"] = [failure.to_dict() for failure in self.failures]
+        return json.dumps(told, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "RotationReport":
+        """Returns the report that `to_json` told of.
+
+        Raises:
+            ValueError: not the JSON of such a report.
+        """
+        told = json.loads(text)
+        if not isinstance(told, dict) or told.pop("kind", None) != KIND:
+            raise ValueError(f"not a report of kind {KIND!r}")
+        del told["measures"]
+        for name in ("labels", "tilted"):
+            told[name] = np.array(told[name], np.int64)
+        for name in ("upright", "predictions", "tilt_predictions"):
+            told[name] = {key: np.array(value, np.int64) for key, value in told[name].items()}
+        told["changes"] = {key: np.array(value) for key, value in told["changes"].items()}
+        told["tilt_degrees"] = np.array(told["tilt_degrees"], np.float64)
+        told["failures"] = tuple(map(Failure.from_dict, told["failures"]))
+        told["class_names"], told["names"] = tuple(told["class_names"]), tuple(told["names"])
+        return cls(**told)
+
+    def _measures(self) -> dict[str, Any]:
+        measures: dict[str, Any] = {}
+        for name in self.predictions:
+            found, changes = self.answers(name), self.changes[name.rpartition("/")[2]]
+            measures[name] = {
+                "accuracy": found.mean,
+                "std": found.std,
+                "rounds": found.accuracies.tolist(),
+                "worst": found.worst,
+                "class_mean": found.class_mean,
+                "per_class": [None if np.isnan(x) else float(x) for x in found.per_class],
+                "consistency": found.consistency,
+                "always_right": found.always_right,
+                "change_median": float(np.median(changes)),
+                "change_max": float(changes.max()),
+            }
+        for name, predicted in self.upright.items():
+            measures[protocol(name, "upright")] = {
+                "accuracy": float((predicted == self.labels).mean())
+            }
+        for name in self.tilt_predictions:
+            measures[protocol(name, "tilt")] = {"accuracy": self.tilt_accuracy(name).tolist()}
+        return measures
+
+
+def percent(share: float) -> str:
+    """Writes a share in percent with one decimal; a dash for NaN."""
+    return "–" if np.isnan(share) else f"{100 * share:.1f}"
+
+
+def _trained(name: str) -> str:
+    return f"trained on {name}" if name else "accuracy"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _plain(some) for key, some in value.items()}
+    return value.tolist() if isinstance(value, np.ndarray) else value
