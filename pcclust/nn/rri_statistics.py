@@ -95,8 +95,8 @@ def _numbers(features: Tensor) -> Tensor:
 
 
 def _quantiles(numbers: Tensor) -> Tensor:
-    places = (torch.arange(QUANTILES, device=numbers.device) + 0.5) / QUANTILES
-    found = torch.quantile(numbers, places.to(numbers), dim=1)
+    counted = torch.arange(QUANTILES, dtype=numbers.dtype, device=numbers.device)
+    found = torch.quantile(numbers, (counted + 0.5) / QUANTILES, dim=1)
     return found.permute(1, 2, 0).flatten(1)
 
 
