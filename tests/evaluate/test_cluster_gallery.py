@@ -203,7 +203,7 @@ def test_few_shapes_and_no_scikit_learn_are_mapped_by_components(monkeypatch):
     assert "pip install 'pcclust[train]'" in how
 
 
-def browse(page, folder, width=900, height=1500):
+def browse(page, folder, width=900, height=2200):
     """Returns a picture of the page, and what the browser's console said."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
@@ -236,7 +236,7 @@ def test_the_browser_draws_rows_and_map_without_a_complaint(tmp_path):
     panel = np.abs(colours - np.array([243, 244, 246]) / 255).max(axis=-1) < 0.01
     vivid = colours.max(axis=-1) - colours.min(axis=-1) > 0.15
     # Panels of the rows are 104 pixels wide: dots of viridis stand on each of them.
-    below = np.flatnonzero(panel[:, :400].any(axis=1))
+    below = np.flatnonzero(panel[:, :500].sum(axis=1) > 80)
     rows = np.split(below, np.flatnonzero(np.diff(below) > 1) + 1)
     tall = [part for part in rows if 90 < len(part) < 150]
     assert len(tall) == 3
