@@ -79,7 +79,7 @@ def _farthest(shapes: Tensor, radii: Tensor, count: int | None) -> Tensor:
 
 def _numbers(features: Tensor) -> Tensor:
     """Sums RRI features ``(B, N, k, 4)`` up in eight numbers a point."""
-    radius, reach, angle, gap = features.unbind(dim=3)
+    radius, reach, angle, gap = features.movedim(3, 0).contiguous()  # sums of strides are slow
     squared = radius.square() + reach.square() - 2 * radius * reach * angle.cos()
     columns = [
         radius[..., 0],
