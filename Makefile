@@ -60,8 +60,8 @@ test-sanitize: setup
 	PCCLUST_LDFLAGS="$(SANITIZE)" $(BIN)/pip install --quiet --no-deps --no-build-isolation \
 		--target build/sanitize .
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
-	ASAN_OPTIONS=detect_leaks=0 PCCLUST_BUILD=1 $(BIN)/python -m pytest -q -p no:doctest \
-		-o pythonpath="build/sanitize ." tests/ops -k "cpu or native"
+	ASAN_OPTIONS=detect_leaks=0 PCCLUST_BUILD=1 $(BIN)/python -m pytest -q -m 'not slow' \
+		-o addopts=--import-mode=importlib -o pythonpath="build/sanitize ." tests/ops -k "cpu or native"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ COMMANDS = (
     "evaluate",
     "info",
     "rri",
+    "train",
 )
 DESCRIPTION = "Cluster 3-D shapes from bare point clouds, in any orientation, without labels."
 
@@ -31,12 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: of the command line; by default those of this process.
     """
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         code = tyro.extras.subcommand_cli_from_dict(
-            {name: _command(name) for name in COMMANDS},
+            {name: _command(name, given) for name in COMMANDS},
             prog="pcclust",
             description=DESCRIPTION,
-            args=arguments,
+            args=given,
             config=(tyro.conf.FlagCreatePairsOff,),
         )
     except KeyboardInterrupt:
@@ -49,8 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _command(name: str) -> Callable[..., int]:
-    function: Callable[..., int] = getattr(import_module(f"pcclust.cli.{name}"), name)
+def _command(name: str, arguments: list[str]) -> Callable[..., int]:
+    module = import_module(f"pcclust.cli.{name}")
+    function: Callable[..., int] = getattr(module, name)
+    if arguments[:1] == [name] and hasattr(module, "with_defaults"):
+        # Its defaults may come from a file that the arguments name.
+        function = module.with_defaults(arguments[1:])
     return function
 
 

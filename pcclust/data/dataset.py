@@ -133,7 +133,8 @@ class PointDataset(Dataset[Shape]):
     def points(self) -> Tensor:
         """``(N, P, 3)`` float32, all shapes; reads what is not in memory yet."""
         everything = torch.arange(len(self))
-        if isinstance(self.storage, MemoryStorage) and torch.equal(self.rows, everything):
+        whole = len(self) == len(self.storage) and torch.equal(self.rows, everything)
+        if isinstance(self.storage, MemoryStorage) and whole:
             return self.storage.points
         return self.batch(everything)
 

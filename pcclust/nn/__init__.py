@@ -2,15 +2,23 @@
 
 from pcclust.nn.backbones import BACKBONES, create_backbone
 from pcclust.nn.classifier import Classifier
+from pcclust.nn.cluster_abstraction import ClusterAbstraction
+from pcclust.nn.clusternet import ClusterNet
 from pcclust.nn.dgcnn import DGCNN
 from pcclust.nn.edge_conv import EdgeConv
 from pcclust.nn.pointnet import PointNet
+from pcclust.nn.rri_module import RRIModule
+from pcclust.nn.ward_hierarchy import ward_hierarchy
 
 __all__ = [
     "BACKBONES",
     "DGCNN",
     "Classifier",
+    "ClusterAbstraction",
+    "ClusterNet",
     "EdgeConv",
     "PointNet",
+    "RRIModule",
     "create_backbone",
+    "ward_hierarchy",
 ]

@@ -1,6 +1,7 @@
-"""What BatchNorm asks of a batch."""
+"""What layers that work out their BatchNorm themselves have in common."""
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
 def check_batch(module: nn.Module, batch: int) -> None:
@@ -14,3 +15,30 @@ def check_batch(module: nn.Module, batch: int) -> None:
             f"{type(module).__name__} has BatchNorm over clouds, which cannot be trained on a "
             "batch of one: use a larger batch size, drop the last incomplete batch, or call .eval()"
         )
+
+
+def running_statistics(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """Returns mean and variance, in float64, that evaluation uses."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    return norm.running_mean.double(), norm.running_var.double()
+
+
+@torch.no_grad()
+def update_running(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) -> None:
+    """Moves the running statistics as ``torch.nn.BatchNorm1d`` does in training.
+
+    Args:
+        norm: the layer.
+        mean: ``(C,)`` of a batch.
+        variance: ``(C,)`` of a batch, biased; the running one is not.
+        count: the rows of the batch.
+    """
+    if norm.running_mean is None or norm.running_var is None:
+        return
+    assert norm.num_batches_tracked is not None
+    norm.num_batches_tracked += 1
+    share = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+    unbiased = variance * (count / (count - 1))
+    norm.running_mean.mul_(1 - share).add_((mean * share).to(norm.running_mean))
+    norm.running_var.mul_(1 - share).add_((unbiased * share).to(norm.running_var))

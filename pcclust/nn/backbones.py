@@ -5,10 +5,13 @@ from types import MappingProxyType
 
 from torch import nn
 
+from pcclust.nn.clusternet import ClusterNet
 from pcclust.nn.dgcnn import DGCNN
 from pcclust.nn.pointnet import PointNet
 
-BACKBONES: Mapping[str, type[nn.Module]] = MappingProxyType({"dgcnn": DGCNN, "pointnet": PointNet})
+BACKBONES: Mapping[str, type[nn.Module]] = MappingProxyType(
+    {"clusternet": ClusterNet, "dgcnn": DGCNN, "pointnet": PointNet}
+)
 
 
 def create_backbone(name: str, **settings: object) -> nn.Module:

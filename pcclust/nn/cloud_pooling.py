@@ -2,7 +2,10 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from pcclust.nn._batch_norm import running_statistics, update_running
+from pcclust.nn._linear import linear
+from pcclust.nn._norm_pool import activate_and_pool, channel_sums
 
 
 class CloudPooling(nn.Module):
@@ -44,10 +47,20 @@ class CloudPooling(nn.Module):
         Returns:
             ``(B, out_channels)``.
         """
-        y = F.leaky_relu(self.norm(self.linear(x)), self.negative_slope, inplace=True)
-        clouds = y.split_with_sizes(sizes)
-        pooled = torch.stack([cloud.amax(dim=0) for cloud in clouds])
-        if not self.mean:
-            return pooled
-        means = torch.stack([cloud.mean(dim=0) for cloud in clouds])
-        return torch.cat([pooled, means], dim=1)
+        z = linear(x, self.linear.weight)
+        scale, shift = self._scale_and_shift(z, sizes)
+        peaks, means = activate_and_pool(z, scale, shift, sizes, self.negative_slope)
+        return torch.cat([peaks, means], dim=1) if self.mean else peaks
+
+    def _scale_and_shift(self, z: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
+        """Returns the BatchNorm as one multiplication and addition."""
+        if self.training:
+            total, squares = channel_sums(z, sizes)
+            mean = total / len(z)
+            variance = (squares / len(z) - mean.square()).clamp(min=0)
+            update_running(self.norm, mean, variance, len(z))
+        else:
+            mean, variance = running_statistics(self.norm)
+        scale = self.norm.weight.double() * (variance + self.norm.eps).rsqrt()
+        shift = self.norm.bias.double() - mean * scale
+        return scale.to(z), shift.to(z)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pcclust.nn._linear import linear
 from pcclust.ops._clouds import FLOATING, readable, working_precision
 from pcclust.ops.edge_reduce import edge_reduce
 
@@ -121,7 +122,7 @@ class EdgeConv(nn.Module):
         """
         a, b = self.linear.weight.chunk(2, dim=1)
         centre = rows.detach().mean(dim=0)
-        projected = F.linear(rows - centre, torch.cat([a - b, b]))
+        projected = linear(rows - centre, torch.cat([a - b, b]))
         return projected, a.double() @ centre.double()
 
     def _scale_and_offset(

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import nn
+from torch import Tensor, nn
+
+from pcclust.nn._linear import linear
 
 
 def shared_mlp(channels: Sequence[int], *, negative_slope: float = 0.0) -> nn.Sequential:
@@ -25,6 +27,14 @@ def shared_mlp(channels: Sequence[int], *, negative_slope: float = 0.0) -> nn.Se
     layers: list[nn.Module] = []
     for width, out in pairwise(channels):
         # BatchNorm takes away any constant, so a bias would never learn anything.
-        layers += [nn.Linear(width, out, bias=False), nn.BatchNorm1d(out)]
+        layers += [RowLinear(width, out, bias=False), nn.BatchNorm1d(out)]
         layers.append(nn.LeakyReLU(negative_slope, inplace=True))
     return nn.Sequential(*layers)
+
+
+class RowLinear(nn.Linear):
+    """``torch.nn.Linear`` for the many rows of points."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``(R, in_features)`` to ``(R, out_features)``."""
+        return linear(x, self.weight, self.bias)

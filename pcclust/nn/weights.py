@@ -73,10 +73,11 @@ def save_weights(
         }
     )
     described = json.dumps(full, indent=2, ensure_ascii=False).encode()
-    with whole_file(target) as file:
-        file.write(content)
-    with whole_file(_card_path(target)) as file:
-        file.write(described)
+    with whole_file(target) as weights, whole_file(_card_path(target)) as beside:
+        weights.write(content)
+        weights.flush()
+        os.fsync(weights.fileno())  # before the card is replaced: the two belong together
+        beside.write(described)
     return target, _card_path(target)
 
 

@@ -91,3 +91,9 @@ def test_points_have_three_columns():
 def test_labels_may_be_numpy_of_any_integer():
     dataset = PointDataset(torch.rand(2, 3, 3), np.array([1, 0], np.uint8), None, ["a", "b"])
     assert dataset.labels.dtype == torch.int64
+
+
+@pytest.mark.parametrize("rows", [[], [0, 1, 2], [4, 0]])
+def test_the_points_of_a_subset_are_its_own(rows):
+    shapes = PointDataset(torch.rand(5, 4, 3))
+    assert torch.equal(shapes.subset(rows).points, shapes.points[rows])

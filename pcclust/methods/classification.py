@@ -1,0 +1,296 @@
+"""Supervised classification of whole shapes."""
+
+import dataclasses
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tyro.conf import Positional, arg
+
+from pcclust.data import ModelNet, PointDataset, PointLoader, open_dataset
+from pcclust.data.dataset import UpAxis
+from pcclust.data.detect import LAYOUTS
+from pcclust.data.transforms import Compose, Jitter, RotateSO3, RotateUp, Scale, Shift, Transform
+from pcclust.nn import BACKBONES, Classifier, create_backbone
+from pcclust.training import Method, Progress, TrainingConfig
+from pcclust.training.config import Settings, nearest
+from pcclust.training.split import stratified_split
+from pcclust.training.ward_cache import cached_hierarchy, data_sha256
+
+MODELNETS: dict[str, Literal[10, 40]] = {"modelnet10": 10, "modelnet40": 40}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationConfig(TrainingConfig):
+    """What is classified, by which model, from which views; the recipe is DGCNN's.
+
+    Attributes:
+        dataset: modelnet40 or modelnet10 (in $PCCLUST_DATA), or an HDF5 file or folder of shapes.
+        model: the backbone, by name.
+        settings: of the backbone, as NAME=VALUE; those left out have their defaults.
+        rotation: how training, validation and test shapes are turned: "z" about the axis of
+            gravity, "so3" at random, or "none".
+        num_points: the points of every shape.
+        up_axis: the axis against gravity, where the dataset does not know it.
+        val_share: of the training shapes of each class, kept for validation.
+        label_smoothing: the share of a label that is spread over all classes.
+        max_scale: training shapes are stretched along x, y and z by factors from 1 / max_scale to
+            max_scale; 1 for none.
+        max_shift: training shapes are moved by up to this along each axis.
+        jitter: standard deviation of the noise of training points, cut at five times that.
+    """
+
+    dataset: Annotated[str, Positional, arg(metavar="DATASET")]
+    model: str = "clusternet"
+    settings: Settings = field(default_factory=dict)
+    rotation: Literal["z", "so3", "none"] = "z"
+    num_points: int = 1024
+    up_axis: UpAxis | None = None
+    val_share: float = 0.1
+    label_smoothing: float = 0.2
+    max_scale: float = 1.5
+    max_shift: float = 0.2
+    jitter: float = 0.0
+
+    method: ClassVar[str] = "classification"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_scale < 1:
+            raise ValueError(f"max_scale={self.max_scale} must be at least 1")
+        for name in ("max_shift", "jitter"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
+        for name in ("val_share", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be in [0, 1)")
+
+
+class LabelledBatch(NamedTuple):
+    """Several shapes, ready to be trained on.
+
+    Attributes:
+        points: ``(B, P, 3)`` float32, augmented.
+        labels: ``(B,)`` int64.
+        extras: what else the backbone takes, by name.
+    """
+
+    points: Tensor
+    labels: Tensor
+    extras: dict[str, Tensor]
+
+
+class Classification(Method):
+    """Trains a backbone and a classifier on labelled shapes.
+
+    The weights of the last epoch are the result: the learning rate ends at 0, so they are an
+    average of sorts already, and choosing an earlier epoch on a small validation set would add
+    noise. The validation set is for looking at; the test set is seen once, at the end.
+
+    Hierarchies of `ClusterNet` are computed once for the training shapes; validation and test
+    shapes have theirs computed from the turned cloud, as a user's shapes do.
+
+    Args:
+        config: the settings.
+
+    Raises:
+        FileNotFoundError: the data are not there.
+        ValueError: data without labels, settings that do not exist or do not fit the data.
+    """
+
+    def __init__(self, config: ClassificationConfig) -> None:
+        self.config: ClassificationConfig = config
+        _check_model(config)
+        shapes, self.test = _open(config)
+        self.train_set, self.val_set = _split(shapes, config)
+        self.rotation = _rotation(config, shapes.up_axis)
+        self.loader = PointLoader(
+            self.train_set,
+            config.batch_size,
+            seed=config.seed,
+            transform=_augmentation(config, self.rotation),
+            drop_last=True,
+            workers=config.workers,
+        )
+        self.steps_per_epoch = len(self.loader)
+        self.data_sha256 = data_sha256(self.train_set)
+        self.model = _create_model(config, len(shapes.class_names))
+        self.hierarchy: Tensor | None = None
+
+    def describe(self) -> list[str]:
+        """Returns what is trained on what."""
+        config, data = self.config, self.train_set
+        test = "no test set" if self.test is None else f"{len(self.test):,} for the test"
+        steps = f"{config.epochs} epochs of {self.steps_per_epoch} steps of {config.batch_size}"
+        lines = [
+            f"{config.dataset}: {len(data):,} shapes to train on, {len(self.val_set):,} for "
+            f"validation, {test}; {len(data.class_names)} classes, {data.num_points:,} points",
+            f"{config.model}: {_count_parameters(self.model):,} parameters; {steps}; "
+            f"rotation {config.rotation}; {config.optimizer} at {config.learning_rate:g}",
+        ]
+        missing = self.missing_classes
+        if missing:
+            lines.append(
+                f"warning: no training shape of {', '.join(missing)}; the model cannot know them"
+            )
+        return lines
+
+    @property
+    def missing_classes(self) -> list[str]:
+        """The classes without a training shape."""
+        return [name for name, count in self.train_set.counts().items() if not count]
+
+    def prepare(self, progress: Progress) -> None:
+        """Computes the Ward hierarchies of the training shapes, where the model takes them."""
+        num_clusters = getattr(self.model.backbone, "num_clusters", None)
+        if num_clusters is not None:
+            self.hierarchy = cached_hierarchy(
+                self.train_set,
+                num_clusters,
+                progress=lambda done, total: progress("Ward hierarchies", done, total),
+            )
+
+    def batches(self, epoch: int, start: int) -> Iterator[LabelledBatch]:
+        """Yields augmented training shapes with their labels."""
+        for batch in self.loader.epoch(epoch, start):
+            assert batch.labels is not None
+            extras = {}
+            if self.hierarchy is not None:
+                extras["clusters"] = self.hierarchy[batch.indices].long()
+            yield LabelledBatch(batch.points, batch.labels, extras)
+
+    def loss(self, model: nn.Module, batch: LabelledBatch) -> dict[str, Tensor]:
+        """Returns the cross-entropy with smoothed labels, and the accuracy."""
+        logits = model(batch.points, **batch.extras)
+        loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.config.label_smoothing)
+        return {"loss": loss, "accuracy": (logits.argmax(dim=1) == batch.labels).float().mean()}
+
+    def evaluate(self) -> dict[str, float]:
+        """Returns loss and accuracy of the validation set."""
+        return self._measure(self.val_set, "val") if len(self.val_set) else {}
+
+    def finish(self) -> dict[str, float]:
+        """Returns loss and accuracy of the test set."""
+        return {} if self.test is None else self._measure(self.test, "test")
+
+    def saved(self) -> tuple[nn.Module, dict[str, Any]]:
+        """Returns the classifier and its card."""
+        config = self.config
+        data = {"dataset": config.dataset, "shapes": len(self.train_set)}
+        return self.model, {
+            "model": config.model,
+            "settings": config.settings,
+            "class_names": list(self.train_set.class_names),
+            "missing_classes": self.missing_classes,
+            "num_points": config.num_points,
+            "parameters": _count_parameters(self.model),
+            "data": data | {"sha256": self.data_sha256},
+            "method": config.method,
+            "config": dataclasses.asdict(config),
+            "seed": config.seed,
+        }
+
+    def _measure(self, dataset: PointDataset, name: str) -> dict[str, float]:
+        """Measures the model, turned as in training but not augmented, the same every time."""
+        loader = PointLoader(
+            dataset,
+            self.config.batch_size,
+            shuffle=False,
+            seed=self.config.seed,
+            transform=self.rotation,
+            workers=self.config.workers,
+        )
+        device = next(self.model.parameters()).device
+        scores = [self.model(batch.points.to(device)).float().cpu() for batch in loader.epoch(0)]
+        logits, labels = torch.cat(scores), dataset.labels
+        assert labels is not None
+        hits = (logits.argmax(dim=1) == labels).double()
+        of_class = [float(hits[labels == label].mean()) for label in torch.unique(labels)]
+        return {
+            f"{name}_loss": float(F.cross_entropy(logits, labels)),
+            f"{name}_accuracy": float(hits.mean()),
+            f"{name}_class_accuracy": sum(of_class) / len(of_class),
+        }
+
+
+def _open(config: ClassificationConfig) -> tuple[PointDataset, PointDataset | None]:
+    """Returns the training and the test shapes, in memory; not every dataset has the latter."""
+    test: PointDataset | None = None
+    if config.dataset in MODELNETS:
+        classes = MODELNETS[config.dataset]
+        train: PointDataset = ModelNet(None, classes, "train", num_points=config.num_points)
+        test = ModelNet(None, classes, "test", num_points=config.num_points)
+    else:
+        place = Path(config.dataset)
+        if not place.exists():
+            hint = nearest(config.dataset, MODELNETS)
+            raise FileNotFoundError(f"dataset {config.dataset!r}: no such file or folder{hint}")
+        train = open_dataset(place, num_points=config.num_points)
+        if place.is_dir() and any(layout.matches(place) for layout in LAYOUTS):
+            test = open_dataset(place, "test", num_points=config.num_points)
+    return train.load(), None if test is None else test.load()
+
+
+def _split(shapes: PointDataset, config: ClassificationConfig) -> tuple[PointDataset, PointDataset]:
+    if shapes.labels is None or not shapes.class_names:
+        raise ValueError(f"{config.dataset} has no labels, and classification needs them")
+    train, val = stratified_split(shapes, config.val_share, config.seed)
+    if len(train) < config.batch_size:
+        raise ValueError(
+            f"{len(train)} training shapes do not fill a batch of {config.batch_size}; give a "
+            "smaller --batch-size"
+        )
+    return train, val
+
+
+def _rotation(config: ClassificationConfig, up_axis: UpAxis | None) -> Transform | None:
+    if config.rotation == "none":
+        return None
+    if config.rotation == "so3":
+        return RotateSO3()
+    axis = config.up_axis or up_axis
+    if axis is None:
+        raise ValueError(
+            f"{config.dataset} does not say which axis points up, about which --rotation z turns: "
+            "give --up-axis x, y or z, or another --rotation"
+        )
+    return RotateUp(axis)
+
+
+def _augmentation(config: ClassificationConfig, rotation: Transform | None) -> Transform:
+    """Returns the transforms of a training batch: shapes are stretched upright, then turned."""
+    steps: list[Transform] = []
+    if config.max_scale > 1:
+        steps.append(Scale(1 / config.max_scale, config.max_scale, per_axis=True))
+    if rotation is not None:
+        steps.append(rotation)
+    if config.max_shift:
+        steps.append(Shift(config.max_shift))
+    if config.jitter:
+        steps.append(Jitter(config.jitter, 5 * config.jitter))
+    return Compose(*steps)
+
+
+def _check_model(config: ClassificationConfig) -> None:
+    """Refuses a model that cannot be built before any data are read."""
+    if config.model not in BACKBONES:
+        raise ValueError(f"there is no model {config.model!r}{nearest(config.model, BACKBONES)}")
+    known = inspect.signature(BACKBONES[config.model]).parameters
+    for name in config.settings:
+        if name not in known:
+            raise ValueError(f"{config.model} has no setting {name!r}{nearest(name, known)}")
+
+
+def _create_model(config: ClassificationConfig, num_classes: int) -> Classifier:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return Classifier(create_backbone(config.model, **config.settings), num_classes)
+
+
+def _count_parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())

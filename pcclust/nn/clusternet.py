@@ -1,0 +1,199 @@
+"""ClusterNet, whose output does not turn with the shape."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pcclust.nn._cluster_geometry import Nodes, group, neighborhoods, point_nodes
+from pcclust.nn._packed import Packed, pack
+from pcclust.nn.cloud_pooling import CloudPooling
+from pcclust.nn.cluster_abstraction import ClusterAbstraction
+from pcclust.nn.edge_conv import EdgeConv
+from pcclust.nn.rri_module import RRIModule
+from pcclust.nn.ward_hierarchy import check_levels, ward_hierarchy
+
+PLACE_CHANNELS = 4
+SHAPE_CHANNELS = 4
+
+
+class ClusterNet(nn.Module):
+    """Describes a cloud over a hierarchy of its clusters, in numbers that no rotation changes.
+
+    Every point gets the features of its neighbourhood (RRI, then `RRIModule`), EdgeConvs pass them
+    along the graph of neighbours, and `ClusterAbstraction` pools them in Ward clusters, level by
+    level up to one vector. Only lengths and angles enter, so the output is the same for a turned
+    cloud, up to rounding.
+
+    The paper fixes RRI, the RRI module, EdgeConv, and pooling over a hierarchy of clusters. Our
+    choice are all sizes, the Ward linkage, and what clusters know beside their pooled features:
+    the RRI of their centroids, their principal deviations and sizes, and how their members lie in
+    them; that the maxima and means of every level, not of the last alone, make the output; and that
+    the gap φ of a neighbour fades to 0 as it meets the neighbour before it, where rounding would
+    decide which of the two has the gap.
+
+    Args:
+        num_clusters: clusters of each level, finest first.
+        neighbors: neighbours of each point, then of each cluster of each level.
+        channels: of the EdgeConvs of points, then of the one of each level.
+        embedding: channels that are pooled at each level.
+        negative_slope: of the LeakyReLUs.
+
+    Attributes:
+        out_channels: twice ``embedding`` for the points and for each level.
+
+    Source: Chen et al., "ClusterNet: Deep Hierarchical Cluster Network with Rigorously
+    Rotation-Invariant Representation for Point Cloud Analysis" (2019).
+
+    Example:
+        >>> import torch
+        >>> from pcclust.nn import ClusterNet
+        >>> ClusterNet()(torch.rand(2, 200, 3)).shape
+        torch.Size([2, 2048])
+    """
+
+    def __init__(
+        self,
+        num_clusters: Sequence[int] = (128, 32, 8),
+        neighbors: Sequence[int] = (20, 16, 8, 7),
+        channels: Sequence[Sequence[int]] = ((64, 128), (256,), (256,), (512,)),
+        embedding: int = 256,
+        negative_slope: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.num_clusters = tuple(check_levels(num_clusters))
+        self.neighbors = tuple(neighbors)
+        _check_sizes(self.num_clusters, self.neighbors, len(channels))
+        self.levels, self.abstractions = nn.ModuleList(), nn.ModuleList()
+        self.poolings = nn.ModuleList()
+        slope, incoming = negative_slope, 0
+        for widths in channels:
+            level = ClusterLevel(incoming, widths, negative_slope=slope)
+            pooling = CloudPooling(level.out_channels, embedding, negative_slope=slope, mean=True)
+            self.levels.append(level)
+            self.poolings.append(pooling)
+            if len(self.abstractions) < len(self.num_clusters):
+                members = level.out_channels + PLACE_CHANNELS
+                incoming = channels[len(self.levels)][-1]
+                self.abstractions.append(
+                    ClusterAbstraction(members, incoming, negative_slope=slope)
+                )
+                incoming += SHAPE_CHANNELS
+        self.out_channels = 2 * embedding * len(self.levels)
+
+    def forward(
+        self, points: Tensor, *, lengths: Tensor | None = None, clusters: Tensor | None = None
+    ) -> Tensor:
+        """Describes each cloud by one vector.
+
+        Args:
+            points: ``(B, N, 3)``, in units of about their extent: lengths enter as they are.
+            lengths: ``(B,)`` the points of each cloud of a padded batch; padding takes no part.
+            clusters: ``(B, N, levels)`` as `ward_hierarchy` returns them for ``num_clusters``;
+                computed from ``points`` if None.
+
+        Returns:
+            ``(B, out_channels)`` of the dtype of the weights.
+
+        Raises:
+            TypeError: wrong type or dtype.
+            ValueError: wrong shape, NaN or inf, bad lengths, a cloud of too few points for
+                ``neighbors``, or clusters that are not nested.
+        """
+        clouds = pack(points, lengths)
+        if clusters is None:
+            clusters = ward_hierarchy(points, self.num_clusters, lengths)
+        labels = self._packed_labels(clusters, points, clouds)
+        all_points = nodes = point_nodes(clouds)
+        of_points = torch.arange(len(nodes.positions), device=points.device)
+        dtype = next(self.parameters()).dtype
+        x: Tensor | None = None
+        pooled = []
+        for depth, (level, pooling) in enumerate(zip(self.levels, self.poolings, strict=True)):
+            x = level(x, *neighborhoods(nodes, self.neighbors[depth], dtype), nodes)
+            pooled.append(pooling(x, nodes.sizes))
+            if depth < len(self.num_clusters):
+                grouping, of_points = group(all_points, nodes, of_points, labels[:, depth])
+                members = torch.cat([x, grouping.places.to(x)], dim=1)
+                nodes = grouping.clusters
+                x = self.abstractions[depth](members, grouping.owners, len(nodes.positions))
+                x = torch.cat([x, grouping.shapes.to(x)], dim=1)
+        return torch.cat(pooled, dim=1)
+
+    def _packed_labels(self, clusters: Tensor, points: Tensor, clouds: Packed) -> Tensor:
+        """Checks labels and returns ``(ΣN, levels)`` of them, without padding."""
+        shape = (*points.shape[:2], len(self.num_clusters))
+        if clusters.shape != shape or clusters.is_floating_point():
+            raise ValueError(
+                f"clusters must be {shape} integers, got {tuple(clusters.shape)} {clusters.dtype}"
+            )
+        rows = torch.arange(points.shape[1], device=points.device)
+        inside = rows < clouds.offsets.diff()[:, None]
+        labels = clusters[inside].long()
+        if int(labels.min()) < 0:
+            raise ValueError(f"clusters hold {int(labels.min())} for a point that is no padding")
+        return labels
+
+
+class ClusterLevel(nn.Module):
+    """The layers at one level of `ClusterNet`, for points or clusters alike.
+
+    Args:
+        in_channels: channels that come from the level before, 0 for points.
+        channels: the output of each EdgeConv.
+        rri_channels: channels of the RRI module.
+        negative_slope: of the LeakyReLUs.
+
+    Attributes:
+        out_channels: channels of the input, the RRI module and the EdgeConvs together.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: Sequence[int],
+        *,
+        rri_channels: int = 64,
+        negative_slope: float,
+    ) -> None:
+        super().__init__()
+        self.rri_module = RRIModule(rri_channels, negative_slope=negative_slope)
+        self.edge_convs = nn.ModuleList()
+        width = in_channels + rri_channels
+        self.out_channels = width + sum(channels)
+        for out in channels:
+            self.edge_convs.append(EdgeConv(width, out, negative_slope=negative_slope))
+            width = out
+
+    def forward(self, x: Tensor | None, rri: Tensor, neighbors: Tensor, nodes: Nodes) -> Tensor:
+        """Maps the nodes of one level.
+
+        Args:
+            x: ``(M, in_channels)`` features from the level before, or None.
+            rri: ``(M, k, 4)`` features of the positions of the nodes.
+            neighbors: ``(M, k)`` rows of the neighbours.
+            nodes: which nodes make up each cloud.
+
+        Returns:
+            ``(M, out_channels)``.
+        """
+        described = self.rri_module(rri)
+        y = described if x is None else torch.cat([x, described], dim=1)
+        outputs = [y]
+        for edge_conv in self.edge_convs:
+            y = edge_conv(y, neighbors, offsets=nodes.offsets)
+            outputs.append(y)
+        return torch.cat(outputs, dim=1)
+
+
+def _check_sizes(num_clusters: Sequence[int], neighbors: Sequence[int], channels: int) -> None:
+    """Raises ValueError unless there are neighbours and channels for points and every level."""
+    levels = len(num_clusters) + 1
+    if len(neighbors) != levels or channels != levels:
+        raise ValueError(
+            f"{levels - 1} levels of clusters need {levels} neighbors and channels (the points' "
+            f"first), got {len(neighbors)} and {channels}"
+        )
+    for count, k in zip(num_clusters, neighbors[1:], strict=True):
+        if k >= count:
+            raise ValueError(f"neighbors={k} exceeds the {count - 1} other clusters of its level")

@@ -1,0 +1,203 @@
+"""Settings of a run: dataclasses, filled from the command line, a YAML file and defaults."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, Union
+
+from tyro.constructors import PrimitiveConstructorSpec
+
+from pcclust._files import whole_file
+
+Config = TypeVar("Config", bound="TrainingConfig")
+
+
+def parse_settings(pairs: list[str]) -> dict[str, Any]:
+    """Returns settings given as NAME=VALUE, the values read as in a config file.
+
+    Raises:
+        ValueError: something without a name or an equals sign, or a value that is not YAML.
+
+    Example:
+        >>> from pcclust.training.config import parse_settings
+        >>> parse_settings(["k=20", "channels=[64, 128]"])
+        {'k': 20, 'channels': [64, 128]}
+    """
+    yaml = _import_yaml()
+    settings = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name.isidentifier() and equals):
+            raise ValueError(f"{pair!r} is not NAME=VALUE")
+        try:
+            settings[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ValueError(f"the value of {pair!r} is not YAML") from error
+    return settings
+
+
+# Settings whose names only the model knows: NAME=VALUE on the command line.
+Settings: TypeAlias = Annotated[
+    dict[str, Any],
+    PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="[NAME=VALUE …]",
+        instance_from_str=parse_settings,
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda settings: [f"{name}={settings[name]}" for name in settings],
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a run goes, whatever it trains; each method adds its own settings in a subclass.
+
+    Attributes:
+        epochs: how often each training shape is seen. The learning rate falls to 0 over all of
+            them, so a run that is cut short and resumed is the same run.
+        batch_size: shapes of a step, in all processes together.
+        optimizer: "adamw", or "sgd" with Nesterov momentum 0.9.
+        learning_rate: the highest one; by default 0.001 for adamw and 0.1 for sgd.
+        weight_decay: of weight matrices; biases and norms have none.
+        warmup_epochs: over which the learning rate rises from 0, before its cosine fall.
+        clip_norm: the largest norm of the gradient; no limit if None.
+        precision: of the forward pass; weights and their updates are float32.
+        seed: of the weights, the order, the augmentation, the dropout and the split.
+        workers: threads that prepare batches; they change no result.
+        log_every: steps between two losses in the log.
+        checkpoint_minutes: the longest time between two checkpoints; one is made each epoch, too.
+    """
+
+    epochs: int = 30
+    batch_size: int = 32
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    warmup_epochs: float = 1.0
+    clip_norm: float | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    seed: int = 0
+    workers: int = 2
+    log_every: int = 50
+    checkpoint_minutes: float = 5.0
+
+    # What a config file and a checkpoint call the method.
+    method: ClassVar[str]
+    # What may differ when a run is resumed: it changes no result.
+    FREE: ClassVar[tuple[str, ...]] = ("workers", "log_every", "checkpoint_minutes")
+    DEFAULTS: ClassVar[dict[str, tuple[float, float]]] = {"adamw": (1e-3, 0.05), "sgd": (0.1, 1e-4)}
+
+    def __post_init__(self) -> None:
+        rate, decay = self.DEFAULTS.get(self.optimizer, (None, None))
+        if self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", rate)
+        if self.weight_decay is None:
+            object.__setattr__(self, "weight_decay", decay)
+        for name in ("epochs", "batch_size", "learning_rate", "log_every", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name}={value} must be positive")
+        for name in ("weight_decay", "warmup_epochs", "seed", "workers", "checkpoint_minutes"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
+
+
+def write_config(path: Path, config: TrainingConfig) -> None:
+    """Writes all settings of a run as a YAML file that `read_config` reads."""
+    import pcclust
+
+    settings = {"method": config.method} | dataclasses.asdict(config)
+    text = _import_yaml().safe_dump(settings, sort_keys=False, allow_unicode=True)
+    with whole_file(path) as file:
+        file.write(f"# The settings of a run of pcclust {pcclust.__version__}\n{text}".encode())
+
+
+def read_config(path: Path, kind: type[Config]) -> dict[str, Any]:
+    """Reads the settings that a YAML file gives; those it leaves out are not in the result.
+
+    Args:
+        path: the file.
+        kind: the dataclass of the settings.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not YAML, a setting that does not exist (names the nearest), a value of the
+            wrong type, or the settings of another method.
+        ImportError: PyYAML is not installed.
+    """
+    yaml = _import_yaml()
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such config file")
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not YAML: {error}") from error
+    if not isinstance(given, dict):
+        raise ValueError(f"{path} must be a list of `name: value`, one a line")
+    method = given.pop("method", kind.method)
+    if method != kind.method:
+        raise ValueError(f"{path} is for the method {method!r}; this command runs {kind.method!r}")
+    hints = typing.get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind)]
+    for name in given:
+        if name not in names:
+            raise ValueError(f"{path}: there is no setting {name!r}{nearest(str(name), names)}")
+    return {
+        name: _converted(value, hints[name], f"{path}: {name}") for name, value in given.items()
+    }
+
+
+def differences(before: dict[str, Any], now: TrainingConfig) -> list[str]:
+    """Returns in words what differs, as far as it changes results, from the settings ``before``."""
+    after = dataclasses.asdict(now)
+    names = [name for name in {**before, **after} if name not in now.FREE]
+    return [
+        f"{name} was {before.get(name)!r} and is {after.get(name)!r}"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def nearest(name: str, names: typing.Iterable[str]) -> str:
+    """Returns a hint at the most similar name, or at all of them where none is."""
+    known = list(names)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
+
+
+def _converted(value: object, hint: type[Any], where: str) -> object:
+    """Returns a value of YAML as the type of a field, or raises."""
+    origin, options = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        if value not in options:
+            raise ValueError(f"{where}={value!r} is none of {', '.join(map(repr, options))}")
+        return value
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in options:
+            return None
+        return _converted(value, next(o for o in options if o is not type(None)), where)
+    if hint is float and not isinstance(value, bool):  # YAML 1.1 takes 1e-3 for a string
+        try:
+            return float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            pass
+    expected = origin or hint
+    if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+        raise ValueError(f"{where}={value!r} must be of the type {expected.__name__}")
+    return value
+
+
+def _import_yaml() -> ModuleType:
+    try:
+        import yaml
+    except ImportError as error:
+        raise ImportError(
+            f"config files need PyYAML ({error}): pip install 'pcclust[train]'"
+        ) from error
+    module: ModuleType = yaml
+    return module

@@ -1,0 +1,254 @@
+"""The training loop: one for every method."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from pcclust.data.loader import seeded_generator
+from pcclust.nn.weights import save_weights
+from pcclust.training.interruption import Interruption
+from pcclust.training.method import Batch, Method
+from pcclust.training.optimizer import create_optimizer, learning_rate
+from pcclust.training.processes import Processes
+from pcclust.training.run_folder import Position, RunFolder
+from pcclust.training.watcher import Step, Watcher
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How `fit` ended.
+
+    Attributes:
+        complete: whether all epochs are done.
+        interrupted: whether a signal stopped it, and not the time allowed.
+        epoch: complete epochs.
+        results: what the method measured at the end; empty before.
+    """
+
+    complete: bool
+    interrupted: bool
+    epoch: int
+    results: dict[str, float]
+
+
+class DivergedError(RuntimeError):
+    """The loss is not finite."""
+
+
+def fit(
+    method: Method,
+    run: RunFolder,
+    *,
+    resume: bool = False,
+    minutes: float | None = None,
+    watchers: Sequence[Watcher] = (),
+) -> Outcome:
+    """Trains a method, or goes on with a run, until its epochs are done.
+
+    On a CPU the same seed gives the same bits, also when the run is killed and resumed any number
+    of times. Under ``torchrun`` each process takes its share of every batch, so the number of
+    processes changes a result only by rounding (and by BatchNorm's statistics, which each process
+    takes of its share).
+
+    Args:
+        method: what to train.
+        run: its folder.
+        resume: whether to go on with the run in that folder, or begin it if there is none.
+        minutes: stop and save after so long, to be resumed; no limit if None.
+        watchers: are told how it goes.
+
+    Returns:
+        How it ended. A first Ctrl-C or SIGTERM saves and returns, a second one raises.
+
+    Raises:
+        ImportError: accelerate is not installed.
+        FileExistsError: there is a run in the folder, and ``resume`` is false.
+        ValueError: a checkpoint that does not fit, or a batch size that cannot be shared.
+        DivergedError: the loss is NaN or inf; the last checkpoint stays.
+        OSError: the checkpoint or the log cannot be written; the last checkpoint stays.
+    """
+    if resume:
+        run.check_config(method.config)
+    else:
+        run.check_free()
+    loop = _Loop(method, run, Processes(method.config.precision), watchers)
+    deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
+    with ExitStack() as stack:
+        stack.callback(loop.stop)
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        loop.prepare(resume)
+        stack.enter_context(loop.interruption.watched())
+        return loop.train(deadline)
+
+
+class _Loop:
+    """What all steps share."""
+
+    def __init__(
+        self,
+        method: Method,
+        run: RunFolder,
+        processes: Processes,
+        watchers: Sequence[Watcher],
+    ) -> None:
+        self.method = method
+        self.config = method.config
+        self.run = run
+        self.processes = processes
+        self.main = processes.main
+        self.watchers = watchers if processes.main else ()
+        self.interruption = Interruption()
+        self.position = Position()
+
+    def prepare(self, resume: bool) -> None:
+        """Makes everything ready for the next step."""
+        self.processes.check_shares(self.config.batch_size)
+        with self.processes.main_first():
+            self.method.prepare(self._tell_preparing)
+        self.model = self.processes.wrap(self.method.model)
+        self.optimizer = create_optimizer(self.method.model, self.config)
+        if resume:
+            self.position = self.run.restore(self.method, self.optimizer)
+        self.processes.wait()
+        if self.main:
+            self.run.begin(self.config)
+        self.saved_at = time.monotonic()
+
+    def train(self, deadline: float) -> Outcome:
+        """Runs epochs until they are done or something ends them."""
+        for watcher in self.watchers:
+            watcher.started(self.method, self.position)
+        while self.position.epoch < self.config.epochs:
+            metrics = self._evaluated(self.method.evaluate) if self._epoch(deadline) else None
+            if metrics is None:
+                return self._outcome()
+            self._end_epoch(metrics)
+        if self.position.results is None:
+            results = self._evaluated(self.method.finish)
+            if results is not None:
+                self._end_run(results)
+        return self._outcome()
+
+    def stop(self) -> None:
+        """Says that nothing more will come."""
+        for watcher in self.watchers:
+            watcher.stopped()
+
+    def _epoch(self, deadline: float) -> bool:
+        """Makes the steps that an epoch still lacks; returns whether nothing stopped it."""
+        position = self.position
+        self.method.model.train()
+        before = time.monotonic()
+        for batch in self.method.batches(position.epoch, position.batch):
+            self._step(batch)
+            now = time.monotonic()
+            position.batch += 1
+            position.seconds += now - before
+            before = now
+            stopped = self.processes.anywhere(self.interruption.wished or now >= deadline)
+            if stopped or now - self.saved_at >= 60 * self.config.checkpoint_minutes:
+                self._save()
+            if stopped:
+                return False
+        self._save()  # so that the evaluation may be interrupted
+        return True
+
+    def _step(self, batch: Batch) -> None:
+        step = self.position.epoch * self.method.steps_per_epoch + self.position.batch
+        rate = learning_rate(step, self.method.steps_per_epoch, self.config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        # Dropout depends on the step alone, so that no state of a generator has to be kept.
+        keys = (self.config.seed, step, self.processes.index)
+        torch.manual_seed(seeded_generator(*keys).initial_seed())
+        scalars = self.method.loss(self.model, self.processes.share(batch, self.config.batch_size))
+        values = {name: float(value.detach()) for name, value in scalars.items()}
+        self._check_finite("loss", values["loss"], step)
+        self.optimizer.zero_grad()
+        limit = self.config.clip_norm or math.inf
+        norm = self.processes.backward(scalars["loss"], self.model, limit)
+        self._check_finite("norm of the gradient", norm, step)
+        self.optimizer.step()
+        self._count(step + 1, self.processes.mean(values), rate)
+
+    def _count(self, step: int, values: dict[str, float], rate: float) -> None:
+        for name, value in values.items():
+            self.position.sums[name] = self.position.sums.get(name, 0.0) + value
+        if self.main and step % self.config.log_every == 0:
+            self.run.log(self.position, {"step": step, **values, "learning_rate": rate})
+        for watcher in self.watchers:
+            watcher.stepped(Step(step, self.position.epoch + 1, values["loss"], rate))
+
+    def _evaluated(self, measure: Callable[[], dict[str, float]]) -> dict[str, float] | None:
+        """Measures in the first process, where the others wait; returns None if interrupted."""
+        self.method.model.eval()
+        self.interruption.at_once = self.processes.count == 1
+        try:
+            with torch.no_grad():
+                metrics = measure() if self.main else {}
+        except KeyboardInterrupt:
+            if not self.interruption.at_once:
+                raise
+            return None
+        finally:
+            self.interruption.at_once = False
+        self.processes.wait()
+        return metrics
+
+    def _end_epoch(self, metrics: dict[str, float]) -> None:
+        position, steps = self.position, self.method.steps_per_epoch
+        means = {f"train_{name}": total / steps for name, total in position.sums.items()}
+        measured = means | metrics
+        position.epoch, position.batch, position.sums = position.epoch + 1, 0, {}
+        self._record(position.epoch, measured)
+        self._save()
+
+    def _end_run(self, results: dict[str, float]) -> None:
+        self.position.results = results
+        if results:
+            self._record(None, results)
+        self._save()
+
+    def _record(self, epoch: int | None, measured: dict[str, float]) -> None:
+        """Logs what was measured of an epoch or the run, and saves the weights it is true of."""
+        if not self.main:
+            return
+        position = self.position
+        step = position.epoch * self.method.steps_per_epoch
+        what: dict[str, Any] = {"complete": True} if epoch is None else {"epoch": epoch}
+        line = what | {"step": step, **measured, "seconds": round(position.seconds, 1)}
+        self.run.log(position, line)
+        model, card = self.method.saved()
+        progress = {"epoch": position.epoch, "seconds": line["seconds"], "metrics": measured}
+        save_weights(self.run.path, model, card | progress)
+        for watcher in self.watchers:
+            watcher.measured(epoch, step, measured)
+
+    def _save(self) -> None:
+        if self.main:
+            self.run.save(self.method, self.position, self.optimizer)
+        self.saved_at = time.monotonic()
+
+    def _outcome(self) -> Outcome:
+        results, wished = self.position.results, self.interruption.wished
+        return Outcome(results is not None, wished, self.position.epoch, results or {})
+
+    def _tell_preparing(self, what: str, done: int, total: int) -> None:
+        for watcher in self.watchers:
+            watcher.preparing(what, done, total)
+
+    def _check_finite(self, what: str, value: float, step: int) -> None:
+        """Raises before weights are touched that a later checkpoint would hold."""
+        if math.isfinite(value):
+            return
+        raise DivergedError(
+            f"the {what} is {value} in epoch {self.position.epoch + 1}, step {step + 1}. "
+            f"{'The last checkpoint' if self.run.checkpoint.exists() else 'No checkpoint'} is in "
+            f"{self.run.path}; begin anew with a learning rate below {self.config.learning_rate} "
+            "or with --clip-norm 1, and see whether the data hold NaN"
+        )

@@ -1,0 +1,107 @@
+"""The processes of a run, one or several under ``torchrun``, and the device of this one."""
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from pcclust.training.method import Batch
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+class Processes:
+    """What several processes do together; with a single one, most of it is nothing.
+
+    Args:
+        precision: of the forward pass.
+
+    Attributes:
+        count: how many there are.
+        index: of this one, from 0.
+        main: whether this one writes, prints and measures.
+
+    Raises:
+        ImportError: accelerate is not installed.
+    """
+
+    def __init__(self, precision: Literal["float32", "bfloat16"]) -> None:
+        self._accelerator = _create_accelerator(precision)
+        self.count: int = self._accelerator.num_processes
+        self.index: int = self._accelerator.process_index
+        self.main: bool = self._accelerator.is_main_process
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """Moves a model to the device, and returns what averages its gradients."""
+        wrapped: nn.Module = self._accelerator.prepare(model)
+        return wrapped
+
+    def backward(self, loss: Tensor, model: nn.Module, max_norm: float) -> float:
+        """Computes the mean gradient, cuts it to a norm, and returns the norm it had."""
+        self._accelerator.backward(loss)
+        return float(self._accelerator.clip_grad_norm_(model.parameters(), max_norm))
+
+    def share(self, batch: Batch, batch_size: int) -> Batch:
+        """Returns this process's part of a batch, on its device."""
+        from accelerate.utils import send_to_device, slice_tensors
+
+        size = batch_size // self.count
+        part = slice_tensors(batch, slice(self.index * size, (self.index + 1) * size))
+        return send_to_device(part, self._accelerator.device)
+
+    def check_shares(self, batch_size: int) -> None:
+        """Raises ValueError if a batch cannot be shared equally, in parts of at least two."""
+        if batch_size % self.count:
+            raise ValueError(
+                f"a batch of {batch_size} shapes cannot be shared by {self.count} processes: give "
+                "a multiple as --batch-size"
+            )
+        if batch_size // self.count < 2:
+            raise ValueError(
+                f"--batch-size {batch_size} leaves a single shape to each of {self.count} "
+                f"processes, and BatchNorm needs two: give at least {2 * self.count}"
+            )
+
+    def mean(self, values: dict[str, float]) -> dict[str, float]:
+        """Returns the mean of each value over the processes."""
+        if self.count == 1:
+            return values
+        means = self._sum(list(values.values())) / self.count
+        return dict(zip(values, means.tolist(), strict=True))
+
+    def anywhere(self, here: bool) -> bool:
+        """Returns whether something holds in any process, so that all of them do the same."""
+        return here if self.count == 1 else float(self._sum([float(here)])) > 0
+
+    def main_first(self) -> AbstractContextManager[None]:
+        """Lets the main process run a block before the others do."""
+        block: AbstractContextManager[None] = self._accelerator.main_process_first()
+        return block
+
+    def wait(self) -> None:
+        """Waits until all processes are here."""
+        self._accelerator.wait_for_everyone()
+
+    def _sum(self, values: list[float]) -> Tensor:
+        here = torch.tensor(values, device=self._accelerator.device)
+        summed: Tensor = self._accelerator.reduce(here, reduction="sum")
+        return summed.cpu()
+
+
+def _create_accelerator(precision: str) -> "Accelerator":
+    try:
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState
+    except ImportError as error:
+        raise ImportError(
+            f"training needs accelerate ({error}): pip install 'pcclust[train]'"
+        ) from error
+    # It is one per interpreter, and would refuse a second run of another precision.
+    AcceleratorState._reset_state()
+    return Accelerator(
+        mixed_precision="bf16" if precision == "bfloat16" else "no",
+        # It joins processes without any GPU only if it is told that there is none.
+        cpu=not torch.accelerator.is_available(),
+    )

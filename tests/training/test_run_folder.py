@@ -1,0 +1,121 @@
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from pcclust.training import Position, RunFolder, fit
+from pcclust.training.run_folder import CHECKPOINT, CONFIG, METRICS
+from tests.training.tiny_method import TinyMethod
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run that was stopped after its first step."""
+    run = RunFolder(tmp_path / "run")
+    fit(TinyMethod(), run, minutes=1e-9)
+    return run
+
+
+def change(run, **values):
+    state = torch.load(run.checkpoint, weights_only=True)
+    torch.save(state | values, run.checkpoint)
+
+
+def resume(run, **settings):
+    return fit(TinyMethod(**settings), run, resume=True)
+
+
+def test_a_checkpoint_holds_nothing_but_tensors_and_numbers(run):
+    state = torch.load(run.checkpoint, weights_only=True)
+    assert state["position"]["batch"] == 1
+    assert state["config"]["seed"] == 0
+
+
+@pytest.mark.parametrize("kept", [0, 10, 0.3, 0.9, -1])
+def test_a_truncated_checkpoint_is_named(run, kept):
+    content = run.checkpoint.read_bytes()
+    run.checkpoint.write_bytes(content[: int(kept * len(content)) if 0 < kept < 1 else kept])
+    with pytest.raises(ValueError, match=r"checkpoint.pt is damaged or no checkpoint \(\w+\); it"):
+        resume(run)
+
+
+def test_a_pickle_in_place_of_a_checkpoint_is_not_run(run):
+    run.checkpoint.write_bytes(b"cos\nsystem\n(S'touch " + os.fsencode(run.path) + b"/x'\ntR.")
+    with pytest.raises(ValueError, match="is damaged or no checkpoint"):
+        resume(run)
+    torch.save({"model": 1}, run.checkpoint)
+    with pytest.raises(ValueError, match="is no checkpoint of a run of this version"):
+        resume(run)
+    assert not (run.path / "x").exists()
+
+
+def test_a_checkpoint_of_something_else_is_named(run):
+    change(run, method="other")
+    with pytest.raises(ValueError, match="is of the method 'other', not 'tiny'"):
+        resume(run)
+    change(run, method="tiny", data_sha256="1" * 64)
+    with pytest.raises(ValueError, match=r"other training data \(SHA-256 1{12}…, now 0{12}…"):
+        resume(run)
+    change(run, data_sha256="0" * 64, model={"layer.weight": torch.ones(1)})
+    with pytest.raises(ValueError, match=r"is of another model: Error.* in loading state_dict"):
+        resume(run)
+
+
+def test_other_settings_are_named_and_those_that_change_nothing_are_free(run):
+    with pytest.raises(ValueError, match=r"other settings: learning_rate was 0.001 and is 0.01\. "):
+        resume(run, learning_rate=0.01)
+    run.begin(TinyMethod(seed=5).config)  # the checkpoint still knows
+    with pytest.raises(ValueError, match="other settings: seed was 0 and is 5"):
+        resume(run, seed=5)
+    run.begin(TinyMethod().config)
+    assert resume(run, workers=0, log_every=1, checkpoint_minutes=1).complete
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(run):
+    run.checkpoint.unlink()
+    (run.path / CONFIG).rename(run.path / ".config.yaml.77.tmp")
+    assert not run.checkpoint.exists()
+    run.check_free()
+    (run.path / ".config.yaml.77.tmp").rename(run.path / CONFIG)
+    run.metrics.write_text('{"step": 1}\n{"ste')
+    (run.path / ".checkpoint.pt.77.tmp").touch()
+    assert resume(run).complete
+    assert json.loads(run.metrics.read_text().splitlines()[0])["step"] == 2
+    assert not (run.path / ".checkpoint.pt.77.tmp").exists()
+
+
+FULL = """
+import resource, sys
+from pcclust.training import Position, RunFolder, fit
+from tests.training.tiny_method import TinyMethod
+
+run, method = RunFolder(sys.argv[1]), TinyMethod(checkpoint_minutes=0)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+fit(method, run, resume=True)
+"""
+
+
+def test_no_room_for_a_checkpoint_keeps_the_last_good_one(run):
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+    before = run.checkpoint.read_bytes()
+    limit = str(len(before) // 2)
+    command = [sys.executable, "-c", FULL, str(run.path), limit]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("OSError: [Errno 27] ")
+    assert "checkpoint.pt cannot be written (File too large); what was there before is kept" in last
+    assert "go on from" in last
+    assert run.checkpoint.read_bytes() == before
+    assert sorted(path.name for path in run.path.iterdir()) == [CHECKPOINT, CONFIG, METRICS]
+    assert resume(run).complete
+
+
+def test_no_room_for_the_log_says_so(run):
+    run.metrics.mkdir()
+    with pytest.raises(OSError, match=r"metrics.jsonl cannot be written .*; go on from .*--resume"):
+        run.log(Position(), {"step": 1})
