@@ -102,9 +102,10 @@ function frame(now) {
 }
 
 // ------------------------------------------------------------------ the map
-// Neighbouring numbers get hues far apart, and every other one is darker.
+// Neighbouring numbers get hues far apart; those 8 and 13 apart, whose hues are near, differ in
+// lightness.
 function colour(number) {
-  return number < 0 ? "#8a929b" : `hsl(${(number * 137.508) % 360} 58% ${number % 2 ? 62 : 45}%)`;
+  return number < 0 ? "#8a929b" : `hsl(${(number * 137.508) % 360} 58% ${[48, 66, 38][number % 3]}%)`;
 }
 
 function startMap(box) {
