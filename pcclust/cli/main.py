@@ -12,6 +12,7 @@ from pcclust.cli.console import ExitCode, errors
 # Each is the function of that name in the module pcclust.cli of that name; its docstring is its
 # help, its arguments are the options, and it returns the exit code.
 COMMANDS = (
+    "cluster",
     "data",
     "demo",
     "evaluate",

@@ -1,5 +1,32 @@
-"""Clustering of feature vectors and of points."""
+"""Clustering of feature vectors and of points, and what clusters are worth."""
 
 from pcclust.cluster.kmeans import KMeans
+from pcclust.cluster.metrics import (
+    ClusterMap,
+    adjusted_rand_index,
+    class_mean_accuracy,
+    clustering_accuracy,
+    fit_cluster_map,
+    normalized_mutual_information,
+    purity,
+)
+from pcclust.cluster.pseudo_labels import ClusterCollapseWarning, PseudoLabels, pseudo_labels
+from pcclust.cluster.silhouette import silhouette
+from pcclust.cluster.whitening import PCAWhitening, unit_length
 
-__all__ = ["KMeans"]
+__all__ = [
+    "ClusterCollapseWarning",
+    "ClusterMap",
+    "KMeans",
+    "PCAWhitening",
+    "PseudoLabels",
+    "adjusted_rand_index",
+    "class_mean_accuracy",
+    "clustering_accuracy",
+    "fit_cluster_map",
+    "normalized_mutual_information",
+    "pseudo_labels",
+    "purity",
+    "silhouette",
+    "unit_length",
+]

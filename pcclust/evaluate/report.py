@@ -106,13 +106,22 @@ def about_table(about: Mapping[str, str], settings: Mapping[str, int | float | s
     return Table(["made with", ""], rows)
 
 
-def render_page(title: str, sections: Sequence[Section], *, lead: str = "") -> str:
+def render_page(
+    title: str,
+    sections: Sequence[Section],
+    *,
+    lead: str = "",
+    script: str = "point_view",
+    style: str = "",
+) -> str:
     """Returns a self-contained HTML page, light or dark as the reader's system is.
 
     Args:
         title: the page's title and heading, plain text.
         sections: what the page shows, in order.
         lead: one or two sentences under the heading, plain text.
+        script: which of this package's scripts runs, after that which draws points.
+        style: which of its styles is added to that of all reports, if any.
 
     Returns:
         The page's text, to be written as UTF-8.
@@ -127,12 +136,13 @@ def render_page(title: str, sections: Sequence[Section], *, lead: str = "") -> s
         >>> page.startswith("<!doctype html>"), "http" in page
         (True, False)
     """
-    script = "".join(asset(name) for name in ("point_painter.js", "point_view.js"))
+    scripts = "".join(asset(f"{name}.js") for name in ("point_painter", script))
+    styles = "".join(asset(f"{name}.css") for name in ("report", style) if name)
     return Template(asset("report.html")).substitute(
         title=escape(title),
         lead=f'<p class="lead">{escape(lead)}</p>' if lead else "",
-        style=asset("report.css"),
-        script=f'(() => {{\n"use strict";\n{script}}})();',
+        style=styles,
+        script=f'(() => {{\n"use strict";\n{scripts}}})();',
         sections="\n".join(map(render_section, sections)),
     )
 

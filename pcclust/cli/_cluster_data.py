@@ -1,0 +1,228 @@
+"""What `pcclust cluster` clusters: features of a file, or features made of shapes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tyro.conf import Positional, arg
+
+from pcclust.cli._feature_file import is_feature_file, read_feature_file
+from pcclust.cli.console import errors, progress_bar
+from pcclust.data import PointDataset, ReadFailure, open_dataset
+from pcclust.data.dataset import UP_AXES, UpAxis
+from pcclust.data.detect import SPLITS
+from pcclust.data.layouts import FileStorage
+from pcclust.data.loader import seeded_generator
+from pcclust.data.transforms import RotateSO3, RotateUp, UnitSphere
+from pcclust.evaluate.cluster_gallery import Shapes
+from pcclust.evaluate.forward import Answerer, Layout, Model, batches
+from pcclust.evaluate.model_source import find_model
+from pcclust.nn.rri_statistics import rri_statistics
+
+UNTRAINED = "statistics of RRI, untrained"
+TURNS, TEST_TURNS = 0, 1  # the uses of the seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What is clustered.
+
+    Attributes:
+        source: features in a file (.npy; or .npz or .h5 with features (N, C) and perhaps labels,
+            names, class_names and points (N, P, 3)); or shapes: an HDF5 file, a known dataset's
+            folder, or any folder of meshes and clouds, whose sub-folders are classes.
+        test: held-out shapes, measured with what was fitted on the others: a split of the same
+            dataset (test), or another SOURCE.
+        model: what makes features of shapes: as for pcclust evaluate, the folder of a run, a
+            .safetensors file, file.py:name or package.module:name. Without one, shapes have
+            statistics of their rotation-invariant features (RRI), which need no training.
+        weights: of the model; alone, the same as --model.
+        layout: what the model takes, (B, N, 3) or (B, 3, N); "auto" tries the two.
+        batch_size: shapes the model is asked about at once, at most.
+        device: where the model runs, e.g. cuda; by default where it is.
+        split: of a dataset that has splits; by default "train".
+        classes: only these, separated by commas.
+        num_points: of every shape; by default 1,024, or as an HDF5 file has them.
+        rotate: turn every shape first: about the up axis (z) or any way (so3).
+        up_axis: the axis against gravity, where the data does not know it (as OBJ files, y).
+        seed: of everything that is random.
+    """
+
+    source: Annotated[str, Positional, arg(metavar="FEATURES|DATA")]
+    test: str | None = None
+    model: str | None = None
+    weights: Path | None = None
+    layout: Layout = "auto"
+    batch_size: int = 32
+    device: str | None = None
+    split: str | None = None
+    classes: str | None = None
+    num_points: int | None = None
+    rotate: Literal["none", "z", "so3"] = "none"
+    up_axis: UpAxis | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Clusterable:
+    """Features, and the shapes that they are of.
+
+    Attributes:
+        title: in words.
+        encoder: what made the features.
+        features: ``(N, C)``.
+        shapes: N of them.
+        failures: shapes that could not be read.
+    """
+
+    title: str
+    encoder: str
+    features: NDArray[np.floating]
+    shapes: Shapes
+    failures: tuple[ReadFailure, ...] = ()
+
+
+def open_clusterable(source: Source) -> tuple[Clusterable, Clusterable | None]:
+    """Returns what is to be clustered, and the held-out shapes if there are any.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        ValueError: nothing that can be used, options that do not go together, held-out shapes of
+            a class that the others do not have.
+    """
+    if is_feature_file(Path(source.source)):
+        _refuse_options_for_shapes(source)
+        first = read_features(Path(source.source))
+        held_out = read_features(Path(source.test)) if source.test else None
+    else:
+        encode = _Encoder(source)
+        first = encode(source.source, source.split, TURNS)
+        held_out = None
+        if source.test in SPLITS:
+            held_out = encode(source.source, source.test, TEST_TURNS)
+        elif source.test:
+            held_out = encode(source.test, None, TEST_TURNS)
+    return first, None if held_out is None else _relabelled(held_out, first)
+
+
+def read_features(path: Path) -> Clusterable:
+    """Reads a file of features."""
+    features, shapes = read_feature_file(path)
+    count, width = features.shape
+    return Clusterable(f"{path}: {count:,} features of {width:,}", "as given", features, shapes)
+
+
+def _refuse_options_for_shapes(source: Source) -> None:
+    fresh = Source(source=source.source, test=source.test, seed=source.seed)
+    given = [name for name, value in vars(source).items() if value != getattr(fresh, name)]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ValueError(f"{source.source} holds features: {options} need shapes")
+
+
+class _Encoder:
+    """Opens shapes, turns them, and makes features of them."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.model: Model = rri_statistics
+        self.name, self.num_points = UNTRAINED, source.num_points
+        self.layout: Layout = "BN3"
+        named = source.model or (source.weights and str(source.weights))
+        if named:
+            found = find_model(named, source.weights if source.model else None, features=True)
+            self.model, self.name, self.layout = found.model, found.name, source.layout
+            self.num_points = source.num_points or found.num_points
+
+    def __call__(self, path: str, split: str | None, turns: int) -> Clusterable:
+        dataset = open_dataset(path, split, num_points=self.num_points, seed=self.source.seed)
+        if self.source.classes:
+            dataset = dataset.select_classes(self.source.classes.split(","))
+        up_axis = self.source.up_axis or dataset.up_axis
+        points, kept, failures = read_all(dataset)
+        points = self._turned(points, up_axis, turns)
+        answer = Answerer(self.model, points, layout=self.layout, device=self.source.device)
+        features = torch.cat(list(self._batches(answer, points))).numpy()
+        labels = None if dataset.labels is None else dataset.labels[kept].numpy()
+        if up_axis is not None:  # a cyclic shift of the axes turns without mirroring
+            points = points.roll(UP_AXES.index("z") - UP_AXES.index(up_axis), 2)
+        names = [dataset.names[i] for i in kept.tolist()]
+        shapes = Shapes(names, points, labels, dataset.class_names)
+        where = f"{path}, {split}" if split else path
+        title = f"{where}: {len(names):,} shapes of {dataset.num_points:,} points"
+        return Clusterable(title, self.name, features, shapes, failures)
+
+    def _turned(self, points: Tensor, up_axis: UpAxis | None, turns: int) -> Tensor:
+        points = UnitSphere()(points)
+        generator = seeded_generator(self.source.seed, turns)
+        if self.source.rotate == "so3":
+            return RotateSO3()(points, generator)
+        if self.source.rotate == "none":
+            return points
+        if up_axis is None:
+            raise ValueError("--rotate z: the data does not say which axis is up; add --up-axis")
+        return RotateUp(up_axis)(points, generator)
+
+    def _batches(self, answer: Answerer, points: Tensor) -> Iterator[Tensor]:
+        with progress_bar("shapes") as bar:
+            task = bar.add_task("features", total=len(points))
+            for batch in batches(len(points), self.source.batch_size):
+                yield answer(points[batch])
+                bar.advance(task, len(batch))
+
+
+def read_all(dataset: PointDataset) -> tuple[Tensor, Tensor, tuple[ReadFailure, ...]]:
+    """Reads all shapes that can be read.
+
+    Args:
+        dataset: of files, or of anything else, which is read at once.
+
+    Returns:
+        Points ``(N, P, 3)``, the positions ``(N,)`` of these shapes in the dataset, and why the
+        others could not be read.
+
+    Raises:
+        ValueError: no shape can be read.
+    """
+    if not isinstance(dataset.storage, FileStorage):
+        return dataset.points, torch.arange(len(dataset)), ()
+    points, kept, failures = [], [], []
+    with progress_bar("shapes") as bar:
+        task = bar.add_task("reading", total=len(dataset))
+        for index in range(len(dataset)):
+            try:
+                points.append(dataset.batch(torch.tensor([index])))
+                kept.append(index)
+            except (OSError, ValueError, ImportError) as error:
+                failures.append(ReadFailure(dataset.names[index], str(error)))
+            bar.advance(task)
+    if not points:
+        raise ValueError(f"none of {len(dataset)} shapes could be read: {failures[0].reason}")
+    return torch.cat(points), torch.tensor(kept), tuple(failures)
+
+
+def _relabelled(held_out: Clusterable, first: Clusterable) -> Clusterable:
+    """Returns the held-out shapes with the labels of the others, by the names of the classes."""
+    names, labels = held_out.shapes.class_names, held_out.shapes.labels
+    known = list(first.shapes.class_names)
+    if labels is None or first.shapes.labels is None or not known or list(names) == known:
+        return held_out
+    missing = sorted({names[label] for label in labels.tolist()} - set(known))
+    if missing:
+        raise ValueError(f"{held_out.title}: class {missing[0]!r} is none of {', '.join(known)}")
+    place = np.array([known.index(name) if name in known else -1 for name in names])
+    shapes = replace(held_out.shapes, labels=place[labels], class_names=known)
+    return replace(held_out, shapes=shapes)
+
+
+def labels_that_measure(shapes: Shapes) -> NDArray[np.int64] | None:
+    """Returns labels that can measure clusters; none, and says so, where there is one class."""
+    if shapes.labels is None or len(np.unique(shapes.labels)) > 1:
+        return shapes.labels
+    errors.print("All shapes are of one class, which measures nothing: they count as unlabelled.")
+    return None

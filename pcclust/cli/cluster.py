@@ -1,0 +1,202 @@
+"""``pcclust cluster``: features or shapes in clusters, measured and shown."""
+
+import csv
+import io
+import os
+import shlex
+import sys
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table as Drawn
+from tyro.conf import UseAppendAction, arg
+
+import pcclust
+from pcclust._files import whole_file
+from pcclust.cli._cluster_data import (
+    UNTRAINED,
+    Clusterable,
+    Source,
+    labels_that_measure,
+    open_clusterable,
+)
+from pcclust.cli.console import ExitCode, errors, output, progress_bar
+from pcclust.evaluate.cluster_gallery import Shapes, gallery_page
+from pcclust.evaluate.cluster_methods import METHODS
+from pcclust.evaluate.clustering import clustering
+from pcclust.evaluate.clustering_report import ClusteringReport
+
+MethodName = Literal["kmeans", "ward", "spectral", "gmm"]
+# What serves the untrained features of the training shapes of ModelNet10 turned any way.
+COMPONENTS = 32
+SHAPES_PER_COMPONENT = 8
+UNLABELLED_CLUSTERS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """How it is clustered.
+
+    Attributes:
+        inputs: what.
+        out: the folder for report.json, report.md, assignments.csv and gallery.html.
+        clusters: how many; by default as many as classes, without labels 10 at most.
+        method: kmeans (pcclust.KMeans), ward, spectral or gmm (Gaussian mixture); several by
+            repeating it. The gallery shows the first.
+        seeds: runs of each method that has randomness; numbers are mean ± standard deviation.
+        whiten: principal components of unit variance that the features become, 0 for none; by
+            default none of given features or a model's, and up to 32 of the untrained ones.
+        l2: bring features to length one afterwards; by default where they were whitened by default.
+    """
+
+    inputs: Annotated[Source, arg(name="")]
+    out: Path = Path("out/cluster")
+    clusters: int | None = None
+    method: UseAppendAction[tuple[MethodName, ...]] = field(default=())
+    seeds: int = 5
+    whiten: int | Literal["auto"] = "auto"
+    l2: Literal["auto", "yes", "no"] = "auto"
+
+    def run(self) -> int:
+        """Clusters, prints the measures and writes the files."""
+        _make(self.out)
+        shown, test = open_clusterable(self.inputs)
+        for place in (shown, test):
+            if place:
+                output.print(f"{place.title}; features: {place.encoder}")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            report = self._clustered(shown, test)
+        for message in dict.fromkeys(str(warning.message) for warning in caught):
+            errors.print(f"Note: {message}")
+        output.print(_drawn(report))
+        for note in report.notes:
+            output.print(f"  {note}")
+        self._write(report, shown)
+        failures = [failure for some in (shown, test) if some for failure in some.failures]
+        if not failures:
+            return ExitCode.DONE
+        errors.print(f"{len(failures):,} could not be used:", style="bold red")
+        for failure in failures:
+            errors.print(f"  {failure.reason}")
+        return ExitCode.PARTLY_FAILED
+
+    def _clustered(self, shown: Clusterable, test: Clusterable | None) -> ClusteringReport:
+        methods = self.method or ("kmeans",)
+        labels = labels_that_measure(shown.shapes)
+        whiten, l2 = self._preparation(shown)
+        runs = sum(self.seeds if METHODS[name].seeded else 1 for name in methods)
+        with progress_bar("runs") as bar:
+            task = bar.add_task("clustering", total=runs)
+            return clustering(
+                shown.features,
+                labels,
+                n_clusters=self._number(shown, labels is not None),
+                methods=methods,
+                seeds=self.seeds,
+                seed=self.inputs.seed,
+                whiten=whiten,
+                l2=l2,
+                test=(test.features, test.shapes.labels if labels is not None else None)
+                if test
+                else None,
+                about=self._about(shown, test),
+                advance=lambda: bar.advance(task),
+            )
+
+    def _number(self, shown: Clusterable, labelled: bool) -> int | None:
+        if self.clusters is not None or labelled:
+            return self.clusters
+        number = min(UNLABELLED_CLUSTERS, max(2, len(shown.features) // 4))
+        errors.print(f"Without labels {number} clusters are made; --clusters says how many.")
+        return number
+
+    def _preparation(self, shown: Clusterable) -> tuple[int | None, bool]:
+        """Returns the components to whiten to, if any, and whether rows get length one."""
+        automatic = self.whiten == "auto" and shown.encoder == UNTRAINED
+        components = 0 if self.whiten == "auto" else self.whiten
+        if automatic:
+            components = min(COMPONENTS, max(1, len(shown.features) // SHAPES_PER_COMPONENT))
+        if components < 0:
+            raise ValueError(f"--whiten {components} must be 0, for none, or more")
+        return components or None, automatic if self.l2 == "auto" else self.l2 == "yes"
+
+    def _about(self, shown: Clusterable, test: Clusterable | None) -> dict[str, str]:
+        return {
+            "data": shown.title,
+            "test": test.title if test else "none",
+            "features": shown.encoder,
+            "rotation": self.inputs.rotate,
+            "command": shlex.join(["pcclust", *sys.argv[1:]]),
+            "pcclust": pcclust.__version__,
+        }
+
+    def _write(self, report: ClusteringReport, shown: Clusterable) -> None:
+        title = f"Clusters of {Path(self.inputs.source).name}"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of t-SNE, about the picture alone
+            page = gallery_page(report, shown.shapes, title=title, seed=self.inputs.seed)
+        files = {
+            "report.json": report.to_json(),
+            "report.md": report.to_markdown(),
+            "assignments.csv": assignments(report, shown.shapes),
+            "gallery.html": page,
+        }
+        output.print("Look at")
+        for name, text in files.items():
+            with whole_file(self.out / name) as file:
+                file.write(text.encode())
+            output.print(f"  {self.out / name}")
+
+
+def cluster(options: Annotated[Cluster, arg(name="")]) -> int:
+    """Clusters features or shapes, measures the clusters and shows them.
+
+    With labels: accuracy (Hungarian), NMI, ARI, class-mean accuracy and purity; always: silhouette
+    and the effective number of clusters. The page has a row of turning shapes for each cluster.
+
+    Args:
+        options: what, and how.
+    """
+    return options.run()
+
+
+def assignments(report: ClusteringReport, shapes: Shapes) -> str:
+    """Returns a table as CSV: each shape's name, its class if known, its cluster by each method.
+
+    Args:
+        report: its first runs are told.
+        shapes: in the order of the report.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = {method.method: method.runs[0].clusters.tolist() for method in report.methods}
+    known = {"name": list(shapes.names)}
+    if shapes.labels is not None:
+        known["class"] = [shapes.class_of(label) for label in shapes.labels.tolist()]
+    writer.writerow([*known, *columns])
+    writer.writerows(zip(*known.values(), *columns.values(), strict=True))
+    return text.getvalue()
+
+
+def _make(folder: Path) -> None:
+    """Makes the folder, and refuses one that cannot be written before much time is spent."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"--out {folder}: is a file; name a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"--out {folder}: you may not write there; name another folder")
+
+
+def _drawn(report: ClusteringReport) -> Drawn:
+    """Returns the table for the terminal."""
+    table = report.table()
+    drawn = Drawn(box=SIMPLE_HEAD, pad_edge=False)
+    for heading, number in zip(table.header, table.numeric, strict=True):
+        drawn.add_column(heading, justify="right" if number else "left", no_wrap=True)
+    for row in table.rows:
+        drawn.add_row(*row)
+    return drawn

@@ -1,0 +1,299 @@
+"""How well clusters agree with known classes, and how even they are."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+Labels: TypeAlias = Any  # (N,) integers in a tensor, an array or a sequence
+Average = Literal["arithmetic", "geometric"]
+NO_CLASS = -1
+
+
+@dataclass(frozen=True)
+class ClusterMap:
+    """Which class each cluster stands for.
+
+    Attributes:
+        clusters: ``(M,)`` sorted ids of the clusters that stand for a class.
+        classes: ``(M,)`` their classes, all different.
+    """
+
+    clusters: NDArray[np.int64]
+    classes: NDArray[np.int64]
+
+    def apply(self, clusters: Labels) -> NDArray[np.int64]:
+        """Returns the class of each item by its cluster, -1 where that stands for none.
+
+        Args:
+            clusters: ``(N,)`` integers, not negative.
+
+        Raises:
+            TypeError: no integers.
+            ValueError: not ``(N,)``, no items, or negative.
+        """
+        given = as_labels(clusters, "clusters")
+        if not len(self.clusters):
+            return np.full_like(given, NO_CLASS)
+        at = np.searchsorted(self.clusters, given).clip(max=len(self.clusters) - 1)
+        return np.where(self.clusters[at] == given, self.classes[at], NO_CLASS)
+
+
+def fit_cluster_map(labels: Labels, clusters: Labels) -> ClusterMap:
+    """Finds the one-to-one map of clusters to classes by which most items are right.
+
+    The map is found on one set of items, say those for training, and may be applied to another.
+    With more clusters than classes some stand for none; with fewer, some classes have none.
+
+    Args:
+        labels: ``(N,)`` true classes, integers, not negative.
+        clusters: ``(N,)`` clusters, integers, not negative.
+
+    Returns:
+        The map; clusters without items are not in it.
+
+    Raises:
+        TypeError: no integers.
+        ValueError: wrong or different lengths, no items, or a missing (negative) label.
+
+    Kuhn's Hungarian method on the rectangular contingency table (1955).
+
+    Example:
+        >>> mapping = fit_cluster_map([4, 4, 4, 7, 7], [0, 0, 1, 1, 1])
+        >>> mapping.apply([0, 1, 2]).tolist()
+        [4, 7, -1]
+    """
+    table, classes, found = contingency_table(labels, clusters)
+    columns, rows = linear_sum_assignment(table.T, maximize=True)
+    return ClusterMap(found[columns], classes[rows])
+
+
+def contingency_table(
+    labels: Labels, clusters: Labels
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Counts the items of each class in each cluster.
+
+    Args:
+        labels: as for `fit_cluster_map`.
+        clusters: as for `fit_cluster_map`.
+
+    Returns:
+        Counts ``(classes, clusters)``, and the sorted classes and clusters that have items.
+
+    Raises:
+        TypeError: as for `fit_cluster_map`.
+        ValueError: as for `fit_cluster_map`.
+
+    Example:
+        >>> contingency_table([4, 4, 4, 7, 7], [0, 0, 1, 1, 1])[0].tolist()
+        [[2, 1], [0, 2]]
+    """
+    true, given = as_labels(labels, "labels"), as_labels(clusters, "clusters")
+    if len(true) != len(given):
+        raise ValueError(f"{len(true)} labels, but {len(given)} clusters: one of each an item")
+    classes, row = np.unique(true, return_inverse=True)
+    found, column = np.unique(given, return_inverse=True)
+    counts = np.bincount(row * len(found) + column, minlength=len(classes) * len(found))
+    return counts.reshape(len(classes), len(found)), classes, found
+
+
+def clustering_accuracy(
+    labels: Labels, clusters: Labels, mapping: ClusterMap | None = None
+) -> float:
+    """Returns the share of items whose cluster stands for their class (ACC).
+
+    Args:
+        labels: as for `fit_cluster_map`.
+        clusters: as for `fit_cluster_map`.
+        mapping: what clusters stand for; if None the best one-to-one map for these very items.
+
+    Raises:
+        TypeError: as for `fit_cluster_map`.
+        ValueError: as for `fit_cluster_map`.
+
+    Example:
+        >>> clustering_accuracy([4, 4, 4, 7, 7], [0, 0, 1, 1, 1])
+        0.8
+    """
+    mapping = fit_cluster_map(labels, clusters) if mapping is None else mapping
+    return float(_right(labels, clusters, mapping).mean())
+
+
+def class_mean_accuracy(
+    labels: Labels, clusters: Labels, mapping: ClusterMap | None = None
+) -> float:
+    """Returns the mean over the classes of the share of their items that are right.
+
+    Args:
+        labels: as for `clustering_accuracy`.
+        clusters: as for `clustering_accuracy`.
+        mapping: as for `clustering_accuracy`; the map that makes most items right, not the one
+            that makes this mean largest.
+
+    Raises:
+        TypeError: as for `fit_cluster_map`.
+        ValueError: as for `fit_cluster_map`.
+
+    Example:
+        >>> round(class_mean_accuracy([4, 4, 4, 7, 7], [0, 0, 1, 1, 1]), 3)
+        0.833
+    """
+    mapping = fit_cluster_map(labels, clusters) if mapping is None else mapping
+    right, true = _right(labels, clusters, mapping), as_labels(labels, "labels")
+    return float(np.mean([right[true == label].mean() for label in np.unique(true)]))
+
+
+def purity(labels: Labels, clusters: Labels) -> float:
+    """Returns the share of items that are of the most frequent class of their cluster.
+
+    It is 1 where every item is a cluster, so compare it at the same number of clusters only.
+
+    Args:
+        labels: as for `fit_cluster_map`.
+        clusters: as for `fit_cluster_map`.
+
+    Raises:
+        TypeError: as for `fit_cluster_map`.
+        ValueError: as for `fit_cluster_map`.
+
+    Example:
+        >>> purity([4, 4, 4, 7, 7], [0, 0, 1, 1, 1])
+        0.8
+    """
+    table, _, _ = contingency_table(labels, clusters)
+    return float(table.max(axis=0).sum() / table.sum())
+
+
+def normalized_mutual_information(
+    labels: Labels, clusters: Labels, average: Average = "arithmetic"
+) -> float:
+    """Returns the mutual information of classes and clusters over the mean of their entropies.
+
+    Args:
+        labels: as for `fit_cluster_map`; clusters of another run serve as well.
+        clusters: as for `fit_cluster_map`.
+        average: which mean; "arithmetic" is the default of scikit-learn since 0.22, "geometric"
+            was that before and stands in some papers. They may differ by more than a point.
+
+    Returns:
+        A number from 0 to 1: 1 where one class is one cluster, 0 where only one of both is in
+        one piece.
+
+    Raises:
+        TypeError: as for `fit_cluster_map`.
+        ValueError: as for `fit_cluster_map`, or an unknown average.
+
+    Strehl and Ghosh, "Cluster ensembles" (JMLR 2002), equation 3, for the geometric mean.
+
+    Example:
+        >>> round(normalized_mutual_information([4, 4, 4, 7, 7], [0, 0, 1, 1, 1]), 4)
+        0.4325
+    """
+    if average not in ("arithmetic", "geometric"):
+        raise ValueError(f"average={average!r} is neither 'arithmetic' nor 'geometric'")
+    table, _, _ = contingency_table(labels, clusters)
+    if 1 in table.shape:
+        return float(table.shape == (1, 1))
+    joint, of_classes, of_clusters = (
+        _entropy(counts) for counts in (table, table.sum(axis=1), table.sum(axis=0))
+    )
+    mean = (of_classes + of_clusters) / 2
+    if average == "geometric":
+        mean = math.sqrt(of_classes * of_clusters)
+    return min(max((of_classes + of_clusters - joint) / mean, 0.0), 1.0)
+
+
+def adjusted_rand_index(labels: Labels, clusters: Labels) -> float:
+    """Returns the share of pairs of items on which classes and clusters agree, less chance (ARI).
+
+    Args:
+        labels: as for `fit_cluster_map`.
+        clusters: as for `fit_cluster_map`.
+
+    Returns:
+        1 for the same partition, about 0 for a random one, and less for a worse one.
+
+    Raises:
+        TypeError: as for `fit_cluster_map`.
+        ValueError: as for `fit_cluster_map`.
+
+    Hubert and Arabie, "Comparing partitions" (1985), equation 5.
+
+    Example:
+        >>> round(adjusted_rand_index([4, 4, 4, 7, 7], [0, 0, 1, 1, 1]), 4)
+        0.1667
+    """
+    table, _, _ = contingency_table(labels, clusters)
+    both, same_class, same_cluster, pairs = (
+        _pairs(counts) for counts in (table, table.sum(axis=1), table.sum(axis=0), table.sum())
+    )
+    if same_class == same_cluster and same_class in (0, pairs):
+        return 1.0  # all items apart, or all together, in both
+    expected = same_class * same_cluster / pairs
+    return (both - expected) / ((same_class + same_cluster) / 2 - expected)
+
+
+def effective_clusters(clusters: Labels) -> float:
+    """Returns exp(entropy of the clusters' shares): how many clusters of equal size are as even.
+
+    Args:
+        clusters: ``(N,)`` integers, not negative.
+
+    Raises:
+        TypeError: no integers.
+        ValueError: not ``(N,)``, no items, or negative.
+
+    Example:
+        >>> round(effective_clusters([0, 0, 1, 1, 5, 5]), 6), effective_clusters([3, 3])
+        (3.0, 1.0)
+    """
+    return math.exp(_entropy(np.bincount(as_labels(clusters, "clusters"))))
+
+
+def as_labels(values: Labels, name: str) -> NDArray[np.int64]:
+    """Checks classes or clusters and returns them as int64.
+
+    Args:
+        values: ``(N,)`` integers, not negative.
+        name: what messages call them.
+
+    Raises:
+        TypeError: no integers.
+        ValueError: not ``(N,)``, no items, or negative, which means that there is no label.
+    """
+    if values is None:
+        raise ValueError(f"{name} are needed, got None: without them use `silhouette`")
+    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    if array.ndim != 1 or not len(array):
+        raise ValueError(f"{name} must be (N,) with N >= 1, got {array.shape}")
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got {array.dtype}")
+    missing = np.flatnonzero(array < 0)
+    if len(missing):
+        raise ValueError(
+            f"{name}[{missing[0]}] is {array[missing[0]]}, which means none; {len(missing)} of "
+            f"{len(array)} have none: leave these items out"
+        )
+    return array.astype(np.int64)
+
+
+def _right(labels: Labels, clusters: Labels, mapping: ClusterMap) -> NDArray[np.bool_]:
+    true, given = as_labels(labels, "labels"), mapping.apply(clusters)
+    if len(true) != len(given):
+        raise ValueError(f"{len(true)} labels, but {len(given)} clusters: one of each an item")
+    return np.equal(true, given)
+
+
+def _entropy(counts: NDArray[np.int64]) -> float:
+    """Returns the entropy of shares in nats."""
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
+def _pairs(counts: NDArray[np.int64] | np.int64) -> int:
+    """Returns how many pairs of items are together, exactly."""
+    return sum(n * (n - 1) // 2 for n in np.atleast_1d(counts).ravel().tolist())

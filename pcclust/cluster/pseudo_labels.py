@@ -1,0 +1,145 @@
+"""Pseudo-labels: features → whitening → length one → k-means → a class for every item."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator
+
+from pcclust.cluster._inputs import Data, as_points
+from pcclust.cluster.kmeans import KMeans
+from pcclust.cluster.metrics import Labels, effective_clusters, normalized_mutual_information
+from pcclust.cluster.whitening import PCAWhitening, unit_length
+
+# Below this evenness of the cluster sizes the labels hardly tell items apart (our choice): for
+# many clusters, fewer than 3 of 10 would do if they were equally large.
+COLLAPSED = 0.3
+
+
+class ClusterCollapseWarning(UserWarning):
+    """Most items are in few of the clusters, or many clusters are empty."""
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """A class for every item, and how sound the classes are.
+
+    Attributes:
+        labels: ``(N,)`` int64 clusters, a tensor or an array as the features were.
+        sizes: ``(k,)`` int64, items of each cluster.
+        effective: the number of equal clusters that are as even: exp(entropy of the sizes).
+        nmi: normalised mutual information (arithmetic) with the labels of the round before, or
+            None without one; near 1 when the clusters have settled.
+        inertia: the weighted sum of squared distances of k-means.
+    """
+
+    labels: Any
+    sizes: NDArray[np.int64]
+    effective: float
+    nmi: float | None
+    inertia: float
+
+    @property
+    def evenness(self) -> float:
+        """(effective - 1) / (k - 1): 1 for equal sizes, 0 for all items in one cluster."""
+        return (self.effective - 1) / (len(self.sizes) - 1)
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether the evenness is below 0.3."""
+        return self.evenness < COLLAPSED
+
+
+def pseudo_labels(
+    features: Data,
+    n_clusters: int = 300,
+    *,
+    whiten: PCAWhitening | None = None,
+    l2: bool = False,
+    previous: Labels | None = None,
+    random_state: int | Generator | np.random.RandomState | np.random.Generator | None = None,
+) -> PseudoLabels:
+    """Clusters features by k-means++ and k-means, and says how sound the clusters are.
+
+    ContrastNet (Zhang and Zhu, 3DV 2019) neither whitens nor normalises and has 300 clusters in
+    its second stage; DeepCluster (Caron et al., ECCV 2018) whitens to 256 components and brings
+    rows to length one: ``whiten=PCAWhitening(256, eps=0), l2=True``.
+
+    Args:
+        features: ``(N, D)``, a tensor or an array.
+        n_clusters: k, at least 2 and at most N.
+        whiten: fitted on the features and applied to them, if given.
+        l2: whether rows are then brought to length one.
+        previous: ``(N,)`` the labels of the round before, for `PseudoLabels.nmi`.
+        random_state: as for `KMeans`.
+
+    Returns:
+        The labels, their sizes, and measures of them.
+
+    Raises:
+        TypeError: wrong types or dtypes.
+        ValueError: wrong shapes, NaN or inf, fewer items than clusters, equal features, or
+            previous labels of another length.
+
+    Warns:
+        ClusterCollapseWarning: the clusters are so uneven that few of them hold most items.
+
+    Example:
+        >>> import torch
+        >>> X = torch.randn(400, 8, generator=torch.Generator().manual_seed(0))
+        >>> found = pseudo_labels(X, 10, whiten=PCAWhitening(4), l2=True, random_state=0)
+        >>> found.labels.shape, found.sizes.sum(), found.collapsed
+        (torch.Size([400]), np.int64(400), False)
+    """
+    points = as_points(features, "features")
+    _check(points, n_clusters, previous)
+    prepared: Data = whiten.fit_transform(points) if whiten is not None else points
+    prepared = unit_length(prepared) if l2 else prepared
+    model = KMeans(n_clusters, random_state=random_state).fit(prepared)
+    labels = model.labels_.cpu().numpy()
+    found = PseudoLabels(
+        model.labels_ if isinstance(features, torch.Tensor) else labels,
+        np.bincount(labels, minlength=n_clusters),
+        effective_clusters(labels),
+        None if previous is None else normalized_mutual_information(previous, labels),
+        model.inertia_,
+    )
+    _warn_of_collapse(found)
+    return found
+
+
+def _check(points: torch.Tensor, n_clusters: int, previous: Labels | None) -> None:
+    if n_clusters < 2:
+        raise ValueError(f"n_clusters={n_clusters} must be at least 2: one label teaches nothing")
+    if n_clusters > len(points):
+        raise ValueError(
+            f"n_clusters={n_clusters} exceeds the {len(points)} items: ask for fewer clusters or "
+            "give more items"
+        )
+    if bool((points == points[0]).all()):
+        raise ValueError(
+            f"the features of all {len(points)} items are equal: the encoder has collapsed, or "
+            "all items are the same"
+        )
+    if previous is not None and len(previous) != len(points):
+        raise ValueError(
+            f"{len(previous)} previous labels for {len(points)} items: they are not of the same "
+            "items, and NMI compares item by item"
+        )
+
+
+def _warn_of_collapse(found: PseudoLabels) -> None:
+    if not found.collapsed:
+        return
+    clusters, items = len(found.sizes), int(found.sizes.sum())
+    warnings.warn(
+        f"the {clusters} clusters have collapsed: they are as uneven as {found.effective:.1f} of "
+        f"equal size would be, {int((found.sizes == 0).sum())} are empty and the largest holds "
+        f"{found.sizes.max():,} of {items:,} items. Whiten the features, ask for fewer clusters, "
+        "or look at whether the encoder gives most items the same features",
+        ClusterCollapseWarning,
+        stacklevel=3,
+    )

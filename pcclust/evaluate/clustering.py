@@ -1,0 +1,225 @@
+"""Clusters features by several methods and seeds, and measures them with and without labels."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcclust.cluster import (
+    ClusterMap,
+    PCAWhitening,
+    adjusted_rand_index,
+    class_mean_accuracy,
+    clustering_accuracy,
+    fit_cluster_map,
+    normalized_mutual_information,
+    purity,
+    silhouette,
+    unit_length,
+)
+from pcclust.cluster._inputs import Data, as_points
+from pcclust.cluster.metrics import Labels, as_labels, effective_clusters
+from pcclust.evaluate.cluster_methods import METHODS, Clustering
+from pcclust.evaluate.clustering_report import ClusteringReport, MethodRuns, Run
+
+
+def clustering(
+    features: Data,
+    labels: Labels | None = None,
+    *,
+    n_clusters: int | None = None,
+    methods: Sequence[str] = ("kmeans",),
+    seeds: int = 5,
+    seed: int = 0,
+    whiten: int | None = None,
+    l2: bool = False,
+    test: tuple[Data, Labels | None] | None = None,
+    about: Mapping[str, str] | None = None,
+    advance: Callable[[], object] = lambda: None,
+) -> ClusteringReport:
+    """Clusters features by one or several methods and measures what comes out.
+
+    Nothing is chosen by the labels: they only measure. Centres, mixtures, whitening and the map of
+    clusters to classes are fitted on ``features`` and applied to ``test``.
+
+    Args:
+        features: ``(N, D)``, a tensor or an array.
+        labels: ``(N,)`` classes, not negative, or None: then only what needs no labels is measured.
+        n_clusters: k; the number of classes if None.
+        methods: of "kmeans" (`pcclust.KMeans`), "ward" (`pcclust.ward_labels`), "spectral" and
+            "gmm" (scikit-learn: 10 nearest neighbours; diagonal covariances).
+        seeds: runs of each method that has randomness, with the seeds ``seed``, ``seed + 1``, ….
+        seed: the first seed.
+        whiten: components of `PCAWhitening`, or None for none.
+        l2: whether features are then brought to length one.
+        test: features ``(M, D)`` and labels ``(M,)`` or None of held-out shapes; methods that
+            only cluster what they are given ("ward", "spectral") have no numbers for them.
+        about: what is clustered, in words, for the report.
+        advance: called after each run.
+
+    Returns:
+        Measures of every run: ACC (Hungarian), class-mean ACC, NMI (arithmetic), ARI and purity
+        where there are labels, silhouette (of at most 2,048 shapes against all, in the features as
+        clustered; absent where all shapes are in one cluster) and the effective number of clusters.
+
+    Raises:
+        TypeError: wrong types or dtypes.
+        ValueError: wrong shapes, NaN or inf, one shape, fewer shapes than clusters, equal
+            features, neither labels nor ``n_clusters``, labels on one side only, labels of a single
+            class, or an unknown method.
+        ImportError: a method needs scikit-learn, and it is not installed.
+
+    Example:
+        >>> import numpy as np
+        >>> from pcclust.evaluate.clustering import clustering
+        >>> labels = np.arange(60) % 3
+        >>> blobs = np.random.default_rng(0).normal(size=(60, 4)) + 20 * np.eye(4)[labels]
+        >>> report = clustering(blobs, labels, seeds=2)
+        >>> report.methods[0].mean_and_deviation("accuracy")
+        (1.0, 0.0)
+    """
+    points = as_points(features, "features").cpu().numpy()
+    true = None if labels is None else as_labels(labels, "labels")
+    k = _check(points, true, n_clusters, methods, seeds)
+    held_out = None if test is None else _held_out(test, points, true)
+    whitening = None if whiten is None else PCAWhitening(whiten).fit(points)
+    spaces = [
+        _prepared(given, whitening, l2) for given in (points, *([held_out[0]] if held_out else []))
+    ]
+    found = []
+    for name in methods:
+        runs = []
+        for number in range(seed, seed + (seeds if METHODS[name].seeded else 1)):
+            result = METHODS[name].run(spaces[0], k, number)
+            runs.append(_measured(result, number, spaces, true, held_out and held_out[1]))
+            advance()
+        found.append(MethodRuns(name, tuple(runs)))
+    settings = {"methods": list(methods), "seeds": seeds, "seed": seed, "l2": l2}
+    settings["whiten"] = None if whitening is None else whitening.n_components_
+    classes = None if true is None else len(np.unique(true))
+    notes = _notes(found, k, classes, held_out is not None)
+    return ClusteringReport(tuple(found), k, classes, spaces[0], settings, notes, dict(about or {}))
+
+
+def _check(
+    points: NDArray[np.floating],
+    labels: NDArray[np.int64] | None,
+    n_clusters: int | None,
+    methods: Sequence[str],
+    seeds: int,
+) -> int:
+    """Refuses what has no sensible answer, and returns the number of clusters."""
+    count = len(points)
+    if labels is not None and len(labels) != count:
+        raise ValueError(f"{count} features, but {len(labels)} labels: one of each a shape")
+    if count < 2:
+        raise ValueError("a single shape makes no clusters: give at least two")
+    if labels is not None and len(np.unique(labels)) == 1:
+        raise ValueError(
+            f"all {count} labels are {labels[0]}: agreement with a single class says nothing; "
+            "leave the labels out and give n_clusters"
+        )
+    unknown = [name for name in methods if name not in METHODS]
+    if unknown or not methods:
+        raise ValueError(f"methods {list(methods)} must be some of {', '.join(METHODS)}")
+    if seeds < 1:
+        raise ValueError(f"seeds={seeds} must be at least 1")
+    if n_clusters is not None:
+        k = n_clusters
+    elif labels is not None:
+        k = len(np.unique(labels))
+    else:
+        raise ValueError("without labels the number of clusters is not known: give n_clusters")
+    if not 1 <= k <= count:
+        raise ValueError(f"{count} shapes cannot be put into {k} clusters: from 1 to {count}")
+    if (points == points[0]).all():
+        raise ValueError(
+            f"the features of all {count} shapes are equal: there is nothing to tell them apart by"
+        )
+    return k
+
+
+def _held_out(
+    test: tuple[Data, Labels | None],
+    points: NDArray[np.floating],
+    labels: NDArray[np.int64] | None,
+) -> tuple[NDArray[np.floating], NDArray[np.int64] | None]:
+    features = as_points(test[0], "test features").cpu().numpy().astype(points.dtype)
+    true = None if test[1] is None else as_labels(test[1], "test labels")
+    if features.shape[1] != points.shape[1]:
+        raise ValueError(
+            f"test features have {features.shape[1]} dimensions, the others {points.shape[1]}: "
+            "were they made by another encoder?"
+        )
+    if (true is None) != (labels is None):
+        raise ValueError(
+            "labels are needed on both sides or none: what clusters stand for is fitted on one "
+            "and measured on the other"
+        )
+    if true is not None and len(true) != len(features):
+        raise ValueError(f"{len(features)} test features, but {len(true)} test labels")
+    return features, true
+
+
+def _prepared(
+    points: NDArray[np.floating], whitening: PCAWhitening | None, l2: bool
+) -> NDArray[np.floating]:
+    space = points if whitening is None else whitening.transform(points)
+    prepared: NDArray[np.floating] = unit_length(space) if l2 else space
+    return prepared
+
+
+def _measured(
+    result: Clustering,
+    seed: int,
+    spaces: Sequence[NDArray[np.floating]],
+    labels: NDArray[np.int64] | None,
+    test_labels: NDArray[np.int64] | None,
+) -> Run:
+    mapping = None if labels is None else fit_cluster_map(labels, result.clusters)
+    measures = _agreement(labels, result.clusters, mapping)
+    if len(np.unique(result.clusters)) > 1:
+        measures["silhouette"] = silhouette(spaces[0], result.clusters)
+    measures["effective_clusters"] = effective_clusters(result.clusters)
+    on_test: dict[str, float] = {}
+    if len(spaces) > 1 and result.predict is not None:
+        on_test = _agreement(test_labels, result.predict(spaces[1]), mapping)
+    return Run(seed, result.clusters, measures, on_test)
+
+
+def _agreement(
+    labels: NDArray[np.int64] | None, clusters: NDArray[np.int64], mapping: ClusterMap | None
+) -> dict[str, float]:
+    if labels is None:
+        return {}
+    return {
+        "accuracy": clustering_accuracy(labels, clusters, mapping),
+        "nmi": normalized_mutual_information(labels, clusters),
+        "ari": adjusted_rand_index(labels, clusters),
+        "class_mean_accuracy": class_mean_accuracy(labels, clusters, mapping),
+        "purity": purity(labels, clusters),
+    }
+
+
+def _notes(
+    found: Sequence[MethodRuns], k: int, classes: int | None, tested: bool
+) -> tuple[str, ...]:
+    notes = []
+    if any(len(method.runs) > 1 for method in found):
+        notes.append("± is the sample standard deviation over the seeds.")
+    if classes is not None:
+        notes.append(
+            "ACC: best one-to-one map of clusters to classes (Hungarian); NMI: arithmetic mean."
+        )
+    if classes is not None and classes != k:
+        notes.append(f"{k} clusters and {classes} classes: one-to-one leaves some without a match.")
+    if tested:
+        notes.append("test: clusters and their map to classes were fitted on the other shapes.")
+    for method in found:
+        sizes = [len(np.unique(run.clusters)) for run in method.runs]
+        if min(sizes) < k:
+            notes.append(
+                f"{METHODS[method.method].title} found only {min(sizes)} of {k} clusters that "
+                "have shapes: there may be fewer different shapes than clusters."
+            )
+    return tuple(notes)
