@@ -133,8 +133,8 @@ struct Nearest {
 
 template <class T, bool kExact>
 __global__ void __launch_bounds__(kThreads, 2) assign_tile(NearestCenterArguments<T> a) {
-  __shared__ alignas(16) Tile<T> points;
-  __shared__ alignas(16) Tile<T> centers;
+  alignas(16) __shared__ Tile<T> points;
+  alignas(16) __shared__ Tile<T> centers;
   const int row = static_cast<int>(threadIdx.x) / kSide;
   const int column = static_cast<int>(threadIdx.x) % kSide;
   const int64_t first_point = int64_t{blockIdx.x} * kTile;

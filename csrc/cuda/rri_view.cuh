@@ -51,7 +51,7 @@ __device__ void complete_frame(Viewpoint<T>& view) {
 template <class T>
 __device__ Viewpoint<T> view_from(const Placed<T>& own, const Placed<T>* cloud,
                                   const CloudFrame<T>& frame) {
-  Viewpoint<T> view{.own = own, .cloud = cloud, .unit = frame.unit};
+  Viewpoint<T> view{own, cloud, frame.unit, 0, {}, {}, {}};
   for (int i = 0; i < 3; ++i) {
     view.axis[i] = static_cast<double>(own.coordinate[i]) - frame.middle[i];
   }
