@@ -62,7 +62,8 @@ __device__ __forceinline__ bool find_query(const SearchArguments<T>& a, const Gr
   query.position[2] = point.z;
   query.row = start_of(a.points, query.cloud) + static_cast<int64_t>(point.index);
   if (a.exclude_self) query.own = static_cast<uint32_t>(point.index);
-  return true;
+  // Where tables of clouds do not ascend, a point may pass for one of another cloud.
+  return query.row < a.queries.row_count;
 }
 
 // The search of one warp.
@@ -203,7 +204,7 @@ class GridSearch {
 
 // Blocks on one multiprocessor, so many that nothing is spilled: 80 or 128 registers.
 template <class T, int Registers>
-constexpr int kGridBlocks = sizeof(T) == 4 && Registers <= 4 ? 3 : 2;
+constexpr int kGridBlocks = sizeof(T) == 4 && Registers <= 2 ? 3 : 2;
 
 template <class T, int Registers>
 __global__ void __launch_bounds__(kGridThreads, kGridBlocks<T, Registers>)

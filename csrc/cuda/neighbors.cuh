@@ -28,11 +28,11 @@ size_t search_workspace(int64_t point_rows, int64_t clouds, int64_t dims, int64_
   return uses_grid(point_rows, clouds, dims, k) ? GridPlan<T>(point_rows, clouds, k).bytes() : 0;
 }
 
-// Calls use(registers) with how many registers of a warp hold a list of k.
+// Calls use(registers) with how many registers of a warp hold a list of k. Between 64 and 256 a
+// finer choice would save some instructions of rare searches, and cost every build a minute.
 template <class Use>
 cudaError_t with_list(int64_t k, const Use& use) {
-  if (k > 4 * kWarp) return use(std::integral_constant<int, 8>());
-  if (k > 2 * kWarp) return use(std::integral_constant<int, 4>());
+  if (k > 2 * kWarp) return use(std::integral_constant<int, 8>());
   if (k > kWarp) return use(std::integral_constant<int, 2>());
   return use(std::integral_constant<int, 1>());
 }
@@ -54,5 +54,9 @@ cudaError_t search_neighbors(const SearchArguments<T>& a, cudaStream_t stream) {
     return grid ? search_grid<T, registers>(a, stream) : scan<T, registers>(a, stream);
   });
 }
+
+// Compiled once, with knn, and linked by whatever else searches.
+extern template cudaError_t search_neighbors(const SearchArguments<float>&, cudaStream_t);
+extern template cudaError_t search_neighbors(const SearchArguments<double>&, cudaStream_t);
 
 }  // namespace pcclust::cuda

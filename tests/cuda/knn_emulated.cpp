@@ -5,6 +5,11 @@
 
 using namespace pcclust::cuda;
 
+namespace pcclust::cuda {
+template cudaError_t search_neighbors(const SearchArguments<float>&, cudaStream_t);
+template cudaError_t search_neighbors(const SearchArguments<double>&, cudaStream_t);
+}  // namespace pcclust::cuda
+
 EMULATED_CALL(knn) {
   call.with_floating("points", [&](auto zero) {
     using T = decltype(zero);
