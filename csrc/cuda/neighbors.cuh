@@ -1,13 +1,15 @@
 // Which search serves: a scan of all points, a grid for large clouds, a selection for large k.
 #pragma once
 
+#include <type_traits>
+
 #include "cuda/grid_search.cuh"
 #include "cuda/scan.cuh"
 #include "cuda/select.cuh"
 
 namespace pcclust::cuda {
 
-constexpr int64_t kLargestList = 256;  // beyond, a list does not fit the registers of a warp
+constexpr int64_t kLargestList = 8 * kWarp;  // beyond, a list does not fit the registers of a warp
 
 // The host knows how many rows and clouds there are, not how large each cloud is. A grid costs a
 // query about 1000 instructions whatever its cloud, a scan as many for some 2000 points. So large
@@ -26,12 +28,13 @@ size_t search_workspace(int64_t point_rows, int64_t clouds, int64_t dims, int64_
   return uses_grid(point_rows, clouds, dims, k) ? GridPlan<T>(point_rows, clouds, k).bytes() : 0;
 }
 
-template <class T, int Registers>
-cudaError_t search_with_list(const SearchArguments<T>& a, cudaStream_t stream) {
-  if (uses_grid(a.points.row_count, a.points.count, a.points.dims, a.k)) {
-    return search_grid<T, Registers>(a, stream);
-  }
-  return scan<T, Registers>(a, stream);
+// Calls use(registers) with how many registers of a warp hold a list of k. Between 64 and 256 a
+// finer choice would save some instructions of rare searches, and cost every build a minute.
+template <class Use>
+cudaError_t with_list(int64_t k, const Use& use) {
+  if (k > 2 * kWarp) return use(std::integral_constant<int, 8>());
+  if (k > kWarp) return use(std::integral_constant<int, 2>());
+  return use(std::integral_constant<int, 1>());
 }
 
 // Finds the neighbours of every query. Nothing waits for the device.
@@ -46,10 +49,14 @@ cudaError_t search_neighbors(const SearchArguments<T>& a, cudaStream_t stream) {
                                     dim3(kRowThreads), 0, stream, a);
   if (padded != cudaSuccess) return padded;
   if (a.k > kLargestList) return search_by_selection(a, stream);
-  if (a.k > 128) return search_with_list<T, 8>(a, stream);
-  if (a.k > 64) return search_with_list<T, 4>(a, stream);
-  if (a.k > 32) return search_with_list<T, 2>(a, stream);
-  return search_with_list<T, 1>(a, stream);
+  const bool grid = uses_grid(a.points.row_count, a.points.count, a.points.dims, a.k);
+  return with_list(a.k, [&](auto registers) {
+    return grid ? search_grid<T, registers>(a, stream) : scan<T, registers>(a, stream);
+  });
 }
+
+// Compiled once, with knn, and linked by whatever else searches.
+extern template cudaError_t search_neighbors(const SearchArguments<float>&, cudaStream_t);
+extern template cudaError_t search_neighbors(const SearchArguments<double>&, cudaStream_t);
 
 }  // namespace pcclust::cuda

@@ -26,7 +26,7 @@ struct ScanShape {
   static constexpr int warps = sizeof(T) == 4 ? 8 : 4;
   static constexpr int threads = warps * kWarp;
   static constexpr int blocks = 3;  // on one multiprocessor: 24 warps of 80 registers, 12 of doubles
-  static constexpr int warp_queries = Registers <= 2 ? 4 : Registers == 4 ? 2 : 1;
+  static constexpr int warp_queries = Registers <= 2 ? 4 : 1;
   static constexpr int queries = warps * warp_queries;
   static constexpr int lane_points = 2;
   static constexpr int step = lane_points * kWarp;             // candidates of one turn of a warp
