@@ -6,7 +6,7 @@
 // measured in the precision of the points, from coordinates taken in double; only where two azimuths
 // are too close for float to tell them apart, the warp starts over with azimuths in double, as the
 // twin has them. Up to 64 neighbours are ordered in shared memory by counting (azimuth_order.cuh),
-// any number above by a bitonic network, in shared memory up to 512 and in global memory beyond.
+// any number above by a bitonic network, in shared memory up to 256 and in global memory beyond.
 //
 // Counted for a point and k = 20 neighbours in float32, after the search: reads 8·k of indices and
 // 16·k of gathered points, which stay in L2; writes 16·k: 480 bytes to and from memory, a bound of
@@ -43,8 +43,8 @@ namespace rri_features {
 
 constexpr int kWarps = 4;  // of a block
 constexpr int64_t kMostCounted = 64;
-constexpr int64_t kMostShared = 512;    // sorted in 32 KiB of shared memory of four warps
-constexpr int64_t kLongBlocks = 1024;   // that sort in global memory at a time
+constexpr int64_t kMostShared = 256;   // sorted in 16 KiB of shared memory of four warps
+constexpr int64_t kLongBlocks = 1024;  // that sort in global memory at a time
 
 // How far float rounding moves the difference of two azimuths.
 constexpr double kNoise = 4e-6;

@@ -4,8 +4,8 @@
 #include <limits>
 #include <optional>
 
+#include "cuda/cloud_tensors.h"
 #include "cuda/neighbors.cuh"
-#include "cuda/tensors.h"
 
 namespace pcclust::cuda {
 
@@ -19,29 +19,14 @@ struct NeighborTensors {
   Tensor distances, indices, counts;
 };
 
-inline void check_rows(const Tensor& rows, const char* name, const Tensor& like) {
-  check_tensor(rows, name, like, like.scalar_type(), {-1, like.size(1)});
-  STD_TORCH_CHECK(rows.size(0) <= kMostRows, name, " has ", rows.size(0),
-                  " rows; one call takes at most ", kMostRows);
-}
-
 inline void check_search(const SearchTensors& given, int64_t k) {
   STD_TORCH_CHECK(k >= 1, "k must be at least 1, got ", k);
-  STD_TORCH_CHECK(given.points.dim() == 2 && given.points.size(1) >= 1, "points must be (R, D)");
-  check_rows(given.points, "points", given.points);
-  const int64_t clouds = check_clouds(given.starts, given.sizes, given.points);
+  const int64_t clouds = check_points(given.points, given.starts, given.sizes);
   if (!given.queries) return;
   STD_TORCH_CHECK(given.query_starts && given.query_sizes, "queries need their starts and sizes");
   check_rows(*given.queries, "queries", given.points);
   const int64_t asked = check_clouds(*given.query_starts, *given.query_sizes, given.points);
   STD_TORCH_CHECK(asked == clouds, "queries hold ", asked, " clouds, points ", clouds);
-}
-
-template <class T>
-Clouds<T> clouds_of(const Tensor& rows, const Tensor& starts, const Tensor& sizes) {
-  return {rows.const_data_ptr<T>(),        rows.size(0),
-          rows.size(1),                    starts.const_data_ptr<int64_t>(),
-          sizes.const_data_ptr<int64_t>(), starts.numel()};
 }
 
 // Searches within `radius`, which is rounded to the points' dtype before it is squared, or, without

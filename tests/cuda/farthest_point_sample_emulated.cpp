@@ -1,12 +1,12 @@
 #include "cuda/farthest_point_sample.cuh"
-#include "emulated_clouds.h"
+#include "search_call.h"
 
 using namespace pcclust::cuda;
 
 EMULATED_CALL(farthest_point_sample) {
   call.with_floating("points", [&](auto zero) {
     using T = decltype(zero);
-    const Clouds<T> points = clouds_of<T>(call);
+    const Clouds<T> points = clouds_of<T>(call, "points", "starts", "sizes");
     const int64_t samples = call.integer("num_samples");
     call.check(farthest_point_sample(
         FarthestPointSampleArguments<T>{

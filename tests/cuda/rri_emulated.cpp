@@ -1,12 +1,12 @@
 #include "cuda/rri.cuh"
-#include "emulated_clouds.h"
+#include "search_call.h"
 
 using namespace pcclust::cuda;
 
 EMULATED_CALL(rri) {
   call.with_floating("points", [&](auto zero) {
     using T = decltype(zero);
-    const Clouds<T> clouds = clouds_of<T>(call);
+    const Clouds<T> clouds = clouds_of<T>(call, "points", "starts", "sizes");
     const int64_t rows = clouds.row_count, k = call.integer("k");
     const bool links = call.integer("links") != 0;
     call.check(rri(
