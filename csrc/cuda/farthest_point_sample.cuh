@@ -9,10 +9,10 @@
 // points.
 //
 // Counted for N points of 3 floats and S samples: 8 operations a point and step, 8·N·S in all.
-// - One block: no memory in a step; a bound of 8·N·S / (128 · 1.76 GHz) on one processor (1024
-//   points: 36 ns a step) is far below the barrier, two reductions and one dependent load, some
-//   400 cycles or 0.25 µs: expected is that latency (15 % of the bound at 1024 points, 60 % at
-//   8192), for up to 132 · 2 clouds at the same time.
+// - One block: no memory in a step; 8·N·S / (128 · 1.76 GHz) on one processor are 36 ns a step for
+//   1024 points and 0.29 µs for 8192. To these come choosing (as many instructions again), a
+//   barrier, two reductions and one dependent load, some 230 cycles: expected are 0.2 µs (18 % of
+//   the bound) and 0.68 µs (43 %), for 132 clouds and more at the same time.
 // - Spread: 20 bytes a point and step (12 read, a distance read and written) that stay in the 50 MB
 //   of L2 up to 2.5 M points; from memory, 20·N / 3.35 TB/s (1 M points: 6 µs a step). Expected:
 //   half of it, or the launch where that takes longer.

@@ -12,8 +12,9 @@
 // products: 2 instructions, where a matrix product needs one; at 132 · 128 · 1.76 GHz = 29.7 T a
 // second, 100 000 · 1000 · 512 take at least 3.4 ms (a product at 67 TFLOP/s 1.5 ms, but it cannot
 // decide alone). Memory: 4·N·D bytes for every 64 centers, from L2 where points fit, otherwise at
-// 3.35 TB/s: 0.06 ms each time, 0.9 ms in all. Shared memory delivers 3 wavefronts for 32
-// instructions of a warp. Expected: 65 % of the bound of the instructions.
+// 3.35 TB/s: 0.06 ms each time, 0.9 ms in all. Shared memory takes 20 cycles (3 wavefronts a warp
+// for reading, 2 for filling) while the schedulers issue 32. Expected: 65 % of the bound of the
+// instructions.
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,4 @@
-"""The CUDA kernels of farthest point sampling against the torch twin, emulated: the same indices."""
+"""The CUDA kernels of farthest point sampling, emulated, choose the points of the torch twin."""
 
 import pytest
 import torch

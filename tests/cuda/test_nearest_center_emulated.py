@@ -8,7 +8,15 @@ pytestmark = pytest.mark.emulated
 
 DTYPES = [torch.float32, torch.float64]
 # Tiles hold 64 points, 64 centers and 32 dimensions; up to 8 dimensions nothing is fused.
-SHAPES = [(1, 1, 1), (63, 2, 3), (64, 64, 8), (65, 65, 9), (40, 129, 32), (130, 63, 33), (7, 70, 70)]
+SHAPES = [
+    (1, 1, 1),
+    (63, 2, 3),
+    (64, 64, 8),
+    (65, 65, 9),
+    (40, 129, 32),
+    (130, 63, 33),
+    (7, 70, 70),
+]
 
 
 def direct_distances(points: Tensor, centers: Tensor) -> Tensor:
@@ -58,7 +66,9 @@ def test_distances_are_direct(emulate, dims, offset, dtype):
 def test_follows_the_twin(emulate):
     generator = torch.Generator().manual_seed(0)
     points = torch.randn((90, 20), generator=generator, dtype=torch.float64)
-    labels, distances = torch.ops.pcclust.nearest_center_torch(points, points[:66:2], points[0], None)
+    labels, distances = torch.ops.pcclust.nearest_center_torch(
+        points, points[:66:2], points[0], None
+    )
     found = emulate("nearest_center", points=points, centers=points[:66:2])
     assert torch.equal(found["labels"], labels)
     torch.testing.assert_close(found["distances"], distances)

@@ -78,9 +78,7 @@ def test_degenerate_clouds_at_every_angle(emulate, turned, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_ragged_clouds_with_padding_and_centers(emulate, dtype):
-    clouds = [
-        sample_cloud(kind, 10 + 2 * i, dtype=dtype, seed=i) for i, kind in enumerate(KINDS)
-    ]
+    clouds = [sample_cloud(kind, 10 + 2 * i, dtype=dtype, seed=i) for i, kind in enumerate(KINDS)]
     check(emulate, clouds, 9, gap=3)
     near = [cloud for cloud in clouds if cloud.abs().max() < 100]
     centers = torch.stack([cloud[0] for cloud in near])
