@@ -130,7 +130,6 @@ def make_cuda(library: Path, build: Path) -> None:
     variables = {
         "NVCC": nvcc,
         "TORCH": Path(torch.__file__).parent,
-        "TORCH_TARGET_VERSION": TORCH_TARGET_VERSION,
         "BUILD": build.resolve(),
         "LIBRARY": library.resolve(),
     }

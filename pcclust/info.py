@@ -149,7 +149,7 @@ def _tier(name: str, device: Tier) -> tuple[Tier, str | None]:
     library = _registry.native if device == "cpu" else _registry.cuda
     if library is None:
         return "torch", _registry.why_missing(device)
-    return "torch", f"{name} has no kernel for {device} tensors"
+    return "torch", f"operators on the torch tier have no kernel for {device.upper()} tensors"
 
 
 def _reader(formats: str, library: str, load: Callable[[], ModuleType] | None) -> ReaderInfo:
