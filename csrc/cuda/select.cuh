@@ -8,7 +8,7 @@
 //
 // Counted: 3 to 5 measurements of n points, 8 + 12 operations each for D = 3, and k log2(k)^2 / 4
 // exchanges; for n = 4096 and k = 512 about 12000 instructions of a warp for a query, of which an
-// H100 issues 927 G a second: 13 ns a query at best, half of that expected, since a block waits at
+// H100 issues 924 G a second: 13 ns a query at best, half of that expected, since a block waits at
 // barriers. n * n distances bound it for large clouds: here the cost is quadratic.
 #pragma once
 
