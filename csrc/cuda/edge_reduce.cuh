@@ -84,6 +84,7 @@ __device__ void store_partial(const double (&total)[kWidth], const double (&squa
   constexpr int kChannels = kWarp * kWidth;
   __shared__ double of_warp[kEdgeWarps][2][kChannels];
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
+#pragma unroll
   for (int i = 0; i < kWidth; ++i) {
     of_warp[warp][0][lane_index() * kWidth + i] = total[i];
     of_warp[warp][1][lane_index() * kWidth + i] = squares[i];
@@ -100,7 +101,7 @@ __device__ void store_partial(const double (&total)[kWidth], const double (&squa
 }
 
 template <class T, int kWidth>
-__global__ void __launch_bounds__(kEdgeThreads)
+__global__ void __launch_bounds__(kEdgeThreads, 3)
     edge_reduce_kernel(EdgeReduceArguments<T> a, int64_t rows_per_warp) {
   const EdgeArguments<T>& e = a.edges;
   if (blockIdx.y == 0) check_clouds(e);
@@ -109,9 +110,10 @@ __global__ void __launch_bounds__(kEdgeThreads)
   const int64_t warp = int64_t{blockIdx.x} * kEdgeWarps + threadIdx.x / kWarp;
   const int64_t first = warp * rows_per_warp;
   const int64_t last = first + rows_per_warp < e.rows ? first + rows_per_warp : e.rows;
-  T sign[kWidth] = {};
+  T sign[kWidth];
   double total[kWidth] = {}, squares[kWidth] = {};
-  for (int i = 0; works && i < kWidth; ++i) sign[i] = __ldg(a.sign + channel + i);
+#pragma unroll
+  for (int i = 0; i < kWidth; ++i) sign[i] = works ? __ldg(a.sign + channel + i) : T(0);
   CloudSpan cloud;
   for (int64_t row = first; row < last; ++row) {
     if (!cloud.holds(row)) cloud = find_cloud(e, row);
@@ -125,7 +127,9 @@ __global__ void __launch_bounds__(kEdgeThreads)
       });
     }
     if (works) store_row(a, row * e.channels + channel, reduction);
-    for (int i = 0; i < kWidth && !reduction.empty; ++i) {
+    if (reduction.empty) continue;
+#pragma unroll
+    for (int i = 0; i < kWidth; ++i) {
       total[i] += static_cast<double>(reduction.sum.of[i]);
       squares[i] += static_cast<double>(reduction.square.of[i]);
     }
@@ -135,7 +139,7 @@ __global__ void __launch_bounds__(kEdgeThreads)
 
 // Adds the blocks' partial sums: 32 threads share a column, in a fixed way.
 constexpr int kSummands = 32;
-__global__ inline void edge_moments_kernel(const double* partial, int64_t blocks, int64_t width,
+__global__ static void edge_moments_kernel(const double* partial, int64_t blocks, int64_t width,
                                            double* moments) {
   __shared__ double share[kSummands][kWarp];
   const int64_t column = int64_t{blockIdx.x} * kWarp + threadIdx.x;

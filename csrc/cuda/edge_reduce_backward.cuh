@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(kEdgeThreads)
 }
 
 // Gives each list its place, a warp's lists one behind the other, and empties it to be filled.
-__global__ inline void place_lists_kernel(int64_t rows, SourceLists lists) {
+__global__ static void place_lists_kernel(int64_t rows, SourceLists lists) {
   const int64_t row = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   const unsigned long long count = row < rows ? lists.counts[row] : 0;
   unsigned long long end = count;
@@ -133,7 +133,7 @@ __device__ inline void warp_sort(int32_t* values, int64_t count) {
   }
 }
 
-__global__ inline void __launch_bounds__(kEdgeThreads)
+__global__ static void __launch_bounds__(kEdgeThreads)
     sort_lists_kernel(int64_t rows, SourceLists lists) {
   const int64_t row = row_of_warp();
   if (row < rows) warp_sort(lists.sources + lists.begins[row], lists.counts[row]);
@@ -148,12 +148,14 @@ struct RowGradient {
   bool works;  // whether the lane has channels
   T first[kWidth] = {}, twice_second[kWidth] = {};
 
-  __device__ const T* projected(int64_t of_row) const {
+  __device__ __forceinline__ const T* projected(int64_t of_row) const {
     return a.edges.projected + of_row * 2 * a.edges.channels + channel;
   }
 
-  __device__ void load_moments() {
-    for (int i = 0; works && a.moment_gradient && i < kWidth; ++i) {
+  __device__ __forceinline__ void load_moments() {
+    if (!works || !a.moment_gradient) return;
+#pragma unroll
+    for (int i = 0; i < kWidth; ++i) {
       first[i] = static_cast<T>(a.moment_gradient[channel + i]);
       twice_second[i] = static_cast<T>(2 * a.moment_gradient[a.edges.channels + channel + i]);
     }
@@ -165,7 +167,8 @@ struct RowGradient {
     return rounded_add(common, rounded_multiply(twice_second[i], v));
   }
 
-  __device__ void check_chosen(const Pack<int32_t, kWidth>& chosen) const {
+  __device__ __forceinline__ void check_chosen(const Pack<int32_t, kWidth>& chosen) const {
+#pragma unroll
     for (int i = 0; i < kWidth; ++i) {
       if (chosen.of[i] < 0 || chosen.of[i] >= cloud.size) {
         atomicMin(&a.edges.refusal->chosen, static_cast<unsigned long long>(cloud.cloud));
@@ -173,7 +176,7 @@ struct RowGradient {
     }
   }
 
-  __device__ Pack<T, kWidth> of_u() const {
+  __device__ __forceinline__ Pack<T, kWidth> of_u() const {
     Pack<T, kWidth> gradient{}, sum{}, u{};
     if (works) {
       const int64_t at = row * a.edges.channels + channel;
@@ -185,10 +188,12 @@ struct RowGradient {
     for_each_neighbor(a.edges, cloud, row, [&](int position) {
       if (!works) return;
       const auto v = load_pack<kWidth>(projected(cloud.start + position) + a.edges.channels);
+#pragma unroll
       for (int i = 0; i < kWidth; ++i) {
         sum.of[i] = rounded_add(sum.of[i], edge(i, u.of[i], v.of[i]));
       }
     });
+#pragma unroll
     for (int i = 0; i < kWidth; ++i) gradient.of[i] = rounded_add(gradient.of[i], sum.of[i]);
     return gradient;
   }
@@ -200,6 +205,7 @@ struct RowGradient {
     const int64_t at = source * a.edges.channels + channel;
     const auto chosen = load_pack<kWidth>(a.chosen + at);
     const int32_t me = static_cast<int32_t>(row - cloud.start);
+#pragma unroll
     for (int i = 0; i < kWidth; ++i) {
       if (!again && chosen.of[i] == me) {
         sum.of[i] = rounded_add(sum.of[i], __ldg(a.peak_gradient + at + i));
@@ -207,12 +213,13 @@ struct RowGradient {
     }
     if (!a.moment_gradient) return;
     const auto u = load_pack<kWidth>(projected(source));
+#pragma unroll
     for (int i = 0; i < kWidth; ++i) {
       sum.of[i] = rounded_add(sum.of[i], edge(i, u.of[i], v.of[i]));
     }
   }
 
-  __device__ Pack<T, kWidth> of_v(const SourceLists& lists) const {
+  __device__ __forceinline__ Pack<T, kWidth> of_v(const SourceLists& lists) const {
     Pack<T, kWidth> sum{}, v{};
     if (works) v = load_pack<kWidth>(projected(row) + a.edges.channels);
     const int32_t* sources = lists.sources + lists.begins[row];
@@ -233,7 +240,7 @@ struct RowGradient {
 };
 
 template <class T, int kWidth>
-__global__ void __launch_bounds__(kEdgeThreads)
+__global__ void __launch_bounds__(kEdgeThreads, 3)
     edge_gradient_kernel(EdgeReduceBackwardArguments<T> a, SourceLists lists) {
   const EdgeArguments<T>& e = a.edges;
   const int64_t row = row_of_warp();

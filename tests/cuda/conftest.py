@@ -11,13 +11,14 @@ from tests.cuda.emulation import FLAVOURS, build, emulate
 
 
 @pytest.fixture(scope="session")
-def _built() -> None:
+def built() -> None:
+    """Compiles the emulator's program."""
     build()
 
 
 @pytest.fixture(params=FLAVOURS, name="emulate")
 def _emulate(
-    request: pytest.FixtureRequest, tmp_path: Path, _built: None
+    request: pytest.FixtureRequest, tmp_path: Path, built: None
 ) -> Callable[..., dict[str, Tensor]]:
     """Returns `emulation.emulate`, once for each flavour."""
     return partial(emulate, tmp_path, request.param)

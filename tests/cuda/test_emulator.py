@@ -41,7 +41,8 @@ FAULTS = [
     ("fault", "flavour", "message"),
     [(fault, f, message) for fault, flavours, message in FAULTS for f in flavours.split()],
 )
-def test_a_planted_fault_is_found(_built, tmp_path, fault, flavour, message):
+@pytest.mark.usefixtures("built")
+def test_a_planted_fault_is_found(tmp_path, fault, flavour, message):
     start = torch.ones(100, dtype=torch.int32)
     start[32], start[99] = 32, 0
     with pytest.raises(EmulationError, match=rf"(?s){message}") as found:

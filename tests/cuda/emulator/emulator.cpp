@@ -1,5 +1,7 @@
 #include "emulator.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
@@ -9,8 +11,6 @@
 #include <numeric>
 #include <random>
 #include <vector>
-
-#include <unistd.h>
 
 #include "fiber.h"
 #include "races.h"
@@ -43,7 +43,7 @@ struct Machine {
   Index3 grid{}, block{}, block_index{};
   int count = 0;    // threads of a block
   int current = 0;  // the one that runs
-  int arrived = 0;  // at the barrier
+  int arrived = 0, first_at_barrier = 0;
   int any = 0, all = 0, sum = 0;
   Order order = Order::forward;
   std::mt19937 shuffle{1};
@@ -226,14 +226,14 @@ int barrier(BarrierResult wanted, int predicate, Where where) {
   Thread& me = running();
   me.where = where;
   me.predicate = predicate != 0;
-  if (machine.arrived == 0) machine.any = 0, machine.all = 1, machine.sum = 0;
-  for (int i = 0; machine.arrived > 0 && i < machine.count; ++i) {
-    const Thread& t = *machine.threads[i];
-    if (t.state == State::at_barrier && t.where.line() != where.line()) {
-      me.state = State::at_barrier;
-      fail_between("a barrier in divergent code", i, machine.current);
-    }
-    if (t.state == State::at_barrier) break;
+  if (machine.arrived == 0) {
+    machine.any = 0, machine.all = 1, machine.sum = 0;
+    machine.first_at_barrier = machine.current;
+  }
+  const Where& first = machine.threads[machine.first_at_barrier]->where;
+  if (first.line() != where.line() || strcmp(first.file_name(), where.file_name()) != 0) {
+    me.state = State::at_barrier;
+    fail_between("a barrier in divergent code", machine.first_at_barrier, machine.current);
   }
   machine.any |= me.predicate;
   machine.all &= me.predicate;
