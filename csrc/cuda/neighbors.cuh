@@ -13,7 +13,8 @@ constexpr int64_t kLargestList = 8 * kWarp;  // beyond, a list does not fit the 
 
 // The host knows how many rows and clouds there are, not how large each cloud is. A grid costs a
 // query about 1000 instructions whatever its cloud, a scan as many for some 2000 points. So large
-// clouds get a grid, and so do many rows: one large cloud among many small ones must not be scanned.
+// clouds get a grid, and so do many rows: one large cloud among many small ones must not be
+// scanned.
 constexpr int64_t kLargeCloud = 4096;
 constexpr int64_t kManyRows = int64_t{1} << 18;
 

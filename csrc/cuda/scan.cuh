@@ -6,14 +6,14 @@
 //
 // Counted for D <= 3 and k <= 64, per warp and 32 pairs: 9 operations of floats, 1.1 loads from
 // shared memory, 5 to compare with the k-th and to vote, so 15. A query of n points appends its
-// nearer ones some k * ln(n / k) times and merges 32 of them with 170 instructions: for n = 1024 and
-// k = 20 about 6 merges, 1750 instructions for a query in all. An H100 issues 132 * 4 instructions a
-// clock at 1.75 GHz: at best 62 us for 32 clouds of 1024 points, of which the output (12 bytes for
-// a neighbour, 7.9 MB, 2.4 us at 3.35 TB/s) and the input hide behind the arithmetic; 60 to 70 %
-// of that rate are expected. In D > 3, dimensions are rounded up to 8 or to multiples of 16:
-// 3 operations for each dimension of a pair, none fused, so half of the 67 TFLOP/s of fused float32
-// bound it, and 0.4 loads; 32 clouds of 1024 points in D = 64 cost 0.24 G instructions, 260 us at
-// best, 70 % expected.
+// nearer ones some k * ln(n / k) times and merges 32 of them with 170 instructions: for n = 1024
+// and k = 20 about 6 merges, 1750 instructions for a query in all. An H100 issues 132 * 4
+// instructions a clock at 1.75 GHz: at best 62 us for 32 clouds of 1024 points, of which the output
+// (12 bytes for a neighbour, 7.9 MB, 2.4 us at 3.35 TB/s) and the input hide behind the arithmetic;
+// 60 to 70 % of that rate are expected. In D > 3, dimensions are rounded up to 8 or to multiples of
+// 16: 3 operations for each dimension of a pair, none fused, so half of the 67 TFLOP/s of fused
+// float32 bound it, and 0.4 loads; 32 clouds of 1024 points in D = 64 cost 0.24 G instructions, 260
+// us at best, 70 % expected.
 #pragma once
 
 #include "cuda/top_k.cuh"
@@ -25,7 +25,7 @@ template <class T, int Registers, int Dims>
 struct ScanShape {
   static constexpr int warps = sizeof(T) == 4 ? 8 : 4;
   static constexpr int threads = warps * kWarp;
-  static constexpr int blocks = 3;  // on one multiprocessor: 24 warps of 80 registers, 12 of doubles
+  static constexpr int blocks = 3;  // of a multiprocessor: 24 warps of 80 registers, 12 of doubles
   static constexpr int warp_queries = Registers <= 2 ? 4 : 1;
   static constexpr int queries = warps * warp_queries;
   static constexpr int lane_points = 2;
@@ -100,7 +100,9 @@ class WarpScan {
     for (int d = 0; d < Dims; ++d) {
       T point[Shape::lane_points];
 #pragma unroll
-      for (int j = 0; j < Shape::lane_points; ++j) point[j] = memory_.point[d][at + j * kWarp + lane_];
+      for (int j = 0; j < Shape::lane_points; ++j) {
+        point[j] = memory_.point[d][at + j * kWarp + lane_];
+      }
 using Queries = Pack<T, Shape::warp_queries>;
       const Queries query = *reinterpret_cast<const Queries*>(memory_.query[d] + column_);
 #pragma unroll
@@ -148,7 +150,8 @@ using Queries = Pack<T, Shape::warp_queries>;
 };
 
 template <class T, int Registers, int Dims>
-__global__ void __launch_bounds__(ScanShape<T, Registers, Dims>::threads, ScanShape<T, Registers, Dims>::blocks)
+__global__ void __launch_bounds__(ScanShape<T, Registers, Dims>::threads,
+                                  ScanShape<T, Registers, Dims>::blocks)
     scan_kernel(SearchArguments<T> a) {
   using Shape = ScanShape<T, Registers, Dims>;
   using Memory = ScanMemory<T, Registers, Dims>;

@@ -92,7 +92,8 @@ class Selection {
         const bool within = measure(base + threadIdx.x, distance);
         const unsigned long long bits = bits_of(distance);
         const int digit = static_cast<int>(bits >> (cut.shift - 8) & (kDigits - 1));
-        count_digit(memory_.histogram, within && above(bits, cut.shift) == cut.prefix, digit, lane_);
+        const bool counts = within && above(bits, cut.shift) == cut.prefix;
+        count_digit(memory_.histogram, counts, digit, lane_);
       }
       __syncthreads();
       if (warp_ == 0) choose_digit(pass == 0);

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pcclust.ops.ball_query import _ball_query_torch
 from pcclust.ops.knn import _knn_torch
-from tests.ops.sample_clouds import sample_cloud, same_bits
+from tests.ops.sample_clouds import same_bits, sample_cloud
 
 Emulate = Callable[..., dict[str, Tensor]]
 

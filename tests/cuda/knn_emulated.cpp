@@ -36,5 +36,6 @@ EMULATED_CALL(begin_tiles) {
   tables.tile_sums = reinterpret_cast<uint32_t*>(call.output<int32_t>("begins", {tiles}));
   call.check(cudaMemcpyAsync(tables.tile_sums, call.input<int32_t>("sums"), tiles * sizeof(int32_t),
                              cudaMemcpyDeviceToDevice, call.stream()));
-  call.check(launch(begin_tiles_kernel<float>, dim3(1), dim3(kGridThreads), 0, call.stream(), tables));
+  const dim3 threads(kGridThreads);
+  call.check(launch(begin_tiles_kernel<float>, dim3(1), threads, 0, call.stream(), tables));
 }

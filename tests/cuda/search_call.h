@@ -1,4 +1,5 @@
-// What calls of knn and ball_query have in common: the tensors of a search, by the names of its schema.
+// What calls of knn and ball_query have in common: the tensors of a search, by the names of its
+// schema.
 #pragma once
 
 #include <limits>
