@@ -14,7 +14,8 @@ using BallQueryArguments = SearchArguments<T>;  // with limit, the squared radiu
 
 // Bytes of device memory that the launcher needs.
 template <class T>
-size_t ball_query_workspace(int64_t point_rows, int64_t clouds, int64_t dims, int64_t max_neighbors) {
+size_t ball_query_workspace(int64_t point_rows, int64_t clouds, int64_t dims,
+                            int64_t max_neighbors) {
   return search_workspace<T>(point_rows, clouds, dims, max_neighbors);
 }
 

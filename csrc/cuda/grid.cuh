@@ -1,13 +1,14 @@
 // A uniform grid over each cloud: its points in the order of their cells.
 //
-// The box of a grid covers the bulk of its cloud, by quantiles of a sample, so that a few far points
-// do not make the cells coarse; what lies outside belongs to the cells at the border. Every search
-// through it is exact all the same (grid_search.cuh).
+// The box of a grid covers the bulk of its cloud, by quantiles of a sample, so that a few far
+// points do not make the cells coarse; what lies outside belongs to the cells at the border. Every
+// search through it is exact all the same (grid_search.cuh).
 //
 // Counted for a float cloud of n points: 12 n bytes are read twice (counted, placed), 8 n written
 // and read for the places within cells, 16 n written in order of cell, and 12 bytes for each of the
-// n / per_cell cells; 70 n at per_cell = 2, 21 us for a million points at 3.35 TB/s. Scattered writes
-// of 16 bytes move sectors of 32, and six kernels must start: about a third of that rate is expected.
+// n / per_cell cells; 70 n at per_cell = 2, 21 us for a million points at 3.35 TB/s. Scattered
+// writes of 16 bytes move sectors of 32, and seven kernels must start: about a third of that rate is
+// expected.
 #pragma once
 
 #include <limits>
@@ -138,7 +139,7 @@ __device__ __forceinline__ T bulk(const T* sorted, int count, T& low) {
 template <class T>
 __device__ __forceinline__ double cells_of(const T (&extent)[3], T width) {
   double cells = 1;
-  for (int axis = 0; axis < 3; ++axis) cells *= floor(static_cast<double>(extent[axis] / width)) + 1;
+  for (T length : extent) cells *= floor(static_cast<double>(length / width)) + 1;
   return cells;
 }
 
@@ -182,7 +183,8 @@ __global__ void __launch_bounds__(kGridThreads) fit_kernel(Clouds<T> clouds, Gri
 }
 
 template <class T>
-__global__ void __launch_bounds__(kGridThreads) count_kernel(Clouds<T> clouds, GridTables<T> tables) {
+__global__ void __launch_bounds__(kGridThreads)
+    count_kernel(Clouds<T> clouds, GridTables<T> tables) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kGridThreads + threadIdx.x;
   const int64_t cloud = row < clouds.row_count ? cloud_of_row(clouds, row) : -1;
   if (cloud < 0) return;
@@ -190,7 +192,8 @@ __global__ void __launch_bounds__(kGridThreads) count_kernel(Clouds<T> clouds, G
 }
 
 template <class T>
-__global__ void __launch_bounds__(kGridThreads) place_kernel(Clouds<T> clouds, GridTables<T> tables) {
+__global__ void __launch_bounds__(kGridThreads)
+    place_kernel(Clouds<T> clouds, GridTables<T> tables) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kGridThreads + threadIdx.x;
   const int64_t cloud = row < clouds.row_count ? cloud_of_row(clouds, row) : -1;
   if (cloud < 0) return;

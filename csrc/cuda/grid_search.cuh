@@ -11,9 +11,9 @@
 // of squares are rounded, which is monotone as well. Only where that distance is larger than the
 // k-th, not where it is equal, the search ends: equal distances are decided by the index.
 //
-// Counted for n points of a surface, k = 16: 250 candidates in 27 cells are 8 turns of 45
-// instructions, the look-up 60, four merges 600: about 1000 instructions of a warp for a query. An
-// H100 issues 927 G of them a second: at best 1.1 ms for a million points. The output, 192 bytes
+// Counted for n points of a surface, k = 16: 250 candidates in 27 cells are 8 turns of 60
+// instructions, the look-up 60, five merges 850: about 1400 instructions of a warp for a query. An
+// H100 issues 924 G of them a second: at best 1.5 ms for a million points. The output, 192 bytes
 // for a query, takes 57 us at 3.35 TB/s; candidates (4 KB for a query, 16 bytes each) come from the
 // L1 and L2, 4 GB or 0.8 ms at the L2's 5.5 TB/s were none in the L1. 40 to 50 % are expected.
 // Worst case: where nearly all points lie in one cell (many copies of one point, or a cluster far
@@ -56,6 +56,7 @@ __device__ __forceinline__ bool find_query(const SearchArguments<T>& a, const Gr
   query.cloud = last_at_most(a.points.count, number, [&](int64_t cloud) {
     return static_cast<int64_t>(tables.begins[first_piece(a.points, cloud, tables.per_cell)]);
   });
+  if (query.cloud < 0) return false;
   const PlacedPoint<T> point = tables.placed[number];
   query.position[0] = point.x;
   query.position[1] = point.y;

@@ -8,8 +8,8 @@
 namespace pcclust::cuda {
 
 // Here for all operators that search: neighbors.cuh declares them.
-template cudaError_t search_neighbors(const SearchArguments<float>&, cudaStream_t);
-template cudaError_t search_neighbors(const SearchArguments<double>&, cudaStream_t);
+template cudaError_t search_by(Way, const SearchArguments<float>&, cudaStream_t);
+template cudaError_t search_by(Way, const SearchArguments<double>&, cudaStream_t);
 
 namespace {
 

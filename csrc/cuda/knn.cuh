@@ -3,8 +3,8 @@
 // Three ways, chosen from what the host knows (neighbors.cuh): up to k = 256 a sorted list in the
 // registers of one warp, filled by a scan of the whole cloud (scan.cuh) or through a uniform grid
 // (grid_search.cuh); beyond, a selection by digits (select.cuh). Each file counts its own work. All
-// of them find the same neighbours, with the same bits, in every run: keys (distance, index) differ,
-// so no order of execution can be seen in the result.
+// of them find the same neighbours, with the same bits, in every run: keys (distance, index)
+// differ, so no order of execution can be seen in the result.
 #pragma once
 
 #include <limits>

@@ -4,16 +4,16 @@
 // queries, whose sorted lists it keeps in registers; a lane measures two candidates at a time for
 // all of them, so that of the values in shared memory each is read once for four queries.
 //
-// Counted for D <= 3 and k <= 64, per warp and 32 pairs: 8 operations of floats, 1.1 loads from
-// shared memory, 4 to compare with the k-th and to vote, so 13. A query of n points appends its
-// nearer ones some k * ln(n / k) times and merges 32 of them with 150 instructions: for n = 1024 and
-// k = 20 about 6 merges, 1700 instructions for a query in all. An H100 issues 132 * 4 instructions a
-// clock at 1.75 GHz: at best 60 us for 32 clouds of 1024 points, of which the output (12 bytes for
-// a neighbour, 7.9 MB, 2.4 us at 3.35 TB/s) and the input hide behind the arithmetic; 60 to 70 %
-// of that rate are expected. In D > 3, dimensions are rounded up to 8 or to
-// multiples of 16: 3 operations for each
-// dimension of a pair, none fused, so half of the 67 TFLOP/s of fused float32 bound it; 32 clouds of
-// 1024 points in D = 64 cost 0.20 G instructions, 220 us at best, 70 % expected.
+// Counted for D <= 3 and k <= 64, per warp and 32 pairs: 9 operations of floats, 1.1 loads from
+// shared memory, 5 to compare with the k-th and to vote, so 15. A query of n points appends its
+// nearer ones some k * ln(n / k) times and merges 32 of them with 170 instructions: for n = 1024
+// and k = 20 about 6 merges, 1750 instructions for a query in all. An H100 issues 132 * 4
+// instructions a clock at 1.75 GHz: at best 62 us for 32 clouds of 1024 points, of which the output
+// (12 bytes for a neighbour, 7.9 MB, 2.4 us at 3.35 TB/s) and the input hide behind the arithmetic;
+// 60 to 70 % of that rate are expected. In D > 3, dimensions are rounded up to 8 or to multiples of
+// 16: 3 operations for each dimension of a pair, none fused, so half of the 67 TFLOP/s of fused
+// float32 bound it, and 0.4 loads; 32 clouds of 1024 points in D = 64 cost 0.24 G instructions, 260
+// us at best, 70 % expected.
 #pragma once
 
 #include "cuda/top_k.cuh"
@@ -25,7 +25,7 @@ template <class T, int Registers, int Dims>
 struct ScanShape {
   static constexpr int warps = sizeof(T) == 4 ? 8 : 4;
   static constexpr int threads = warps * kWarp;
-  static constexpr int blocks = 3;  // on one multiprocessor: 24 warps of 80 registers, 12 of doubles
+  static constexpr int blocks = 3;  // of a multiprocessor: 24 warps of 80 registers, 12 of doubles
   static constexpr int warp_queries = Registers <= 2 ? 4 : 1;
   static constexpr int queries = warps * warp_queries;
   static constexpr int lane_points = 2;
@@ -39,7 +39,7 @@ struct ScanMemory {
   using Shape = ScanShape<T, Registers, Dims>;
   // One column more than points, lest the values of one point share a bank.
   T point[Dims][Shape::points + 1];
-  T query[Dims][Shape::queries];
+  alignas(16) T query[Dims][Shape::queries];
   Key<T> queue[Shape::queries][Shape::step + kWarp];
 };
 
@@ -56,6 +56,12 @@ __device__ __forceinline__ void load_tile(T (&out)[Dims][Columns], int columns, 
     out[d][row] = value;
   }
 }
+
+// Values that lie side by side, for loads of up to 16 bytes.
+template <class T, int Count>
+struct alignas(Count * sizeof(T) < 16 ? Count * sizeof(T) : 16) Pack {
+  T value[Count];
+};
 
 // The queries of one warp.
 template <class T, int Registers, int Dims>
@@ -94,13 +100,16 @@ class WarpScan {
     for (int d = 0; d < Dims; ++d) {
       T point[Shape::lane_points];
 #pragma unroll
-      for (int j = 0; j < Shape::lane_points; ++j) point[j] = memory_.point[d][at + j * kWarp + lane_];
+      for (int j = 0; j < Shape::lane_points; ++j) {
+        point[j] = memory_.point[d][at + j * kWarp + lane_];
+      }
+using Queries = Pack<T, Shape::warp_queries>;
+      const Queries query = *reinterpret_cast<const Queries*>(memory_.query[d] + column_);
 #pragma unroll
       for (int q = 0; q < Shape::warp_queries; ++q) {
-        const T query = memory_.query[d][column_ + q];
 #pragma unroll
         for (int j = 0; j < Shape::lane_points; ++j) {
-          sum_[q][j] = add_square(sum_[q][j], query, point[j]);
+          sum_[q][j] = add_square(sum_[q][j], query.value[q], point[j]);
         }
       }
     }
@@ -141,7 +150,8 @@ class WarpScan {
 };
 
 template <class T, int Registers, int Dims>
-__global__ void __launch_bounds__(ScanShape<T, Registers, Dims>::threads, ScanShape<T, Registers, Dims>::blocks)
+__global__ void __launch_bounds__(ScanShape<T, Registers, Dims>::threads,
+                                  ScanShape<T, Registers, Dims>::blocks)
     scan_kernel(SearchArguments<T> a) {
   using Shape = ScanShape<T, Registers, Dims>;
   using Memory = ScanMemory<T, Registers, Dims>;

@@ -3,7 +3,8 @@
 // Many clouds lie one behind the other in one matrix of rows, and where they begin is known on the
 // device only. Blocks and grid cells are therefore numbered by a rule that needs no prefix sum: of
 // pieces of `size` rows, cloud c owns those from floor(starts[c] / size) + c on. As the starts
-// ascend and ceil(n / size) <= floor((s + n) / size) - floor(s / size) + 1, no two clouds share one.
+// ascend and ceil(n / size) <= floor((s + n) / size) - floor(s / size) + 1, no two clouds share
+// one.
 #pragma once
 
 #include "cuda/platform.cuh"
@@ -40,7 +41,8 @@ struct SearchArguments {
   void* workspace;    // search_workspace bytes, aligned to 256; may be null where it is 0
 };
 
-// Where a cloud lies. A table that points outside of the rows is cut, so that nothing is read there.
+// Where a cloud lies. A table that points outside of the rows is cut, so that nothing is read
+// there.
 struct Extent {
   int64_t start;
   uint32_t size;
@@ -76,7 +78,8 @@ __device__ __forceinline__ int64_t last_at_most(int64_t count, int64_t at, const
 
 // The first piece of a cloud, and how many pieces there are for all clouds.
 template <class T>
-__device__ __forceinline__ int64_t first_piece(const Clouds<T>& clouds, int64_t cloud, int64_t size) {
+__device__ __forceinline__ int64_t first_piece(const Clouds<T>& clouds, int64_t cloud,
+                                               int64_t size) {
   return start_of(clouds, cloud) / size + cloud;
 }
 inline int64_t piece_count(int64_t rows, int64_t clouds, int64_t size) {

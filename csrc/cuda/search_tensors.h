@@ -1,4 +1,5 @@
-// What the knn and ball_query operators share on CUDA: from torch's tensors to a search's arguments.
+// What the knn and ball_query operators share on CUDA: from torch's tensors to a search's
+// arguments.
 #pragma once
 
 #include <limits>

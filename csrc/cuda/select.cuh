@@ -8,7 +8,7 @@
 //
 // Counted: 3 to 5 measurements of n points, 8 + 12 operations each for D = 3, and k log2(k)^2 / 4
 // exchanges; for n = 4096 and k = 512 about 12000 instructions of a warp for a query, of which an
-// H100 issues 927 G a second: 13 ns a query at best, half of that expected, since a block waits at
+// H100 issues 924 G a second: 13 ns a query at best, half of that expected, since a block waits at
 // barriers. n * n distances bound it for large clouds: here the cost is quadratic.
 #pragma once
 
@@ -92,7 +92,8 @@ class Selection {
         const bool within = measure(base + threadIdx.x, distance);
         const unsigned long long bits = bits_of(distance);
         const int digit = static_cast<int>(bits >> (cut.shift - 8) & (kDigits - 1));
-        count_digit(memory_.histogram, within && above(bits, cut.shift) == cut.prefix, digit, lane_);
+        const bool counts = within && above(bits, cut.shift) == cut.prefix;
+        count_digit(memory_.histogram, counts, digit, lane_);
       }
       __syncthreads();
       if (warp_ == 0) choose_digit(pass == 0);

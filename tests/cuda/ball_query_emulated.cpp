@@ -26,3 +26,12 @@ EMULATED_CALL(ball_query) {
     call.check(ball_query(a, call.stream()));
   });
 }
+
+EMULATED_CALL(ball_query_grid) {
+  call.with_floating("points", [&](auto zero) {
+    using T = decltype(zero);
+    auto a = search_arguments<T>(call, true);
+    a.limit = squared_radius<T>(call);
+    search_by_grid(call, a);
+  });
+}

@@ -1,9 +1,10 @@
-// What calls of knn and ball_query have in common: the tensors of a search, by the names of its schema.
+// What calls of knn and ball_query have in common: the tensors of a search, by the names of its
+// schema.
 #pragma once
 
 #include <limits>
 
-#include "cuda/search.cuh"
+#include "cuda/neighbors.cuh"
 #include "emulator/driver.h"
 
 namespace pcclust::cuda {
@@ -35,6 +36,14 @@ SearchArguments<T> search_arguments(emulator::Call& call, bool counted) {
       .counts = counted ? call.output<int64_t>("counts", {rows}) : nullptr,
       .workspace = nullptr,
   };
+}
+
+// Searches through the grid, which operators take for large clouds only.
+template <class T>
+void search_by_grid(const emulator::Call& call, SearchArguments<T> a) {
+  const GridPlan<T> plan(a.points.row_count, a.points.count, a.k);
+  a.workspace = call.workspace(plan.bytes());
+  call.check(search_by(Way::grid, a, call.stream()));
 }
 
 }  // namespace pcclust::cuda
