@@ -43,7 +43,7 @@ constexpr int64_t kSlicePoints = 1024;      // of one slice, on average
 constexpr int64_t kOneBlockPoints = 16384;  // up to so many on average, one block is faster
 constexpr int64_t kFewClouds = 64;          // from so many on, they keep the device busy anyhow
 
-// Points in the registers of a thread, twice as many where a block of so few would not hold a cloud.
+// Points in the registers of a thread; twice as many where so few would not hold a cloud.
 template <class T>
 constexpr int kFewItems = 32 / sizeof(T);
 

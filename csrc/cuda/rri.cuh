@@ -3,9 +3,9 @@
 //
 // The neighbours come from the search of knn.cuh; one block a cloud places the points about its
 // centre (rri_cloud.cuh); then one warp describes each point, a neighbour in each lane. Angles are
-// measured in the precision of the points, from coordinates taken in double; only where two azimuths
-// are too close for float to tell them apart, the warp starts over with azimuths in double, as the
-// twin has them. Up to 64 neighbours are ordered in shared memory by counting (azimuth_order.cuh),
+// measured in the precision of the points, from coordinates taken in double; only where two
+// azimuths are too close for float to tell them apart, the warp starts over with azimuths in
+// double, as the twin has them. Up to 64 neighbours are ordered in shared memory by counting (azimuth_order.cuh),
 // any number above by a bitonic network, in shared memory up to 256 and in global memory beyond.
 //
 // Counted for a point and k = 20 neighbours in float32, after the search: reads 8·k of indices and
@@ -46,8 +46,8 @@ constexpr int64_t kMostCounted = 64;
 constexpr int64_t kMostShared = 256;   // sorted in 16 KiB of shared memory of four warps
 constexpr int64_t kLongBlocks = 1024;  // that sort in global memory at a time
 
-// How far float rounding moves the difference of two azimuths: each by 7e-7 in atan2 (3 units in the
-// last place of π), 2.4e-7 where a turn is added and 6e-8 in its arguments; and twice that.
+// How far float rounding moves the difference of two azimuths: each by 7e-7 in atan2 (3 units in
+// the last place of π), 2.4e-7 where a turn is added and 6e-8 in its arguments; and twice that.
 constexpr double kNoise = 4e-6;
 
 // What the kernel reads besides the arguments.

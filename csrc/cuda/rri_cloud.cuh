@@ -11,7 +11,7 @@
 namespace pcclust::cuda {
 
 template <class T>
-struct RriTolerance;  // as in pcclust/ops/_neighborhoods.py and _azimuth.py, where they are explained
+struct RriTolerance;  // as in pcclust/ops/_neighborhoods.py and _azimuth.py, which explain them
 template <>
 struct RriTolerance<float> {
   static constexpr double direction = 1e-3, azimuth = 1e-5;
@@ -22,7 +22,7 @@ struct RriTolerance<double> {
 };
 
 // A point in units of a power of two near its cloud's radius, so that squares neither overflow nor
-// vanish, and its distance from the centre, with a minus sign where it is too small for a direction.
+// vanish, and its distance from the centre, negative where too small for a direction.
 template <class T>
 struct alignas(4 * sizeof(T)) Placed {
   T coordinate[3];

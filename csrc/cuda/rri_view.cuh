@@ -1,4 +1,4 @@
-// A neighbourhood as its point sees it: the features of each neighbour but the gap, and its azimuth.
+// A neighbourhood as its point sees it: each neighbour's features but the gap, and its azimuth.
 #pragma once
 
 #include <cmath>
