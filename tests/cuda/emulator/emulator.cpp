@@ -1,9 +1,6 @@
 #include "emulator.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -295,57 +292,6 @@ void check_source(unsigned mask, int source, Where where) {
   if (mask >> source & 1) return;
   fail("lane %d reads from lane %d, which takes no part (mask %08x), %s:%d", lane(), source, mask,
        where.file_name(), static_cast<int>(where.line()));
-}
-
-namespace {
-std::vector<void*> allocated;
-}
-
-void* allocate(size_t bytes, bool initialised) {
-  void* memory;
-  if (races::enabled) {
-    memory = races::new_global(bytes, initialised);
-  } else {
-    // malloc, not aligned_alloc: its sizes may be any, so that one byte too many is noticed.
-    memory = malloc(bytes);
-    allocated.push_back(memory);
-  }
-  if (!initialised) memset(memory, 0xa5, bytes);
-  return memory;
-}
-
-void release_all() {
-  for (void* memory : allocated) free(memory);
-  allocated.clear();
-  races::release_all();
-}
-
-void atomic_load(void* to, const void* from, size_t bytes) {
-  note_atomic(from, bytes, __builtin_return_address(0));
-  memcpy(to, from, bytes);
-}
-
-void atomic_store(void* to, const void* from, size_t bytes) { memcpy(to, from, bytes); }
-
-void host_copy(void* to, const void* from, size_t bytes) {
-  memcpy(to, from, bytes);
-  races::initialise(to, bytes);
-}
-
-void host_fill(void* to, int byte, size_t bytes) {
-  memset(to, byte, bytes);
-  races::initialise(to, bytes);
-}
-
-void fail(const char* format, ...) {
-  fflush(stdout);
-  va_list arguments;
-  va_start(arguments, format);
-  fputs("emulator: ", stderr);
-  vfprintf(stderr, format, arguments);
-  fputc('\n', stderr);
-  va_end(arguments);
-  _exit(86);
 }
 
 }  // namespace emulator

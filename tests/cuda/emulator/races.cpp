@@ -33,10 +33,6 @@ struct Byte {
   bool owned = false, initialised = false;
 };
 
-struct Kind {
-  bool reads = false, writes = false, atomic = false;
-};
-
 constexpr size_t kArena = size_t{1} << 30, kGap = 64;
 
 struct Detector {
@@ -177,6 +173,8 @@ void check(Byte& byte, bool shared, Kind kind, uint32_t place) {
   if (!kind.atomic) note_read_of(byte, access_now(place, false));
 }
 
+}  // namespace
+
 void access(const void* address, size_t size, Kind kind, const void* caller) {
   if (!detector.running) return;
   const char* at = static_cast<const char*>(address);
@@ -199,8 +197,6 @@ void access(const void* address, size_t size, Kind kind, const void* caller) {
     if (size > 8) kind.reads = false;
   }
 }
-
-}  // namespace
 
 void* new_global(size_t bytes, bool initialised) {
   detector.shared_begin = 0;
@@ -259,44 +255,3 @@ void synchronise(int first, unsigned mask) {
 }
 
 }  // namespace emulator::races
-
-namespace emulator {
-
-void note_atomic(const void* address, size_t bytes, const void* caller) {
-  races::access(address, bytes, {.reads = true, .writes = true, .atomic = true}, caller);
-}
-
-}  // namespace emulator
-
-// What instrumented code calls.
-#define INSTRUMENTED(name, size, ...)                                                  \
-  extern "C" void __tsan_##name##size(void* at) {                                      \
-    emulator::races::access(at, size, {__VA_ARGS__}, __builtin_return_address(0));     \
-  }
-#define INSTRUMENTED_SIZES(name, ...) \
-  INSTRUMENTED(name, 1, __VA_ARGS__)  \
-  INSTRUMENTED(name, 2, __VA_ARGS__)  \
-  INSTRUMENTED(name, 4, __VA_ARGS__)  \
-  INSTRUMENTED(name, 8, __VA_ARGS__)  \
-  INSTRUMENTED(name, 16, __VA_ARGS__)
-INSTRUMENTED_SIZES(read, .reads = true)
-INSTRUMENTED_SIZES(write, .writes = true)
-INSTRUMENTED_SIZES(unaligned_read, .reads = true)
-INSTRUMENTED_SIZES(unaligned_write, .writes = true)
-// A volatile access is what CUDA has for a relaxed atomic one.
-INSTRUMENTED_SIZES(volatile_read, .reads = true, .atomic = true)
-INSTRUMENTED_SIZES(volatile_write, .writes = true, .atomic = true)
-
-extern "C" {
-void __tsan_init() {}
-void __tsan_func_entry(void*) {}
-void __tsan_func_exit() {}
-void __tsan_vptr_update(void**, void*) {}
-void __tsan_vptr_read(void**) {}
-void __tsan_read_range(void* at, size_t size) {
-  emulator::races::access(at, size, {.reads = true}, __builtin_return_address(0));
-}
-void __tsan_write_range(void* at, size_t size) {
-  emulator::races::access(at, size, {.writes = true}, __builtin_return_address(0));
-}
-}

@@ -1,7 +1,7 @@
 // Finds data races between emulated threads, and reads of memory that nobody has written.
 //
 // Kernels are compiled with -fsanitize=thread, but not linked with its library: their accesses call
-// the functions in races.cpp instead, which know what orders accesses in CUDA. Of two accesses to
+// the functions in hooks.cpp instead, which know what orders accesses in CUDA. Of two accesses to
 // one byte, at least one of them a write and not both atomic, there is a race unless the same
 // thread makes both, a __syncthreads of their block lies between, or a __syncwarp of their lanes.
 // Nothing orders the blocks of a launch; launches follow each other. The verdict depends on these
@@ -25,6 +25,12 @@ namespace races {
 
 #ifdef EMULATOR_RACES
 constexpr bool enabled = true;
+struct Kind {
+  bool reads = false, writes = false, atomic = false;
+};
+// Judges one access of the running thread; `caller` is where it happens.
+void access(const void* address, size_t size, Kind kind, const void* caller);
+
 void* new_global(size_t bytes, bool initialised);
 void* new_shared(size_t bytes);
 void initialise(const void* address, size_t bytes);
