@@ -1,10 +1,11 @@
 // Neighbours through a uniform grid: for clouds of many points in up to three dimensions.
 //
 // A warp serves one query; queries among the points come in order of their cells, so that warps
-// side by side read the same lines. It looks into the 27 cells around the query, then at one shell
-// of cells after the other, until no point in the cells left can be nearer than the k-th found.
-// Cells in a row along x are one run of placed points; the lanes look up 32 runs at once and then
-// share out all their points, so that cells of few points leave no lane idle.
+// side by side read the same lines, and other queries as they are. It looks into the 27 cells
+// around the query, then at one shell of cells after the other, until no point in the cells left
+// can be nearer than the k-th found. Cells in a row along x are one run of placed points; the lanes
+// look up 32 runs at once and then share out all their points, so that cells of few points leave
+// no lane idle.
 //
 // Exact: a cell never falls as the coordinate grows, so what lies in the cells left is beyond their
 // border on some axis, up to the rounding of the border, for which a margin is taken off; the sums
