@@ -3,9 +3,11 @@ PYTHON ?= python3
 # One exact torch, so that everybody sees the same numbers; any torch >= 2.11 works.
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
-SOURCES := $(shell find csrc -name '*.h' -o -name '*.cpp' 2>/dev/null) setup.py pyproject.toml
+SOURCES := $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu*' 2>/dev/null) \
+	setup.py pyproject.toml
 
-.PHONY: setup demo test test-slow test-abi test-sanitize bench lint format clean
+.PHONY: setup demo test test-slow test-abi test-sanitize cuda-check cuda-compile gpu-check bench
+.PHONY: lint format clean
 
 setup: .venv/installed
 
@@ -62,6 +64,25 @@ test-sanitize: setup
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0 PCCLUST_BUILD=1 $(BIN)/python -m pytest -q -m 'not slow' \
 		-o addopts=--import-mode=importlib -o pythonpath="build/sanitize ." tests/ops -k "cpu or native"
+
+# The CUDA kernels without a GPU: compiled for every target, and run under the tests' emulator.
+CORES := $(shell nproc)
+cuda-check: setup cuda-compile
+	$(MAKE) -C tests/cuda/emulator -j$(CORES)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto -m emulated tests/cuda
+
+cuda-compile: setup
+ifeq ($(shell command -v nvcc),)
+	@echo "cuda-check: there is no nvcc, so no CUDA file is compiled here"
+else
+	$(MAKE) -C csrc/cuda -j$(CORES) objects BUILD=$(CURDIR)/build/cuda \
+		TORCH=$$($(BIN)/python -c "import torch; print(torch.__path__[0])")
+	$(BIN)/python csrc/cuda/ptxas_report.py build/cuda csrc/cuda/REGISTERS.md
+endif
+
+# The CUDA kernels on a GPU: tests, timings and one page; without a GPU it says so.
+gpu-check: setup
+	$(BIN)/python -m benchmarks.gpu_check --out out/gpu-check
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """pcclust: cluster 3-D shapes from bare point clouds, in any orientation, without labels."""
 
+from pcclust import evaluate
 from pcclust.cluster import KMeans
 from pcclust.data import read_points
 from pcclust.info import info
@@ -29,6 +30,7 @@ __all__ = [
     "RRICode",
     "__version__",
     "ball_query",
+    "evaluate",
     "farthest_point_sample",
     "info",
     "knn",

@@ -45,3 +45,9 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file under a temporary name and renames it; see `whole_file`."""
+    with whole_file(path) as file:
+        file.write(content)

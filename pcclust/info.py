@@ -1,5 +1,6 @@
 """What this installation of pcclust runs on, and why."""
 
+import ctypes
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ class OperatorInfo:
         name: of the operator.
         cpu: the tier for tensors on a CPU.
         cuda: the tier for tensors on a CUDA device.
-        reasons: why these are not faster tiers; empty where every device has kernels of its own.
+        reasons: why these are not faster tiers, or cannot run here; empty where every device has
+            kernels of its own.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Info:
         threads: how many threads the operators use on a CPU.
         native: facts about the build of the native library, or None where there is none.
         native_reason: why there is a native library or why there is none.
+        cuda: facts about the build of the CUDA kernels, or None where there are none.
+        cuda_reason: why CUDA tensors have kernels of their own or why they have none.
         operators: the tier of each operator.
         readers: the formats that can be read.
     """
@@ -65,6 +69,8 @@ class Info:
     threads: int
     native: dict[str, str] | None
     native_reason: str
+    cuda: dict[str, str] | None
+    cuda_reason: str
     operators: tuple[OperatorInfo, ...]
     readers: tuple[ReaderInfo, ...]
 
@@ -83,6 +89,8 @@ def info() -> Info:
         threads=torch.get_num_threads(),
         native=_build_facts(),
         native_reason=_registry.native_reason,
+        cuda=_cuda_facts(),
+        cuda_reason=_registry.why_missing("cuda") or _registry.cuda_reason,
         operators=tuple(_operator(name) for name in _registry.declared()),
         readers=(
             _reader("meshes, PLY", "trimesh", None),
@@ -113,6 +121,18 @@ def _build_facts() -> dict[str, str] | None:
     return dict(facts())
 
 
+def _cuda_facts() -> dict[str, str] | None:
+    if _registry.cuda is None:
+        return None
+    library = ctypes.CDLL(str(_registry.cuda))
+    facts = {}
+    for name in ("compiler", "targets"):
+        fact = library[f"pcclust_cuda_{name}"]
+        fact.restype = ctypes.c_char_p
+        facts[name] = fact().decode()
+    return facts
+
+
 def _operator(name: str) -> OperatorInfo:
     cpu, why_not_native = _tier(name, "cpu")
     cuda, why_not_cuda = _tier(name, "cuda")
@@ -121,12 +141,15 @@ def _operator(name: str) -> OperatorInfo:
 
 
 def _tier(name: str, device: Tier) -> tuple[Tier, str | None]:
-    """Returns the tier that serves tensors on a device, and why it is not that device's own."""
+    """Returns the tier for tensors on a device, and what keeps it from that device's kernels."""
     if _registry.forced_tier() == "torch":
         return "torch", "the torch tier is demanded (PCCLUST_BACKEND or use_backend)"
     if torch._C._dispatch_has_kernel_for_dispatch_key(f"pcclust::{name}", device.upper()):
-        return device, None
-    return "torch", _registry.why_missing(device) or f"{name} has no kernel for {device} tensors"
+        return device, _registry.why_missing(device)
+    library = _registry.native if device == "cpu" else _registry.cuda
+    if library is None:
+        return "torch", _registry.why_missing(device)
+    return "torch", f"operators on the torch tier have no kernel for {device.upper()} tensors"
 
 
 def _reader(formats: str, library: str, load: Callable[[], ModuleType] | None) -> ReaderInfo:

@@ -12,8 +12,9 @@ def test_every_operator_is_there_with_the_tier_that_serves_it():
     assert {"knn", "ball_query", "farthest_point_sample", "rri"} <= set(operators)
     assert not any(name.endswith(_registry.TWIN) for name in operators)
     for operator in operators.values():
-        assert operator.cuda == "torch"
-        assert _registry.why_missing("cuda") in operator.reasons
+        if _registry.cuda is None:
+            assert operator.cuda == "torch"
+            assert _registry.why_missing("cuda") in operator.reasons
         assert operator.cpu == "cpu" or len(operator.reasons) == 2
     assert operators["knn"].cpu == ("torch" if _registry.native is None else "cpu")
 
@@ -40,6 +41,26 @@ def test_native_facts_are_those_of_the_library():
         assert facts.native_reason
     else:
         assert facts.native == _registry.native.build_facts()
+
+
+def test_cuda_facts_are_those_of_the_library():
+    facts = pcclust.info()
+    assert facts.cuda_reason == (_registry.why_missing("cuda") or "built and loaded")
+    if _registry.cuda is None:
+        assert facts.cuda is None
+    else:
+        assert facts.cuda["compiler"].startswith("nvcc ")
+        assert facts.cuda["targets"].split()
+
+
+def test_built_cuda_kernels_are_told_from_devices(monkeypatch):
+    """What `info` says where the library is loaded and no device is there."""
+    monkeypatch.setattr(_registry, "cuda", "_cuda.so")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    reason = "the CUDA kernels are built, but no CUDA device is visible"
+    assert _registry.why_missing("cuda") == reason
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert _registry.why_missing("cuda") is None
 
 
 @pytest.mark.parametrize(

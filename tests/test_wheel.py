@@ -52,7 +52,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("native")
     wheel, _ = build(folder, PCCLUST_BUILD="1")
     with zipfile.ZipFile(wheel) as archive:
-        (name,) = [n for n in archive.namelist() if n.endswith(".so")]
+        (name,) = [n for n in archive.namelist() if n.endswith(".so") and "_native" in n]
         return Path(archive.extract(name, folder))
 
 
@@ -71,6 +71,22 @@ def test_takes_nothing_but_the_stable_abi_from_torch(library: Path) -> None:
     torchs = {columns[-1].split("@")[0] for columns in symbols(torch_cpu, "--defined-only")}
     taken = [name for name in undefined if name in torchs and not STANDARD.match(name)]
     assert [name for name in taken if not STABLE.match(name)] == []
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="there is no nvcc")
+def test_the_cuda_library_needs_the_stable_abi_and_no_cuda_runtime(tmp_path: Path) -> None:
+    library = tmp_path / "_cuda.so"
+    command = ["make", "-C", str(ROOT / "csrc" / "cuda"), "library", "CUDA_TARGETS=75"]
+    torch_folder = f"TORCH={Path(torch.__file__).parent}"
+    places = [f"BUILD={tmp_path / 'build'}", f"LIBRARY={library}"]
+    subprocess.run([*command, torch_folder, *places], check=True, capture_output=True)
+    undefined = [columns[-1].split("@")[0] for columns in symbols(library, "--undefined-only")]
+    assert "aoti_torch_get_current_cuda_stream" in undefined
+    assert [name for name in undefined if UNSTABLE.match(name)] == []
+    assert [name for name in undefined if name.startswith("cu")] == []
+    dynamic = subprocess.run(["readelf", "-d", library], check=True, capture_output=True, text=True)
+    assert "[libtorch_cuda.so]" in dynamic.stdout
+    assert "libcudart" not in dynamic.stdout
 
 
 def test_gives_away_nothing_but_its_module(library: Path) -> None:

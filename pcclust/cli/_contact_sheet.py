@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pcclust._files import whole_file, write_whole
 from pcclust.data import PointDataset
 from pcclust.data.dataset import UP_AXES
 from pcclust.data.transforms import UnitSphere
@@ -98,12 +99,8 @@ def write_png(sheet: Sheet, out: Path) -> None:
         xlim=(-left, (columns - 0.5) * CELL), ylim=((0.5 - len(sheet.rows)) * CELL, CELL), aspect=1
     )
     axes.axis("off")
-    temporary = out.with_name(f".{out.name}.tmp")
-    try:
-        figure.savefig(temporary, format="png", facecolor="white")
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(out) as file:
+        figure.savefig(file, format="png", facecolor="white")
 
 
 def write_html(sheet: Sheet, out: Path) -> None:
@@ -124,12 +121,7 @@ def write_html(sheet: Sheet, out: Path) -> None:
         for row in sheet.rows
     ]
     page = render_page(sheet.title, sections, lead="Drag a shape to turn it, wheel to zoom.")
-    temporary = out.with_name(f".{out.name}.tmp")
-    try:
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(out, page.encode())
 
 
 def project(points: np.ndarray) -> np.ndarray:

@@ -73,15 +73,15 @@ def _arrays(path: Path) -> Mapping[str, NDArray[Any]]:
             return held | {n: np.asarray(v) for n, v in attributes.items() if v is not None}
     try:
         loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"features": loaded}
+        with loaded:
+            return dict(loaded)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path} is no whole NumPy file of numbers and texts ({error}); objects, which NumPy "
             "would unpickle, are not read"
         ) from error
-    if isinstance(loaded, np.ndarray):
-        return {"features": loaded}
-    with loaded:
-        return dict(loaded)
 
 
 def _shapes(arrays: Mapping[str, NDArray[Any]], count: int, path: Path) -> Shapes:

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pcclust._files import write_whole
+
 SETTINGS_FILE = "settings.json"
 
 
@@ -92,13 +94,6 @@ def check_destination(out: Path, folder_of_clouds: bool) -> None:
         raise FileExistsError(f"--out {out} is there already: remove it or choose another name")
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file under a temporary name and renames it."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
-
-
 def open_partial(folder: Path, settings: dict[str, object], resume: bool) -> None:
     """Makes the folder of an unfinished output, or opens the one that is there.
 
@@ -119,12 +114,12 @@ def open_partial(folder: Path, settings: dict[str, object], resume: bool) -> Non
         )
     try:
         folder.mkdir(exist_ok=True)
-        if stored.exists():
-            _check_same(folder, json.loads(stored.read_text()), settings)
-        else:
-            write_whole(stored, json.dumps(settings).encode())
     except OSError as error:
         raise OSError(f"cannot write into {folder.parent}: {error.strerror}") from error
+    if stored.exists():
+        _check_same(folder, json.loads(stored.read_text()), settings)
+    else:
+        write_whole(stored, json.dumps(settings).encode())
 
 
 def _check_same(folder: Path, before: dict[str, object], now: dict[str, object]) -> None:

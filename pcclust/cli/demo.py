@@ -10,10 +10,10 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from pcclust._files import write_whole
 from pcclust.cli._bundled_shapes import BUNDLED, NUM_POINTS, load_shapes
 from pcclust.cli._demo_page import page, pictures, upright_and_turned
 from pcclust.cli._demo_report import TIMED_SHAPES, K, Report, measure, rows, speed_rows
-from pcclust.cli._feature_output import write_whole
 from pcclust.cli.console import ExitCode, errors, output, progress_bar
 
 

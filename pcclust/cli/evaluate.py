@@ -9,6 +9,7 @@ from typing import Annotated
 import torch
 from rich.box import SIMPLE_HEAD
 from rich.table import Table as Drawn
+from torch import nn
 from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
 
 import pcclust
@@ -22,7 +23,7 @@ from pcclust.evaluate import Turns, corruption, rotation
 from pcclust.evaluate.forward import Layout
 from pcclust.evaluate.model_source import FoundModel, find_model
 from pcclust.evaluate.report import Table
-from pcclust.evaluate.rotation_report import Orientation
+from pcclust.evaluate.rotation_report import Trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,8 @@ class Evaluation:
         model: the folder of a run of pcclust or a .safetensors file of it; or a model of yours as
             file.py:name or package.module:name: a torch.nn.Module, a class or function without
             arguments that makes one, or a function from a batch of clouds to a row for each.
-        data: an HDF5 file, a known dataset's folder or a folder whose sub-folders are classes.
+        data: modelnet40 or modelnet10 (in $PCCLUST_DATA), an HDF5 file, a known dataset's folder or
+            a folder whose sub-folders are classes; by default what the run was trained on.
         split: of data that has splits; by default "test".
         weights: to load into a module of yours: .safetensors, or .pt of tensors alone.
         layout: what the model takes, (B, N, 3) or (B, 3, N); "auto" tries the two.
@@ -48,7 +50,7 @@ class Evaluation:
     """
 
     model: Annotated[str, Positional, arg(metavar="MODEL")]
-    data: Path
+    data: str | None = None
     split: str | None = None
     weights: Path | None = None
     layout: Layout = "auto"
@@ -62,14 +64,31 @@ class Evaluation:
 
     def _found(self, features: bool = False) -> FoundModel:
         torch.manual_seed(self.seed)  # of what is not loaded but drawn when the model is made
-        return find_model(self.model, self.weights, features=features)
+        found = find_model(self.model, self.weights, features=features)
+        if self.weights is None and ":" in self.model and isinstance(found.model, nn.Module):
+            errors.print(f"Without --weights the parameters are as {self.model} makes them")
+        return found
 
     def _opened(self, model: FoundModel) -> TestData:
-        return self._read(self.data, self.split, model, limit=self.limit)
+        shown = self._read(self._data(model), self.split, model, limit=self.limit)
+        named = {shown.class_names[label] for label in set(shown.labels.tolist())}
+        for name in sorted(named & set(model.missing_classes)):
+            errors.print(
+                f"The run had no training shapes of {name}: its test shapes count as wrong"
+            )
+        if self._data(model) == model.dataset and Path(model.dataset).is_file():
+            errors.print(f"{model.dataset} has no test split: the run was trained on these shapes")
+        return shown
+
+    def _data(self, model: FoundModel) -> str:
+        data = self.data or model.dataset
+        if data is None:
+            raise ValueError("name the shapes to test with, by --data")
+        return data
 
     def _read(
         self,
-        data: Path,
+        data: str,
         split: str | None,
         model: FoundModel,
         *,
@@ -100,7 +119,7 @@ class Evaluation:
 
     def _finish(self, report: Report, folder: EvaluationFolder | None) -> int:
         for table in report.tables():
-            output.print(_drawn(table))
+            output.print(_drawn(table), "")
         output.print(f"The model takes {_LAYOUTS[str(report.settings['layout'])]}.")
         if folder:
             output.print("Look at", *folder.write(report), sep="\n  ")
@@ -115,7 +134,7 @@ class Rotation(Evaluation):
         features: the model gives features: a linear classifier is trained on them, on turns about
             the up axis and on turns in space.
         train_data: shapes to train it with; by default the split "train" of the data.
-        trained: the turns the model saw in training, "z" or "SO3"; a run of pcclust knows.
+        trained: the turns the model saw in training; a run of pcclust knows.
         rotations: turns of each kind for every shape.
         sampler: of turns in space: uniform (haar), ClusterNet's (axis_angle) or RIConv's (euler).
         tilts: angles of tilt from 0° to 180°; 0 for none.
@@ -124,8 +143,8 @@ class Rotation(Evaluation):
     """
 
     features: bool = False
-    train_data: Path | None = None
-    trained: Orientation | None = None
+    train_data: str | None = None
+    trained: Trained | None = None
     rotations: int = 5
     sampler: Sampler = "haar"
     tilts: int = 13
@@ -154,7 +173,7 @@ class Rotation(Evaluation):
                 trained=self.trained or model.trained,
                 train=(learned.points, learned.labels) if learned else None,
                 turns=turns,
-                up_axis=self._up_axis(shown),
+                up_axis=self._up_axis(model, shown),
                 class_names=shown.class_names,
                 names=shown.names,
                 layout=self.layout,
@@ -165,9 +184,10 @@ class Rotation(Evaluation):
             )
         return self._finish(found, folder)
 
-    def _up_axis(self, shown: TestData) -> UpAxis:
-        if self.up_axis or shown.up_axis:
-            return self.up_axis or shown.up_axis or "z"
+    def _up_axis(self, model: FoundModel, shown: TestData) -> UpAxis:
+        known = self.up_axis or shown.up_axis or model.up_axis
+        if known:
+            return known
         errors.print(
             "The data does not say which axis is up: z is assumed, --up-axis names another"
         )
@@ -179,9 +199,10 @@ class Rotation(Evaluation):
             if self.train_data:
                 raise ValueError("--train-data is for --features: a classifier has been trained")
             return None
-        if self.train_data is None and self.data.is_file():
-            raise ValueError(f"{self.data} has no training split: name one by --train-data")
-        opened = self._read(self.train_data or self.data, None, model, default_split="train")
+        data = self._data(model)
+        if self.train_data is None and Path(data).is_file():
+            raise ValueError(f"{data} has no training split: name shapes by --train-data")
+        opened = self._read(self.train_data or data, None, model, default_split="train")
         return opened.relabelled(shown.class_names)
 
 
@@ -230,9 +251,16 @@ def evaluate(action: OmitSubcommandPrefixes[Action]) -> int:
 
 
 def _drawn(table: Table) -> Drawn:
-    """Returns a table for the terminal."""
-    drawn = Drawn(box=SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="bold")
-    drawn.title = table.caption
+    """Returns a table for the terminal, as narrow as can be: 80 columns hold it."""
+    drawn = Drawn(
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        title=table.caption,
+        title_justify="left",
+        title_style="bold",
+    )
     for heading, number in zip(table.header, table.numeric, strict=True):
         drawn.add_column(heading, justify="right" if number else "left", no_wrap=True)
     for row in table.rows:

@@ -21,15 +21,20 @@ def info() -> int:
 
 def _versions(facts: Info) -> Table:
     table = Table("", "", show_header=False, box=None)
-    native = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in (facts.native or {}).items())
     rows = {
         **facts.versions,
         "threads": str(facts.threads),
-        "native kernels": facts.native_reason + (f" ({native})" if native else ""),
+        "native kernels": _kernels(facts.native_reason, facts.native),
+        "CUDA kernels": _kernels(facts.cuda_reason, facts.cuda),
     }
     for name, value in rows.items():
         table.add_row(name, value)
     return table
+
+
+def _kernels(reason: str, facts: dict[str, str] | None) -> str:
+    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in (facts or {}).items())
+    return f"{reason} ({told})" if told else reason
 
 
 def _operators(facts: Info) -> Table:

@@ -1,5 +1,6 @@
 """``pcclust train``: a classifier of shapes, on any backbone."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -61,6 +62,8 @@ def _default_folder(run: ClassificationConfig) -> Path:
 
 
 def _report(folder: RunFolder, outcome: Outcome, epochs: int) -> int:
+    if os.environ.get("RANK", "0") != "0":  # torchrun's other processes say nothing
+        return ExitCode.DONE
     if outcome.complete:
         output.print(f"{folder.path}: complete; use it by pcclust.load({str(folder.path)!r})")
         return ExitCode.DONE

@@ -63,8 +63,10 @@ def _as_tensor(data: Data, name: str) -> Tensor:
 def _check_range(points: Tensor, name: str) -> None:
     lowest, highest = (float(bound) for bound in torch.aminmax(points))
     if not math.isfinite(lowest + highest) and not bool(torch.isfinite(points).all()):
-        row = int((~torch.isfinite(points)).any(dim=1).nonzero()[0])
-        raise ValueError(f"{name}[{row}] holds NaN or inf: {points[row].tolist()}")
+        row, column = (~torch.isfinite(points)).nonzero()[0].tolist()
+        raise ValueError(
+            f"{name}[{row}] holds NaN or inf: {float(points[row, column])} in column {column}"
+        )
     most = math.sqrt(torch.finfo(points.dtype).max / points.shape[1]) / 4
     if max(-lowest, highest) > most:
         raise ValueError(

@@ -143,9 +143,8 @@ def class_mean_accuracy(
         0.833
     """
     mapping = fit_cluster_map(labels, clusters) if mapping is None else mapping
-    right = _right(labels, clusters, mapping)
-    _, row, counts = np.unique(as_labels(labels, "labels"), return_inverse=True, return_counts=True)
-    return float((np.bincount(row, weights=right) / counts).mean())
+    right, true = _right(labels, clusters, mapping), as_labels(labels, "labels")
+    return float(np.mean([right[true == label].mean() for label in np.unique(true)]))
 
 
 def purity(labels: Labels, clusters: Labels) -> float:
@@ -286,8 +285,7 @@ def _right(labels: Labels, clusters: Labels, mapping: ClusterMap) -> NDArray[np.
     true, given = as_labels(labels, "labels"), mapping.apply(clusters)
     if len(true) != len(given):
         raise ValueError(f"{len(true)} labels, but {len(given)} clusters: one of each an item")
-    right: NDArray[np.bool_] = true == given
-    return right
+    return np.equal(true, given)
 
 
 def _entropy(counts: NDArray[np.int64]) -> float:

@@ -102,9 +102,10 @@ function frame(now) {
 }
 
 // ------------------------------------------------------------------ the map
-// Neighbouring numbers get hues far apart, and every other one is darker.
+// Neighbouring numbers get hues far apart; those 8 and 13 apart, whose hues are near, differ in
+// lightness.
 function colour(number) {
-  return number < 0 ? "#8a929b" : `hsl(${(number * 137.508) % 360} 58% ${number % 2 ? 62 : 45}%)`;
+  return number < 0 ? "#8a929b" : `hsl(${(number * 137.508) % 360} 58% ${[48, 66, 38][number % 3]}%)`;
 }
 
 function startMap(box) {
@@ -201,13 +202,11 @@ function pressed(map, event) {
 
 function fillLegend(map) {
   map.only = null;
-  const counts = new Map();
-  for (const shape of told.map.shapes)
-    counts.set(numberOf(map, shape), (counts.get(numberOf(map, shape)) ?? 0) + 1);
-  const numbers = [...counts.keys()].sort((a, b) => a - b);
+  const numbers = [...new Set(told.map.shapes.map((shape) => numberOf(map, shape)))];
+  numbers.sort((a, b) => a - b);
   const entries = numbers.slice(0, NAMED).map((number) => {
     const name = map.by === "class" ? told.classNames[number] : `Cluster ${number + 1}`;
-    const entry = element("button", `${name} (${counts.get(number)})`, { type: "button" });
+    const entry = element("button", name, { type: "button" });
     entry.style.setProperty("--swatch", colour(number));
     const show = (only) => () => { map.only = only; drawMap(map); };
     for (const event of ["pointerenter", "focus"]) entry.addEventListener(event, show(number));

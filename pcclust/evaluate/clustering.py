@@ -204,7 +204,9 @@ def _agreement(
 def _notes(
     found: Sequence[MethodRuns], k: int, classes: int | None, tested: bool
 ) -> tuple[str, ...]:
-    notes = ["± is the sample standard deviation over the seeds."]
+    notes = []
+    if any(len(method.runs) > 1 for method in found):
+        notes.append("± is the sample standard deviation over the seeds.")
     if classes is not None:
         notes.append(
             "ACC: best one-to-one map of clusters to classes (Hungarian); NMI: arithmetic mean."

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pcclust.data.dataset import UpAxis
 from pcclust.evaluate.forward import Model
-from pcclust.evaluate.rotation_report import Orientation
+from pcclust.evaluate.rotation_report import Trained
 
 FORMS = (
     "give the folder of a run, a .safetensors file with its card, file.py:name or "
@@ -22,9 +23,8 @@ FORMS = (
 )
 # Under these keys training scripts store the weights beside other things.
 NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net")
-# What trainings call the turns they show, and the orientation that this is.
-_ARGS, _KWARGS = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
-TRAINED: dict[str, Orientation] = {"none": "z", "upright": "z", "z": "z", "so3": "SO3"}
+# How `pcclust train` turns its shapes, and the orientation that this is.
+TRAINED: dict[str | None, Trained] = {"none": "upright", "z": "z", "so3": "SO3"}
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,19 @@ class FoundModel:
         class_names: of its outputs; empty where that is not known.
         trained: the orientation of its training shapes, None where that is not known.
         num_points: of its training shapes, None where that is not known.
+        missing_classes: those of its classes that no training shape had.
+        dataset: that it was trained on, None where that is not known.
+        up_axis: of these shapes, where it had to be named.
     """
 
     model: Model
     name: str
     class_names: tuple[str, ...] = ()
-    trained: Orientation | None = None
+    trained: Trained | None = None
     num_points: int | None = None
+    missing_classes: tuple[str, ...] = ()
+    dataset: str | None = None
+    up_axis: UpAxis | None = None
 
     @property
     def size(self) -> str:
@@ -97,8 +103,11 @@ def _of_run(source: str, features: bool) -> FoundModel:
         model.backbone if features and isinstance(model, Classifier) else model,
         source,
         tuple(card["class_names"]),
-        TRAINED.get(str(card.get("rotation", config.get("rotation"))).lower()),
-        card.get("num_points", config.get("num_points")),
+        TRAINED.get(config.get("rotation")),
+        card.get("num_points"),
+        tuple(card.get("missing_classes", ())),
+        config.get("dataset"),
+        config.get("up_axis"),
     )
     if not features and not found.class_names:
         raise ValueError(f"{source} is a backbone without a classifier: test its --features")
@@ -182,11 +191,13 @@ def _made(found: object, source: str) -> Model:
 
 
 def _needed_arguments(found: Callable[..., object]) -> list[str]:
+    """Returns the names of the arguments that have no default."""
     try:
         parameters = inspect.signature(found).parameters.values()
     except (TypeError, ValueError):  # of some built-in functions it is not known
         return ["clouds"]
-    return [p.name for p in parameters if p.default is p.empty and p.kind not in (_ARGS, _KWARGS)]
+    more = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in more]
 
 
 def _fill(model: Model, path: Path, source: str) -> None:

@@ -15,7 +15,7 @@ from pcclust.evaluate.failures import Failure, find_failures
 from pcclust.evaluate.forward import Answerer, Layout, Model, batches
 from pcclust.evaluate.labelled import Array, LabelledShapes, labelled_shapes, name_classes
 from pcclust.evaluate.linear_probe import LinearProbe, check_classes
-from pcclust.evaluate.rotation_report import Orientation, RotationReport, protocol
+from pcclust.evaluate.rotation_report import RotationReport, Trained, protocol
 from pcclust.evaluate.turns import Turns
 
 Ints: TypeAlias = NDArray[np.int64]
@@ -29,7 +29,7 @@ def rotation(
     points: Array,
     labels: Array | Sequence[int],
     *,
-    trained: Orientation | None = None,
+    trained: Trained | None = None,
     train: tuple[Array, Array | Sequence[int]] | None = None,
     turns: Turns | None = None,
     up_axis: UpAxis = "z",
@@ -53,8 +53,8 @@ def rotation(
             which is the answer, or with ``train`` a feature of any width.
         points: ``(S, N, 3)`` test shapes, upright.
         labels: ``(S,)`` classes from 0.
-        trained: "z" if the model was trained upright or on turns about the up axis, "SO3" if on
-            turns in space, None if that is not known.
+        trained: "upright" if the model was trained on shapes as they stand, "z" if on turns about
+            the up axis, "SO3" if on turns in space, None if that is not known.
         train: points and labels of shapes to train linear probes with; then ``model`` gives
             features. Each is turned once per orientation.
         turns: how shapes are turned; by default 5 turns of each kind (Haar), and 13 tilts of up
@@ -73,7 +73,6 @@ def rotation(
         The predictions, and every measure that follows from them.
 
     Raises:
-        ImportError: probes without scikit-learn.
         TypeError: points that are no floating numbers, or a model that cannot be called.
         ValueError: labels, names or sizes that do not agree; a class to test without training
             shapes; or a model that fails or returns something else than finite ``(B, C)``.
@@ -110,7 +109,7 @@ def rotation(
         check_classes(learned.labels, shapes.labels, class_names)
         probes = _probes(asker, learned, turns, up_axis)
         settings |= {f"C of the {name} probe": probe.C for name, probe in probes.items()}
-        deciders = {name: _deciding(probe) for name, probe in probes.items()}
+        deciders = {name: probe.predict for name, probe in probes.items()}
     return RotationReport(
         about=dict(about or {}),
         settings=settings,
@@ -142,15 +141,15 @@ class _Asker:
 
 def _probes(
     asker: _Asker, learned: LabelledShapes, turns: Turns, up_axis: UpAxis
-) -> dict[Orientation, LinearProbe]:
+) -> dict[Trained, LinearProbe]:
     """Trains a linear probe for each training orientation, on one turn of every shape."""
     count = len(learned.points)
     rotations = {"z": turns.about_up(count, up_axis)[0], "SO3": turns.anywhere(count)[0]}
-    orientations: tuple[Orientation, ...] = ("z", "SO3")
+    orientations: tuple[Trained, ...] = ("z", "SO3")
     return {
         name: LinearProbe(
-            asker.outputs(learned.points, rotations[name], f"training shapes, {name}").numpy(),
-            learned.labels,
+            asker.outputs(learned.points, rotations[name], f"training shapes, {name}"),
+            torch.from_numpy(learned.labels),
             seed=turns.seed,
         )
         for name in orientations
@@ -180,7 +179,10 @@ def _tested(
     rounds = {"z": turns.about_up(count, up_axis), "SO3": turns.anywhere(count)}
     upright = asker.outputs(shapes.points, None, "upright shapes")
     standing = {name: decide(upright) for name, decide in deciders.items()}
-    predictions: dict[str, Ints] = {}
+    # In the order of the protocols: z/z, z/SO3, SO3/z, SO3/SO3.
+    predictions = {
+        protocol(name, test): np.empty(0, np.int64) for name in deciders for test in rounds
+    }
     changes = {}
     for test, rotations in rounds.items():
         outputs = [
@@ -231,10 +233,6 @@ def _tilted(
 
 def _largest(outputs: Tensor) -> Ints:
     return outputs.argmax(dim=1).numpy()
-
-
-def _deciding(probe: LinearProbe) -> Decide:
-    return lambda outputs: probe.predict(outputs.numpy())
 
 
 def _relative_change(turned: Tensor, upright: Tensor) -> NDArray[np.float64]:

@@ -12,7 +12,8 @@ from pcclust.evaluate.answers import Answers
 from pcclust.evaluate.failures import Failure
 from pcclust.evaluate.report import Table, about_table
 
-Orientation = Literal["z", "SO3"]
+# How a model was trained: on shapes as they stand, turned about the up axis, or turned in space.
+Trained = Literal["upright", "z", "SO3"]
 KIND = "rotation"
 
 

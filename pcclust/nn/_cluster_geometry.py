@@ -14,6 +14,7 @@ from pcclust.ops._clouds import Clouds
 from pcclust.ops.rri import linked_features
 
 SMALLEST_VARIANCE = 1e-12  # below, a cluster is flat; keeps the square root differentiable
+FADING = 0.05  # radians
 
 
 class Nodes(NamedTuple):
@@ -84,18 +85,27 @@ def group(
 
 
 def neighborhoods(nodes: Nodes, k: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Returns ``(M, k, 4)`` RRI of nodes about the centroid, and ``(M, k)`` rows of neighbours."""
+    """Returns ``(M, k, 4)`` RRI of nodes about the centroid, and ``(M, k)`` rows of neighbours.
+
+    Of two neighbours in nearly one direction, rounding decides which has the gap to the next and
+    which has none. So that no output hangs on it, the gap of the second fades away as the two come
+    together: φ is multiplied by the gap before it where that is below `FADING`.
+    """
     rows, starts = nodes.positions.to(dtype), nodes.offsets[:-1]
     clouds = Clouds(
         rows, starts, nodes.offsets.diff(), rows.shape[:1], packed=False, smallest=min(nodes.sizes)
     )
-    features, neighbors, _ = linked_features(clouds, k, "origin", links=True)
+    features, neighbors, successors = linked_features(clouds, k, "origin", links=True)
+    gaps = features[..., 3]
+    before = torch.zeros_like(gaps).scatter_add(1, successors.clamp(min=0), gaps)
+    faded = gaps * (before / FADING).clamp(max=1)
+    features = torch.cat([features[..., :3], faded[..., None]], dim=-1)
     return features, neighbors + starts[_cloud_of(nodes.sizes, neighbors)][:, None]
 
 
 def _places(positions: Tensor, centers: Tensor) -> Tensor:
     offsets = positions - centers
-    lengths = [torch.linalg.vector_norm(vectors, dim=1) for vectors in (offsets, positions, centers)]
+    lengths = [torch.linalg.vector_norm(each, dim=1) for each in (offsets, positions, centers)]
     return torch.stack([*lengths, (offsets * centers).sum(dim=1)], dim=1)
 
 

@@ -28,7 +28,9 @@ class ClusterNet(nn.Module):
     The paper fixes RRI, the RRI module, EdgeConv, and pooling over a hierarchy of clusters. Our
     choice are all sizes, the Ward linkage, and what clusters know beside their pooled features:
     the RRI of their centroids, their principal deviations and sizes, and how their members lie in
-    them; also that the maxima and means of every level, not of the last alone, make the output.
+    them; that the maxima and means of every level, not of the last alone, make the output; and that
+    the gap φ of a neighbour fades to 0 as it meets the neighbour before it, where rounding would
+    decide which of the two has the gap.
 
     Args:
         num_clusters: clusters of each level, finest first.

@@ -79,7 +79,7 @@ def _farthest(shapes: Tensor, radii: Tensor, count: int | None) -> Tensor:
 
 def _numbers(features: Tensor) -> Tensor:
     """Sums RRI features ``(B, N, k, 4)`` up in eight numbers a point."""
-    radius, reach, angle, gap = features.unbind(dim=3)
+    radius, reach, angle, gap = features.movedim(3, 0).contiguous()  # sums of strides are slow
     squared = radius.square() + reach.square() - 2 * radius * reach * angle.cos()
     columns = [
         radius[..., 0],
@@ -95,8 +95,8 @@ def _numbers(features: Tensor) -> Tensor:
 
 
 def _quantiles(numbers: Tensor) -> Tensor:
-    places = (torch.arange(QUANTILES, device=numbers.device) + 0.5) / QUANTILES
-    found = torch.quantile(numbers, places.to(numbers), dim=1)
+    counted = torch.arange(QUANTILES, dtype=numbers.dtype, device=numbers.device)
+    found = torch.quantile(numbers, (counted + 0.5) / QUANTILES, dim=1)
     return found.permute(1, 2, 0).flatten(1)
 
 

@@ -1,15 +1,17 @@
 """Where operators are declared and the tier that serves them is chosen.
 
-Every operator is declared once, in Python, with a pure-torch twin that works on any device. The
-native library adds a faster kernel for the CPU (and later one for CUDA) under the same schema, so
-torch's own dispatcher picks the tier: cuda, then native CPU, then torch.
+Every operator is declared once, in Python, with a pure-torch twin that works on any device. Two
+libraries add faster kernels under the same schema, one for the CPU and one for CUDA, so torch's own
+dispatcher picks the tier: cuda, then native CPU, then torch.
 """
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
@@ -41,6 +43,27 @@ def _load_native() -> tuple[ModuleType | None, str]:
 
 
 native, native_reason = _load_native()
+
+
+def _load_cuda() -> tuple[Path | None, str]:
+    """Loads the library of CUDA kernels; returns where it is, or None and the reason."""
+    if os.environ.get("PCCLUST_BACKEND") == "torch":
+        return None, "PCCLUST_BACKEND=torch"
+    if torch.version.cuda is None:
+        return None, "this torch has no CUDA"
+    library = next(Path(__file__).parent.parent.glob("_cuda*.so"), None)
+    if library is None:
+        return None, "the CUDA kernels were not built (see the warning of the installation)"
+    try:
+        torch.ops.load_library(library)  # type: ignore[no-untyped-call]
+    except OSError as error:
+        reason = f"the CUDA kernels do not load: {error}"
+        warnings.warn(f"{reason}; CUDA tensors run on the torch tier", RuntimeWarning, stacklevel=2)
+        return None, reason
+    return library, "built and loaded"
+
+
+cuda, cuda_reason = _load_cuda()
 
 
 def declare(schema: str, twin: Callable[..., Any], fake: Callable[..., Any]) -> None:
@@ -193,8 +216,10 @@ def why_missing(tier: Tier) -> str | None:
     """Returns why ``tier`` cannot be used, or None where it can."""
     if tier == "cpu" and native is None:
         return native_reason
-    if tier == "cuda":
-        return "this version has no CUDA kernels; CUDA tensors run on the torch tier"
+    if tier == "cuda" and cuda is None:
+        return cuda_reason
+    if tier == "cuda" and not torch.cuda.is_available():
+        return "the CUDA kernels are built, but no CUDA device is visible"
     return None
 
 

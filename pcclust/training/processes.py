@@ -100,4 +100,8 @@ def _create_accelerator(precision: str) -> "Accelerator":
         ) from error
     # It is one per interpreter, and would refuse a second run of another precision.
     AcceleratorState._reset_state()
-    return Accelerator(mixed_precision="bf16" if precision == "bfloat16" else "no")
+    return Accelerator(
+        mixed_precision="bf16" if precision == "bfloat16" else "no",
+        # It joins processes without any GPU only if it is told that there is none.
+        cpu=not torch.accelerator.is_available(),
+    )

@@ -160,7 +160,7 @@ def test_a_fitted_model_can_be_copied_and_pickled(points):
 
 BAD_DATA = [
     (torch.tensor([[0.0, 1.0], [float("nan"), 2.0]]), ValueError, r"X\[1\] holds NaN or inf"),
-    (np.array([[0.0], [np.inf], [1.0]]), ValueError, r"X\[1\] holds NaN or inf: \[inf\]"),
+    (np.array([[0.0], [np.inf], [1.0]]), ValueError, r"X\[1\] holds NaN or inf: inf in column 0"),
     (torch.zeros(3), ValueError, r"X must be \(N, D\), got \(3,\)"),
     (torch.zeros((2, 3, 4)), ValueError, r"X must be \(N, D\), got \(2, 3, 4\)"),
     (torch.zeros((0, 3)), ValueError, r"X has 0 sample\(s\) \(shape=\(0, 3\)\)"),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pcclust.data import PointDataset, PointLoader, open_dataset
 from pcclust.data.hdf5_writer import write_hdf5
+from pcclust.data.loader import seeded_generator
 from pcclust.data.transforms import Compose, Jitter, RotateSO3, Scale
 
 AUGMENT = Compose(RotateSO3(), Jitter(), Scale())
@@ -99,6 +100,12 @@ def test_epochs_and_seeds_differ_and_repeat(shapes):
     first, second = indices(loader), indices(loader)
     assert first == indices(loader.epoch(0))
     assert second == indices(loader.epoch(1))
+
+
+def test_streams_belong_to_their_numbers_alone():
+    keys = [(0,), (0, 0), (0, 1), (0, 1, 0), (0, 1, 0, 0), (1, 0), (1,)]
+    first = {key: float(torch.rand(1, generator=seeded_generator(*key))) for key in keys}
+    assert len(set(first.values())) == len(keys)
 
 
 def test_processes_augment_differently(shapes):

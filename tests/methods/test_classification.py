@@ -221,8 +221,14 @@ def test_what_cannot_be_trained_is_said(file, tmp_path):
 
 
 @pytest.mark.slow
-def test_modelnet10_is_learned_in_one_epoch(data_folder, tmp_path):
-    settings = {"num_points": 256, "batch_size": 32, "val_share": 0.1, "learning_rate": 0.002}
+def test_modelnet10_is_learned_in_three_epochs(data_folder, tmp_path):
+    settings = {
+        "epochs": 3,
+        "num_points": 256,
+        "batch_size": 32,
+        "val_share": 0.1,
+        "learning_rate": 0.002,
+    }
     model = {"model": "dgcnn", "settings": {"k": 10, "channels": [32, 64], "embedding": 256}}
     method = create("modelnet10", **settings, **model)
     outcome = fit(method, RunFolder(tmp_path / "run"))

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -207,7 +208,7 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("wish", "message"),
     [
-        ("cuda", "RuntimeError: the 'cuda' backend is demanded, but cannot serve: this version"),
+        ("cuda", "RuntimeError: the 'cuda' backend is demanded, but cannot serve: "),
         ("opencl", "ValueError: PCCLUST_BACKEND='opencl' is none of torch, cpu, cuda"),
     ],
 )
@@ -243,7 +244,7 @@ def test_the_environment_forces_cpu() -> None:
 def test_use_backend_refuses_what_is_not_there() -> None:
     with pytest.raises(ValueError, match="backend 'gpu' is none of torch, cpu, cuda"):
         pcclust.use_backend("gpu").__enter__()
-    with pytest.raises(RuntimeError, match="backend 'cuda' is not available: this version"):
+    with pytest.raises(RuntimeError, match="backend 'cuda' is not available: "):
         pcclust.use_backend("cuda").__enter__()
 
 
@@ -274,6 +275,31 @@ def test_use_backend_ends_with_its_block_and_stays_in_its_thread() -> None:
     expected = os.environ.get("PCCLUST_BACKEND") or None
     assert seen == ["torch", expected]
     assert _registry.forced_tier() == expected
+
+
+def load_cuda(monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[Path | None, str]:
+    """Returns what happens where torch has CUDA and the package lies in a folder."""
+    monkeypatch.delenv("PCCLUST_BACKEND", raising=False)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(_registry, "__file__", str(folder / "ops" / "_registry.py"))
+    return _registry._load_cuda()
+
+
+def test_cuda_kernels_that_were_not_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert "were not built" in load_cuda(monkeypatch, tmp_path)[1]
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert _registry._load_cuda() == (None, "this torch has no CUDA")
+
+
+def test_cuda_kernels_that_do_not_load_are_one_warning(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "_cuda.so").write_bytes(b"no library")
+    with pytest.warns(RuntimeWarning, match="do not load.*run on the torch tier") as warned:
+        library, reason = load_cuda(monkeypatch, tmp_path)
+    assert library is None
+    assert "the CUDA kernels do not load" in reason
+    assert len(warned) == 1
 
 
 DIGEST = """

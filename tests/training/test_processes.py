@@ -14,7 +14,7 @@ def test_two_processes_are_as_one_up_to_rounding(tmp_path):
     fit(one, RunFolder(tmp_path / "one"))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command += ["-m", "tests.training.tiny_method", str(tmp_path / "two"), "2", "5", "plain"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("started") == 1  # watchers are told in one process

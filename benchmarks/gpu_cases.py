@@ -1,0 +1,155 @@
+"""What `benchmarks.gpu_check` times on a GPU: every operator, its rivals, and what it must cost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import pcclust
+from pcclust.ops.edge_reduce import edge_reduce
+from pcclust.ops.nearest_center import nearest_center
+
+Run = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One operator on one problem.
+
+    Attributes:
+        name: of the operator.
+        sizes: of the problem, in words.
+        inputs: what the operator reads.
+        run: the operator on its inputs, wherever they are.
+        operations: how many floating operations any exact way must make at least.
+        peers: other implementations of the same on the same inputs.
+    """
+
+    name: str
+    sizes: str
+    inputs: tuple[Tensor, ...]
+    run: Callable[..., Any]
+    operations: float
+    peers: dict[str, Callable[..., Any]] = field(default_factory=dict)
+
+
+def cases() -> list[Case]:
+    """Returns all cases, their inputs on the CPU."""
+    torch.manual_seed(0)
+    batch, large = torch.rand(32, 1024, 3), torch.rand(200_000, 3)
+    return [
+        knn("32 × 1024, k = 20", batch, 20),
+        knn("200,000, k = 16", large, 16),
+        ball_query("32 × 1024, 32 within 0.2", batch, 0.2, 32),
+        farthest_point_sample("32 × 1024, 256 of each", batch, 256),
+        rri("32 × 1024, k = 20", batch, 20),
+        assignment("100,000 × 64 to 128 centers", torch.randn(100_000, 64), torch.randn(128, 64)),
+        *edge_convolution("32 × 1024, k = 20, 64 channels", batch, 20, 64),
+    ]
+
+
+def knn(sizes: str, points: Tensor, k: int) -> Case:
+    """K nearest neighbours; at least the k distances that are returned."""
+
+    def pytorch3d(points: Tensor) -> Any:  # noqa: ANN401
+        from pytorch3d.ops import knn_points
+
+        rows = points.reshape(-1, *points.shape[-2:])
+        return knn_points(rows, rows, K=k)
+
+    operations = 8.0 * points.shape[:-1].numel() * k
+    run = lambda points: pcclust.knn(points, k)  # noqa: E731
+    return Case("knn", sizes, (points,), run, operations, {"pytorch3d": pytorch3d})
+
+
+def ball_query(sizes: str, points: Tensor, radius: float, most: int) -> Case:
+    """Neighbours within a radius."""
+
+    def pytorch3d(points: Tensor) -> Any:  # noqa: ANN401
+        from pytorch3d.ops import ball_query
+
+        return ball_query(points, points, K=most, radius=radius, return_nn=False)
+
+    def run(points: Tensor) -> Any:  # noqa: ANN401
+        return pcclust.ball_query(points, radius, most)
+
+    operations = 8.0 * points.shape[:-1].numel() * most
+    return Case("ball_query", sizes, (points,), run, operations, {"pytorch3d": pytorch3d})
+
+
+def farthest_point_sample(sizes: str, points: Tensor, count: int) -> Case:
+    """Farthest point sampling: every point meets every sample."""
+
+    def pytorch3d(points: Tensor) -> Any:  # noqa: ANN401
+        from pytorch3d.ops import sample_farthest_points
+
+        return sample_farthest_points(points, K=count)
+
+    def run(points: Tensor) -> Any:  # noqa: ANN401
+        return pcclust.farthest_point_sample(points, count)
+
+    operations = 9.0 * points.shape[:-1].numel() * count
+    return Case(
+        "farthest_point_sample", sizes, (points,), run, operations, {"pytorch3d": pytorch3d}
+    )
+
+
+def rri(sizes: str, points: Tensor, k: int) -> Case:
+    """RRI features: some 60 operations a neighbour, with its angles."""
+    operations = 60.0 * points.shape[:-1].numel() * k
+    return Case("rri", sizes, (points,), lambda points: pcclust.rri(points, k), operations)
+
+
+def assignment(sizes: str, points: Tensor, centers: Tensor) -> Case:
+    """The assignment step of k-means; plain torch is a matrix product and argmin."""
+
+    def cdist(points: Tensor, centers: Tensor, shift: Tensor) -> Tensor:
+        return torch.cdist(points, centers).argmin(dim=1)
+
+    inputs = (points, centers, points.mean(dim=0))
+    operations = 2.0 * points.numel() * centers.shape[0]
+    return Case("nearest_center", sizes, inputs, nearest_center, operations, {"cdist": cdist})
+
+
+def edge_convolution(sizes: str, points: Tensor, k: int, channels: int) -> list[Case]:
+    """The reduction over edges, forward and with its backward; textbook: all edges in memory."""
+    batch, count = points.shape[:2]
+    neighbors = pcclust.knn(points, k).indices.view(-1, k)
+    starts = torch.arange(batch) * count
+    tables = (neighbors, starts, torch.full_like(starts, count), torch.ones(channels))
+    projected = torch.randn(batch * count, 2, channels, requires_grad=True)
+
+    def forward(*inputs: Tensor) -> tuple[Tensor, Tensor]:
+        projected, neighbors, starts, sizes, sign = inputs
+        return edge_reduce(projected, neighbors, starts, sizes, sign, True)
+
+    def textbook(*inputs: Tensor) -> tuple[Tensor, Tensor]:
+        projected, neighbors, starts, *_ = inputs
+        rows = neighbors + starts.repeat_interleave(count)[:, None]
+        edges = projected[:, :1] + projected[:, 1][rows]
+        sums = torch.stack([edges.double().sum((0, 1)), edges.double().square().sum((0, 1))])
+        return edges.amax(dim=1), sums
+
+    def gradient(reduce: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., Tensor]:
+        def run(*inputs: Tensor) -> Tensor:
+            peaks, sums = reduce(*inputs)
+            (found,) = torch.autograd.grad(peaks.sum() + sums.sum(), inputs[0])
+            return found
+
+        return run
+
+    edges = float(batch * count * k * channels)
+    inputs = (projected, *tables)
+    return [
+        Case("edge_reduce", sizes, inputs, forward, 5 * edges, {"textbook": textbook}),
+        Case(
+            "edge_reduce and backward",
+            sizes,
+            inputs,
+            gradient(forward),
+            13 * edges,
+            {"textbook": gradient(textbook)},
+        ),
+    ]

@@ -1,0 +1,58 @@
+"""The check of the CUDA tier: what it says without a GPU, and how it judges one."""
+
+import json
+
+import pytest
+import torch
+
+from benchmarks.gpu_cases import cases
+from benchmarks.gpu_check import Outcome, Timed, bound, difference, main, page
+
+GPU = {"name": "card", "bytes per second": 1e12, "operations per second": 1e13}
+
+
+def test_without_a_gpu_it_says_so_and_ends_well(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert main(["--out", str(tmp_path / "new")]) == 0
+    assert "No GPU was found" in capsys.readouterr().out
+    assert "No GPU was found" in (tmp_path / "new" / "results.md").read_text()
+    results = json.loads((tmp_path / "new" / "results.json").read_text())
+    assert (results["gpu"], results["passed"], results["timed"]) == (None, None, [])
+
+
+@pytest.mark.parametrize(
+    ("moved", "operations", "expected"), [(1e9, 1e9, 1.0), (1e6, 1e11, 10.0), (0, 0, 0.0)]
+)
+def test_the_bound_is_the_slower_of_memory_and_cores(moved, operations, expected):
+    assert bound(moved, operations, GPU) == pytest.approx(expected)
+
+
+def test_the_page_has_every_case_and_the_verdict():
+    timed = Timed("knn", "10 points", 2.0, 0.5, {"torch": 8.0, "pytorch3d": "ImportError: no"})
+    timed.differences = {"cpu": 0.0, "torch": 1e-7}
+    text = page(Outcome(GPU, passed=True, timed=[timed]))
+    assert (
+        "| knn | 10 points | 2.000 ms | 0.5000 ms | 25% | torch 8.000 ms (4.0×), pytorch3d:" in text
+    )
+    assert "cpu 0.0e+00, torch 1.0e-07" in text
+    assert "All tests pass" in text
+    assert "SOMETHING IS WRONG" in page(Outcome(GPU, passed=False))
+
+
+def test_differences_are_in_parts_of_the_largest_value():
+    found = (torch.tensor([1.0, 100.0, torch.inf]), torch.tensor([3]))
+    expected = (torch.tensor([1.0, 101.0, torch.inf]), torch.tensor([4]))
+    assert difference(found, expected) == pytest.approx(1 / 101)
+    assert difference(found, found) == 0
+
+
+def test_cases_run_on_every_tier():
+    """Each case and peer takes its inputs, shown on small ones on the CPU."""
+    small = [c for c in cases() if c.name.startswith(("edge", "nearest"))]
+    for case in small:
+        inputs = case.inputs
+        for peer in case.peers.values():
+            theirs = peer(*inputs) if case.name != "nearest_center" else None
+            ours = case.run(*inputs)
+            if theirs is not None:
+                assert difference(ours, theirs) < 1e-3

@@ -1,0 +1,184 @@
+"""The CUDA tier on a GPU against the torch twin, over clouds, layouts, k's and dtypes."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from pcclust.nn import EdgeConv
+from pcclust.ops import _registry
+from tests.ops.sample_clouds import KINDS, same_bits, sample_cloud
+
+pytestmark = pytest.mark.gpu
+
+DTYPES = (torch.float32, torch.float64)
+
+
+@pytest.fixture(autouse=True)
+def _device() -> None:
+    reason = _registry.why_missing("cuda")
+    if reason is not None:
+        pytest.fail(f"the CUDA tier must be here: {reason}")
+
+
+def served(*operators: str) -> pytest.MarkDecorator:
+    """Skips where an operator has no CUDA kernel yet."""
+    has = torch._C._dispatch_has_kernel_for_dispatch_key
+    missing = [o for o in operators if not has(f"pcclust::{o}", "CUDA")]
+    return pytest.mark.skipif(bool(missing), reason=f"no CUDA kernel for {', '.join(missing)}")
+
+
+def moved(value: Any, device: str) -> Any:
+    return value.to(device) if isinstance(value, Tensor) else value
+
+
+def both(operator: str, *arguments: Any) -> list[tuple[Tensor, Tensor]]:
+    """Returns each result of the CUDA kernel, on the CPU, beside that of the twin."""
+    twin = getattr(torch.ops.pcclust, f"{operator}_torch")(*arguments)
+    found = getattr(torch.ops.pcclust, operator)(*(moved(a, "cuda") for a in arguments))
+    several = isinstance(twin, tuple)
+    pairs = zip(found, twin, strict=True) if several else [(found, twin)]
+    return [(f.cpu(), t) for f, t in pairs]
+
+
+def ragged(kind: str, dims: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns rows of clouds of 500, 64 and 33 points with padding behind each."""
+    sizes = torch.tensor([500, 64, 33])
+    starts = torch.tensor([0, 510, 580])
+    rows = torch.full((620, dims), torch.nan, dtype=dtype)
+    for seed, (start, size) in enumerate(zip(starts.tolist(), sizes.tolist(), strict=True)):
+        rows[start : start + size] = sample_cloud(kind, size, dims, dtype, seed)
+    return rows, starts, sizes
+
+
+def inside(starts: Tensor, sizes: Tensor, rows: int) -> Tensor:
+    row = torch.arange(rows)
+    return ((row[:, None] >= starts) & (row[:, None] < starts + sizes)).any(dim=1)
+
+
+@served("knn")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("k", [1, 20, 33])
+def test_knn(kind: str, k: int, dtype: torch.dtype) -> None:
+    clouds = ragged(kind, 3, dtype)
+    valid = inside(*clouds[1:], 620)
+    for packed, exclude_self in ((False, False), (True, k < 33)):
+        for found, twin in both("knn", *clouds, None, None, None, packed, k, exclude_self):
+            assert same_bits(found[valid], twin[valid])
+
+
+@served("ball_query")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("radius", "most"), [(0.3, 5), (1.0, 64)])
+def test_ball_query(kind: str, radius: float, most: int, dtype: torch.dtype) -> None:
+    clouds = ragged(kind, 3, dtype)
+    valid = inside(*clouds[1:], 620)
+    for found, twin in both("ball_query", *clouds, None, None, None, False, radius, most, False):
+        assert same_bits(found[valid], twin[valid])
+
+
+@served("farthest_point_sample")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_farthest_point_sample(kind: str, dtype: torch.dtype) -> None:
+    first = torch.tensor([3, 0, 32])
+    clouds = ragged(kind, 3, dtype)
+    for found, twin in both("farthest_point_sample", *clouds, first, False, 33):
+        assert same_bits(found, twin)
+
+
+@served("rri")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", ["normal", "lattice", "duplicates", "plane"])
+def test_rri(kind: str, dtype: torch.dtype) -> None:
+    clouds = ragged(kind, 3, dtype)
+    valid = inside(*clouds[1:], 620)
+    for found, twin in both("rri", *clouds, None, 20):
+        tolerance = 1e-4 if dtype == torch.float32 else 1e-9
+        assert torch.allclose(found[valid], twin[valid], rtol=tolerance, atol=tolerance)
+
+
+@served("nearest_center")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("dims", "centers"), [(3, 5), (64, 100), (257, 10)])
+def test_nearest_center(dims: int, centers: int, dtype: torch.dtype) -> None:
+    points, middles = torch.randn(3000, dims, dtype=dtype), torch.randn(centers, dims, dtype=dtype)
+    (_, _), (found, twin) = both("nearest_center", points, middles, points.mean(dim=0), None)
+    tolerance = 1e-4 if dtype == torch.float32 else 1e-11
+    assert torch.allclose(found, twin, rtol=tolerance, atol=tolerance)
+
+
+@served("edge_reduce", "edge_reduce_backward")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("channels", [1, 33, 64, 256])
+def test_edge_reduce(channels: int, dtype: torch.dtype) -> None:
+    _, starts, sizes = ragged("normal", 3, dtype)
+    neighbors = torch.full((620, 20), -1)
+    for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
+        neighbors[start : start + size] = torch.randint(0, size, (size, 20))
+    projected = torch.randn(620, 2, channels, dtype=dtype)
+    sign = torch.arange(channels).remainder(3).sub(1).to(dtype)
+    graph = (projected, neighbors, starts, sizes)
+    peaks, chosen, sums = both("edge_reduce", *graph, sign, True)
+    assert same_bits(*peaks)
+    assert same_bits(*chosen)
+    assert torch.allclose(*sums, rtol=1e-12, atol=1e-9)
+    again = [both("edge_reduce", *graph, sign, True)[2][0] for _ in range(3)]
+    assert all(same_bits(other, sums[0]) for other in again)
+    arguments = (peaks[1], sums[1], *graph, chosen[1], True)
+    (found, twin) = both("edge_reduce_backward", *arguments)[0]
+    tolerance = 1e-3 if dtype == torch.float32 else 1e-10
+    assert torch.allclose(found, twin, rtol=tolerance, atol=tolerance * float(twin.abs().max()))
+    assert same_bits(both("edge_reduce_backward", *arguments)[0][0], found)
+
+
+@served("edge_reduce")
+def test_a_wrong_neighbour_is_named_and_the_device_lives_on() -> None:
+    layer, x = EdgeConv(3, 64).cuda(), torch.rand(9, 3, device="cuda")
+    with pytest.raises(RuntimeError, match="indices of point 0 of cloud 0 hold 9, but the cloud"):
+        layer(x, torch.full((9, 2), 9, device="cuda"))
+    assert layer(x, torch.zeros(9, 2, dtype=torch.int64, device="cuda")).isfinite().all()
+
+
+def run_all(points: Tensor) -> list[Tensor]:
+    """Runs the operators themselves: nothing before them waits for the device."""
+    starts = torch.arange(0, 800, 200, device=points.device)
+    sizes = torch.full_like(starts, 200)
+    clouds, operators = (points, starts, sizes), torch.ops.pcclust
+    samples = operators.farthest_point_sample(*clouds, torch.zeros_like(starts), False, 10)
+    features = operators.rri(*clouds, None, 8)
+    return [
+        *operators.knn(*clouds, None, None, None, False, 8, True),
+        *operators.ball_query(*clouds, None, None, None, False, 0.5, 16, False),
+        samples,
+        features,
+    ]
+
+
+@served("knn", "ball_query", "farthest_point_sample", "rri")
+def test_work_follows_the_current_stream() -> None:
+    """On a busy side stream, an operator that used another stream would read too early."""
+    points = torch.rand(800, 3, device="cuda")
+    expected = run_all(points)
+    stream, late = torch.cuda.Stream(), torch.zeros_like(points)
+    torch.cuda.synchronize()
+    with torch.cuda.stream(stream):
+        torch.cuda._sleep(200_000_000)
+        late.copy_(points, non_blocking=True)
+        found = run_all(late)
+    stream.synchronize()
+    assert all(same_bits(f.cpu(), e.cpu()) for f, e in zip(found, expected, strict=True))
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there is one device")
+@served("knn", "ball_query", "farthest_point_sample", "rri")
+def test_a_second_device_serves_its_own_tensors() -> None:
+    points = torch.rand(800, 3, device="cuda:0")
+    expected = run_all(points)
+    with torch.cuda.device(0):
+        found = run_all(points.to("cuda:1"))
+    assert all(f.device == torch.device("cuda:1") for f in found)
+    assert all(same_bits(f.cpu(), e.cpu()) for f, e in zip(found, expected, strict=True))
