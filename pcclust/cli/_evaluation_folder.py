@@ -1,9 +1,9 @@
 """The folder of what was found about one model: JSON and Markdown of each test, and one page."""
 
-import os
 from pathlib import Path
 
 from pcclust._files import whole_file
+from pcclust.cli._out_folder import make_folder
 from pcclust.evaluate import CorruptionReport, RotationReport
 from pcclust.evaluate.report import new_figure
 from pcclust.evaluate.rotation_page import evaluation_page
@@ -28,11 +28,7 @@ class EvaluationFolder:
 
     def __init__(self, path: Path, about: dict[str, str]) -> None:
         new_figure(1, 1)  # says which extra is missing, before much time is spent
-        if path.exists() and not path.is_dir():
-            raise NotADirectoryError(f"--report {path}: is a file; name a folder")
-        path.mkdir(parents=True, exist_ok=True)
-        if not os.access(path, os.W_OK):
-            raise PermissionError(f"--report {path}: you may not write there; name another folder")
+        make_folder(path, "--report")
         self.path = path
         for report in (self._rotation(), self._corruption()):
             for name in SAME:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import shlex
 import sys
 import warnings
@@ -10,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table as Drawn
 from tyro.conf import UseAppendAction, arg
 
 import pcclust
@@ -23,6 +20,8 @@ from pcclust.cli._cluster_data import (
     labels_that_measure,
     open_clusterable,
 )
+from pcclust.cli._out_folder import make_folder
+from pcclust.cli._terminal_table import drawn
 from pcclust.cli.console import ExitCode, errors, output, progress_bar
 from pcclust.evaluate.cluster_gallery import Shapes, gallery_page
 from pcclust.evaluate.cluster_methods import METHODS
@@ -62,7 +61,7 @@ class Cluster:
 
     def run(self) -> int:
         """Clusters, prints the measures and writes the files."""
-        _make(self.out)
+        make_folder(self.out)
         shown, test = open_clusterable(self.inputs)
         for place in (shown, test):
             if place:
@@ -72,7 +71,7 @@ class Cluster:
             report = self._clustered(shown, test)
         for message in dict.fromkeys(str(warning.message) for warning in caught):
             errors.print(f"Note: {message}")
-        output.print(_drawn(report))
+        output.print(drawn(report.table()))
         for note in report.notes:
             output.print(f"  {note}")
         self._write(report, shown)
@@ -180,23 +179,3 @@ def assignments(report: ClusteringReport, shapes: Shapes) -> str:
     writer.writerow([*known, *columns])
     writer.writerows(zip(*known.values(), *columns.values(), strict=True))
     return text.getvalue()
-
-
-def _make(folder: Path) -> None:
-    """Makes the folder, and refuses one that cannot be written before much time is spent."""
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"--out {folder}: is a file; name a folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"--out {folder}: you may not write there; name another folder")
-
-
-def _drawn(report: ClusteringReport) -> Drawn:
-    """Returns the table for the terminal."""
-    table = report.table()
-    drawn = Drawn(box=SIMPLE_HEAD, pad_edge=False)
-    for heading, number in zip(table.header, table.numeric, strict=True):
-        drawn.add_column(heading, justify="right" if number else "left", no_wrap=True)
-    for row in table.rows:
-        drawn.add_row(*row)
-    return drawn

@@ -1,6 +1,5 @@
 """``pcclust demo``: rotation-invariant features of real shapes, measured and shown."""
 
-import os
 import shlex
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pcclust._files import write_whole
 from pcclust.cli._bundled_shapes import BUNDLED, NUM_POINTS, load_shapes
 from pcclust.cli._demo_page import page, pictures, upright_and_turned
 from pcclust.cli._demo_report import TIMED_SHAPES, K, Report, measure, rows, speed_rows
+from pcclust.cli._out_folder import make_folder
 from pcclust.cli.console import ExitCode, errors, output, progress_bar
 
 
@@ -29,7 +29,7 @@ def demo(*, out: Path = Path("out/demo"), data: Path = BUNDLED) -> int:
     """
     start = time.perf_counter()
     shapes = load_shapes(data)
-    _make(out)
+    make_folder(out)
     elsewhere = [] if data == BUNDLED else ["--data", str(data)]
     command = shlex.join(["pcclust", "demo", "--out", str(out), *elsewhere])
     with progress_bar("shapes") as progress:
@@ -49,15 +49,6 @@ def demo(*, out: Path = Path("out/demo"), data: Path = BUNDLED) -> int:
     for name in files:
         output.print(f"  {out / name}")
     return code
-
-
-def _make(folder: Path) -> None:
-    """Makes the folder, and refuses one that cannot be written before much time is spent."""
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"--out {folder}: is a file; name a folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"--out {folder}: you may not write there; name another folder")
 
 
 def _terminal(report: Report) -> Iterator[Table | Text | str]:

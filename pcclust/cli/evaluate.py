@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from rich.box import SIMPLE_HEAD
-from rich.table import Table as Drawn
 from torch import nn
 from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
 
 import pcclust
 from pcclust.cli._evaluation_data import TestData, open_labelled
 from pcclust.cli._evaluation_folder import EvaluationFolder, Report
+from pcclust.cli._terminal_table import drawn
 from pcclust.cli.console import ExitCode, errors, output, progress_bar
 from pcclust.data.corruptions import KINDS, LEVELS
 from pcclust.data.dataset import UpAxis
@@ -22,7 +21,6 @@ from pcclust.data.rotations import Sampler
 from pcclust.evaluate import Turns, corruption, rotation
 from pcclust.evaluate.forward import Layout
 from pcclust.evaluate.model_source import FoundModel, find_model
-from pcclust.evaluate.report import Table
 from pcclust.evaluate.rotation_report import Trained
 
 
@@ -119,7 +117,7 @@ class Evaluation:
 
     def _finish(self, report: Report, folder: EvaluationFolder | None) -> int:
         for table in report.tables():
-            output.print(_drawn(table), "")
+            output.print(drawn(table), "")
         output.print(f"The model takes {_LAYOUTS[str(report.settings['layout'])]}.")
         if folder:
             output.print("Look at", *folder.write(report), sep="\n  ")
@@ -248,21 +246,3 @@ def evaluate(action: OmitSubcommandPrefixes[Action]) -> int:
         action: what to test.
     """
     return action.run()
-
-
-def _drawn(table: Table) -> Drawn:
-    """Returns a table for the terminal, as narrow as can be: 80 columns hold it."""
-    drawn = Drawn(
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        title=table.caption,
-        title_justify="left",
-        title_style="bold",
-    )
-    for heading, number in zip(table.header, table.numeric, strict=True):
-        drawn.add_column(heading, justify="right" if number else "left", no_wrap=True)
-    for row in table.rows:
-        drawn.add_row(*row)
-    return drawn

@@ -116,9 +116,16 @@ def test_interrupted_while_it_measures_it_measures_again(whole, tmp_path):
     assert log(run.path) == log(whole[1])
 
 
-def test_handlers_of_signals_are_put_back(whole):
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_handlers_of_signals_are_put_back(number, tmp_path):
+    def mine(*_: object) -> None: ...
+
+    before = signal.signal(number, mine)
+    try:
+        fit(TinyMethod(), RunFolder(tmp_path / "short"), minutes=1e-9)
+        assert signal.getsignal(number) is mine
+    finally:
+        signal.signal(number, before)
 
 
 def test_the_time_allowed_ends_a_run_that_can_go_on(whole, tmp_path):
