@@ -11,6 +11,7 @@ import torch
 
 from pcclust.data.loader import seeded_generator
 from pcclust.nn.weights import save_weights
+from pcclust.training.allocator import keep_freed_memory
 from pcclust.training.interruption import Interruption
 from pcclust.training.method import Batch, Method
 from pcclust.training.optimizer import create_optimizer, learning_rate
@@ -76,6 +77,7 @@ def fit(
         run.check_config(method.config)
     else:
         run.check_free()
+    keep_freed_memory()
     loop = _Loop(method, run, Processes(method.config.precision), watchers)
     deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     with ExitStack() as stack:
