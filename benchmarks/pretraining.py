@@ -16,6 +16,7 @@ from pcclust.data.parts import draw_parts, random_planes
 from pcclust.methods.contrastnet_presets import contrastnet_preset
 from pcclust.nn import DGCNN, EdgeConv, PairClassifier
 from pcclust.nn.cloud_pooling import CloudPooling
+from pcclust.training.allocator import keep_freed_memory
 
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -103,6 +104,7 @@ def normalised(norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
 
 def training(network: PairClassifier, contrast: Contrast, run: Network) -> Entry:
     """Returns a training step, and the logits of evaluation before any step to compare."""
+    keep_freed_memory()  # as every run of ours does; the textbook gains by it, too
     given = contrast.parts, contrast.left, contrast.right
     with torch.no_grad():
         network.eval()
