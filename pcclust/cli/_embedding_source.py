@@ -7,12 +7,12 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
+from pcclust.cli._many_shapes import names_in
 from pcclust.data import (
     ModelNet,
     PointDataset,
     ReadFailure,
     find_files,
-    name_clouds,
     open_dataset,
     stream_clouds,
 )
@@ -78,7 +78,7 @@ class ShapeSource:
         """Returns the names of all shapes; of a file that cannot be read, its path."""
         if self.dataset is not None:
             return self.dataset.names
-        return [name for file in self.files for name in _names(file)]
+        return [name for file in self.files for name in names_in(file)]
 
     def read(self, skip: Collection[str], workers: int | None) -> Iterator[Read]:
         """Yields each shape that is not skipped, or why it could not be read."""
@@ -128,10 +128,3 @@ def _normalized(name: str, points: Tensor, label: int) -> Read:
         return ReadFailure(name, f"{name}: all its points coincide, so it has no shape")
     # In the precision it was read in, so that georeferenced coordinates keep their detail.
     return NamedShape(name, UnitSphere()(points[None])[0].float(), label)
-
-
-def _names(file: Path) -> list[str]:
-    try:
-        return name_clouds(file)
-    except (ValueError, OSError):  # reported with its reason when its turn comes to be read
-        return [file.as_posix()]

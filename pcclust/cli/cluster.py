@@ -20,9 +20,10 @@ from pcclust.cli._cluster_data import (
     labels_that_measure,
     open_clusterable,
 )
+from pcclust.cli._many_shapes import report_failures
 from pcclust.cli._out_folder import make_folder
 from pcclust.cli._terminal_table import drawn
-from pcclust.cli.console import ExitCode, errors, output, progress_bar
+from pcclust.cli.console import errors, output, progress_bar
 from pcclust.evaluate.cluster_gallery import Shapes, gallery_page
 from pcclust.evaluate.cluster_methods import METHODS
 from pcclust.evaluate.clustering import clustering
@@ -76,12 +77,7 @@ class Cluster:
             output.print(f"  {note}")
         self._write(report, shown)
         failures = [failure for some in (shown, test) if some for failure in some.failures]
-        if not failures:
-            return ExitCode.DONE
-        errors.print(f"{len(failures):,} could not be used:", style="bold red")
-        for failure in failures:
-            errors.print(f"  {failure.reason}")
-        return ExitCode.PARTLY_FAILED
+        return report_failures(failures)
 
     def _clustered(self, shown: Clusterable, test: Clusterable | None) -> ClusteringReport:
         methods = self.method or ("kmeans",)

@@ -1,7 +1,6 @@
 """``pcclust embed``: one vector for each shape, by a trained encoder."""
 
 import time
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +11,9 @@ from tyro.conf import Positional, arg
 
 import pcclust
 from pcclust.cli._embedding_output import EmbeddedBatch, EmbeddingOutput, EmbeddingSettings
-from pcclust.cli._embedding_source import NamedShape, Read, ShapeSource
+from pcclust.cli._embedding_source import NamedShape, ShapeSource
 from pcclust.cli._feature_output import check_destination, partial_folder
+from pcclust.cli._many_shapes import in_batches, refuse_strangers, report_failures
 from pcclust.cli.console import ExitCode, errors, output, progress_bar
 from pcclust.data import ReadFailure
 from pcclust.nn import Classifier
@@ -71,7 +71,7 @@ def embed(
         str(weights), card["sha256"], count, points, seed, pcclust.__version__
     )
     store = EmbeddingOutput(out, settings, resume)
-    _check_inputs(store, source)
+    refuse_strangers(store.partial, store.done(), source.names())
     encoder = (model.backbone if isinstance(model, Classifier) else model).to(device or "cpu")
     start = time.perf_counter()
     try:
@@ -99,15 +99,6 @@ def _check_options(
         raise ValueError(f"--num-points {num_points} must be at least 1")
 
 
-def _check_inputs(store: EmbeddingOutput, source: ShapeSource) -> None:
-    strangers = sorted(store.done() - set(source.names()))
-    if strangers:
-        raise ValueError(
-            f"{store.partial} holds {strangers[0]} and {len(strangers) - 1} other shapes that are "
-            "not among the inputs now: name the same inputs, or remove it to begin anew"
-        )
-
-
 def _embed_all(
     source: ShapeSource,
     store: EmbeddingOutput,
@@ -118,31 +109,15 @@ def _embed_all(
     """Stores the features of all shapes and returns those that have none."""
     failures: list[ReadFailure] = []
     done = store.done()
+    stream = source.read(done, workers)
     with progress_bar("shapes") as bar:
         task = bar.add_task("features", total=len(set(source.names()) - done))
-        for shapes, unread in _batches(source.read(done, workers), batch_size):
+        for shapes, unread in in_batches(stream, lambda shapes: len(shapes) == batch_size):
             if shapes:
                 store.add(_describe(encoder, shapes, store.settings.points))
             failures += unread
             bar.advance(task, len(shapes) + len(unread))
     return failures
-
-
-def _batches(
-    results: Iterable[Read], size: int
-) -> Iterator[tuple[list[NamedShape], list[ReadFailure]]]:
-    shapes: list[NamedShape] = []
-    failures: list[ReadFailure] = []
-    for result in results:
-        if isinstance(result, ReadFailure):
-            failures.append(result)
-        else:
-            shapes.append(result)
-        if len(shapes) == size:
-            yield shapes, failures
-            shapes, failures = [], []
-    if shapes or failures:
-        yield shapes, failures
 
 
 @torch.no_grad()
@@ -166,9 +141,4 @@ def _finish(
         output.print(f"{store.out}: {count:,} shapes, features ({count}, {width}); {seconds:.1f} s")
     else:
         errors.print(f"Nothing is written to {store.out}.")
-    if not failures:
-        return ExitCode.DONE
-    errors.print(f"{len(failures):,} could not be used:", style="bold red")
-    for failure in failures:
-        errors.print(f"  {failure.reason}")
-    return ExitCode.PARTLY_FAILED
+    return report_failures(failures)

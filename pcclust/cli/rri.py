@@ -1,7 +1,7 @@
 """``pcclust rri``: rotation-invariant features of files, folders and patterns."""
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,8 +20,9 @@ from pcclust.cli._feature_output import (
     check_destination,
     partial_folder,
 )
+from pcclust.cli._many_shapes import in_batches, names_in, refuse_strangers, report_failures
 from pcclust.cli.console import ExitCode, errors, output, progress_bar
-from pcclust.data import NamedCloud, ReadFailure, find_files, name_clouds, stream_clouds
+from pcclust.data import NamedCloud, ReadFailure, find_files, stream_clouds
 from pcclust.data.extras import import_open3d
 from pcclust.data.streaming import ReadResult
 
@@ -74,7 +75,7 @@ def rri(
         return ExitCode.DONE
     check_destination(out, kind in CLOUD_FORMATS)
     files = find_files(paths, ignore=[out, partial_folder(out)])
-    names = [name for file in files for name in _names(file)]
+    names = [name for file in files for name in names_in(file)]
     store = _open_output(
         out, Settings(k, num_points, seed, kind, pcclust.__version__), resume, names
     )
@@ -121,25 +122,13 @@ def _output_kind(out: Path, format: str | None) -> str:
     return format
 
 
-def _names(file: Path) -> list[str]:
-    try:
-        return name_clouds(file)
-    except (ValueError, OSError):  # reported with its reason when its turn comes to be read
-        return [file.as_posix()]
-
-
 def _open_output(out: Path, settings: Settings, resume: bool, names: list[str]) -> FeatureOutput:
     store: FeatureOutput
     if settings.format in CLOUD_FORMATS:
         store = CloudFolder(out, settings, resume, names)
     else:
         store = FeatureArrays(out, settings, resume)
-    strangers = sorted(store.done() - set(names))
-    if strangers:
-        raise ValueError(
-            f"{store.partial} holds {strangers[0]} and {len(strangers) - 1} other shapes that are "
-            "not among the inputs now: name the same inputs, or remove it to begin anew"
-        )
+    refuse_strangers(store.partial, store.done(), names)
     return store
 
 
@@ -150,7 +139,7 @@ def _describe_all(
     failures: list[ReadFailure] = []
     with closing(stream), progress_bar("shapes") as bar:
         task = bar.add_task("RRI", total=total)
-        for clouds, unread in _batches(stream):
+        for clouds, unread in in_batches(stream, _is_full):
             batch, refused = _describe_readable(clouds, k)
             if batch is not None:
                 store.add(batch)
@@ -159,22 +148,8 @@ def _describe_all(
     return failures
 
 
-def _batches(
-    stream: Iterable[ReadResult],
-) -> Iterator[tuple[list[NamedCloud], list[ReadFailure]]]:
-    """Groups shapes until they have `POINTS_PER_BATCH` points together."""
-    clouds: list[NamedCloud] = []
-    failures: list[ReadFailure] = []
-    for result in stream:
-        if isinstance(result, ReadFailure):
-            failures.append(result)
-        else:
-            clouds.append(result)
-        if sum(len(cloud.points) for cloud in clouds) >= POINTS_PER_BATCH:
-            yield clouds, failures
-            clouds, failures = [], []
-    if clouds or failures:
-        yield clouds, failures
+def _is_full(clouds: list[NamedCloud]) -> bool:
+    return sum(len(cloud.points) for cloud in clouds) >= POINTS_PER_BATCH
 
 
 def _describe_readable(
@@ -215,12 +190,7 @@ def _finish(store: FeatureOutput, failures: list[ReadFailure], before: int, seco
         output.print(f"{store.out}: {stored:,} shapes, {what}; {seconds:.1f} s, {rate}")
     else:
         errors.print(f"Nothing is written to {store.out}.")
-    if not failures:
-        return ExitCode.DONE
-    errors.print(f"{len(failures):,} could not be used:", style="bold red")
-    for failure in failures:
-        errors.print(f"  {failure.reason}")
-    return ExitCode.PARTLY_FAILED
+    return report_failures(failures)
 
 
 def _kept(store: FeatureOutput) -> str:
