@@ -24,8 +24,22 @@ def running_statistics(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     return norm.running_mean.double(), norm.running_var.double()
 
 
+def scale_and_shift(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the BatchNorm as one multiplication and addition, in float64.
+
+    Args:
+        norm: the layer, with weight and bias.
+        mean: ``(C,)`` float64, that is taken off.
+        variance: ``(C,)`` float64, biased.
+    """
+    scale = norm.weight.double() * (variance + norm.eps).rsqrt()
+    return scale, norm.bias.double() - mean * scale
+
+
 @torch.no_grad()
-def update_running(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) -> None:
+def update_running(
+    norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int | Tensor
+) -> None:
     """Moves the running statistics as ``torch.nn.BatchNorm1d`` does in training.
 
     Args:
@@ -38,7 +52,9 @@ def update_running(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: 
         return
     assert norm.num_batches_tracked is not None
     norm.num_batches_tracked += 1
-    share = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+    share: float | Tensor = 1 / norm.num_batches_tracked.double()  # the average over all batches
+    if norm.momentum is not None:
+        share = norm.momentum
     unbiased = variance * (count / (count - 1))
     norm.running_mean.mul_(1 - share).add_((mean * share).to(norm.running_mean))
     norm.running_var.mul_(1 - share).add_((unbiased * share).to(norm.running_var))

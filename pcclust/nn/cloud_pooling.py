@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from pcclust.nn._batch_norm import running_statistics, update_running
+from pcclust.nn._batch_norm import running_statistics, scale_and_shift, update_running
 from pcclust.nn._linear import linear
 from pcclust.nn._norm_pool import activate_and_pool, channel_sums
 
@@ -61,6 +61,5 @@ class CloudPooling(nn.Module):
             update_running(self.norm, mean, variance, len(z))
         else:
             mean, variance = running_statistics(self.norm)
-        scale = self.norm.weight.double() * (variance + self.norm.eps).rsqrt()
-        shift = self.norm.bias.double() - mean * scale
+        scale, shift = scale_and_shift(self.norm, mean, variance)
         return scale.to(z), shift.to(z)

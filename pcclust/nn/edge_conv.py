@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pcclust.nn._batch_norm import running_statistics, scale_and_shift, update_running
 from pcclust.nn._linear import linear
 from pcclust.ops._clouds import FLOATING, readable, working_precision
 from pcclust.ops.edge_reduce import edge_reduce
@@ -135,28 +136,11 @@ class EdgeConv(nn.Module):
             mean, mean_square = sums / edges
             variance = (mean_square - mean.square()).clamp(min=0)
             if self.training:
-                self._update_running(mean.detach() + shift.detach(), variance.detach(), edges)
+                update_running(norm, mean + shift, variance, edges)
         else:
-            assert norm.running_mean is not None
-            assert norm.running_var is not None
-            mean, variance = norm.running_mean.double() - shift, norm.running_var.double()
-        scale = norm.weight.double() * (variance + norm.eps).rsqrt()
-        return scale, norm.bias.double() - mean * scale
-
-    @torch.no_grad()
-    def _update_running(self, mean: Tensor, variance: Tensor, edges: Tensor) -> None:
-        """Moves the running statistics as ``torch.nn.BatchNorm2d`` does, the variance unbiased."""
-        norm = self.norm
-        if norm.running_mean is None or norm.running_var is None:
-            return
-        assert norm.num_batches_tracked is not None
-        norm.num_batches_tracked += 1
-        share: float | Tensor = 1 / norm.num_batches_tracked  # the average over all batches
-        if norm.momentum is not None:
-            share = norm.momentum
-        unbiased = variance * (edges / (edges - 1))
-        norm.running_mean.mul_(1 - share).add_((mean * share).to(norm.running_mean))
-        norm.running_var.mul_(1 - share).add_((unbiased * share).to(norm.running_var))
+            mean, variance = running_statistics(norm)
+            mean = mean - shift
+        return scale_and_shift(norm, mean, variance)
 
 
 class _Graph(NamedTuple):
