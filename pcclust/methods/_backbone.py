@@ -1,11 +1,13 @@
 """What methods have to do with the backbone that they train."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from pcclust.nn import BACKBONES, create_backbone
 from pcclust.training.config import nearest
@@ -50,11 +52,48 @@ def check_cloud_size(backbone: nn.Module, num_points: int, what: str) -> None:
         backbone.train(training)
 
 
-def create_seeded(model: str, settings: Mapping[str, Any], seed: int) -> nn.Module:
-    """Builds a backbone whose weights the seed decides."""
+def check_fills_batch(count: int, batch_size: int, what: str, option: str = "--batch-size") -> None:
+    """Refuses to train on fewer shapes than a batch has.
+
+    Args:
+        count: the shapes.
+        batch_size: of training.
+        what: these shapes, in the plural, for the message.
+        option: by which the user sets the batch size.
+
+    Raises:
+        ValueError: they do not fill a batch.
+    """
+    if count < batch_size:
+        raise ValueError(
+            f"{count} {what} do not fill a batch of {batch_size}; give a smaller {option}"
+        )
+
+
+@contextmanager
+def seeded_weights(seed: int) -> Iterator[None]:
+    """Lets the seed decide the weights of modules that are built within, and nothing else."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        yield
+
+
+def create_seeded(model: str, settings: Mapping[str, Any], seed: int) -> nn.Module:
+    """Builds a backbone whose weights the seed decides."""
+    with seeded_weights(seed):
         return create_backbone(model, **settings)
+
+
+def smoothed_loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> dict[str, Tensor]:
+    """Returns the cross-entropy with smoothed labels, and the accuracy.
+
+    Args:
+        logits: ``(B, C)``.
+        labels: ``(B,)`` int64.
+        label_smoothing: the share of a label that is spread over all classes.
+    """
+    loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    return {"loss": loss, "accuracy": (logits.argmax(dim=1) == labels).float().mean()}
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -15,7 +15,13 @@ from pcclust.data import ModelNet, PointDataset, PointLoader, open_dataset
 from pcclust.data.dataset import UpAxis
 from pcclust.data.detect import LAYOUTS
 from pcclust.data.transforms import Compose, Jitter, RotateSO3, RotateUp, Scale, Shift, Transform
-from pcclust.methods._backbone import check_backbone, count_parameters
+from pcclust.methods._backbone import (
+    check_backbone,
+    check_fills_batch,
+    count_parameters,
+    seeded_weights,
+    smoothed_loss,
+)
 from pcclust.nn import Classifier, create_backbone
 from pcclust.training import Method, Progress, TrainingConfig
 from pcclust.training.config import Settings, nearest
@@ -167,8 +173,7 @@ class Classification(Method):
     def loss(self, model: nn.Module, batch: LabelledBatch) -> dict[str, Tensor]:
         """Returns the cross-entropy with smoothed labels, and the accuracy."""
         logits = model(batch.points, **batch.extras)
-        loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.config.label_smoothing)
-        return {"loss": loss, "accuracy": (logits.argmax(dim=1) == batch.labels).float().mean()}
+        return smoothed_loss(logits, batch.labels, self.config.label_smoothing)
 
     def evaluate(self) -> dict[str, float]:
         """Returns loss and accuracy of the validation set."""
@@ -240,11 +245,7 @@ def _split(shapes: PointDataset, config: ClassificationConfig) -> tuple[PointDat
     if shapes.labels is None or not shapes.class_names:
         raise ValueError(f"{config.dataset} has no labels, and classification needs them")
     train, val = stratified_split(shapes, config.val_share, config.seed)
-    if len(train) < config.batch_size:
-        raise ValueError(
-            f"{len(train)} training shapes do not fill a batch of {config.batch_size}; give a "
-            "smaller --batch-size"
-        )
+    check_fills_batch(len(train), config.batch_size, "training shapes")
     return train, val
 
 
@@ -277,6 +278,5 @@ def _augmentation(config: ClassificationConfig, rotation: Transform | None) -> T
 
 
 def _create_model(config: ClassificationConfig, num_classes: int) -> Classifier:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with seeded_weights(config.seed):
         return Classifier(create_backbone(config.model, **config.settings), num_classes)

@@ -18,8 +18,10 @@ from pcclust.data.parts import Normals, cut_parts, draw_parts, random_planes
 from pcclust.methods._backbone import (
     check_backbone,
     check_cloud_size,
+    check_fills_batch,
     count_parameters,
     create_seeded,
+    seeded_weights,
 )
 from pcclust.methods.unlabelled import EncoderConfig, card_of_encoder, open_unlabelled, views
 from pcclust.nn import PairClassifier
@@ -226,11 +228,7 @@ class ContrastNet(Method):
                 f"none of {total:,} shapes has a plane with {config.least_points:,} points on both "
                 "sides; give a smaller --min-share"
             )
-        if count < config.batch_size:
-            raise ValueError(
-                f"{count} shapes do not fill a batch of {config.batch_size}; give a smaller "
-                "--batch-size"
-            )
+        check_fills_batch(count, config.batch_size, "shapes")
 
 
 def cutting_planes(points: Tensor, config: ContrastNetConfig) -> tuple[Tensor, Tensor]:
@@ -272,8 +270,7 @@ def _create_network(config: ContrastNetConfig) -> PairClassifier:
     other = None
     if not config.shared:
         other = create_seeded(config.model, config.settings, config.seed + 1)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with seeded_weights(config.seed):
         return PairClassifier(encoder, other)
 
 

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from tyro.conf import Suppress
 
 from pcclust.data import PointDataset, PointLoader
@@ -16,8 +15,11 @@ from pcclust.data.loader import seeded_generator
 from pcclust.methods._backbone import (
     check_backbone,
     check_cloud_size,
+    check_fills_batch,
     count_parameters,
     create_seeded,
+    seeded_weights,
+    smoothed_loss,
 )
 from pcclust.methods.classification import LabelledBatch
 from pcclust.methods.unlabelled import EncoderConfig, card_of_encoder, views
@@ -78,11 +80,7 @@ class PseudoLabelNetwork(Method):
     def __init__(self, config: PseudoLabelConfig, shapes: PointDataset, labels: Tensor) -> None:
         self.config = config
         check_backbone(config.model, config.settings)
-        if len(shapes) < config.batch_size:
-            raise ValueError(
-                f"{len(shapes)} shapes do not fill a batch of {config.batch_size}; give a smaller "
-                "--network.batch-size"
-            )
+        check_fills_batch(len(shapes), config.batch_size, "shapes", "--network.batch-size")
         names = [f"cluster {cluster}" for cluster in range(config.num_clusters)]
         self.shapes = PointDataset(shapes.points, labels, shapes.names, names, shapes.up_axis)
         self.augment = views(config, shapes.up_axis, config.dataset)
@@ -131,8 +129,7 @@ class PseudoLabelNetwork(Method):
     def loss(self, model: nn.Module, batch: LabelledBatch) -> dict[str, Tensor]:
         """Returns the cross-entropy with smoothed labels, and the accuracy."""
         logits = model(batch.points)
-        loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.config.label_smoothing)
-        return {"loss": loss, "accuracy": (logits.argmax(dim=1) == batch.labels).float().mean()}
+        return smoothed_loss(logits, batch.labels, self.config.label_smoothing)
 
     def saved(self) -> tuple[nn.Module, dict[str, Any]]:
         """Returns the classifier of clusters and its card."""
@@ -149,8 +146,7 @@ class PseudoLabelNetwork(Method):
 
 def _create_network(config: PseudoLabelConfig) -> Classifier:
     backbone = create_seeded(config.model, config.settings, config.seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with seeded_weights(config.seed):
         return Classifier(backbone, config.num_clusters)
 
 
