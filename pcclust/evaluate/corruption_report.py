@@ -13,7 +13,7 @@ from pcclust.data.corruptions import (
     Kind,
     corruption_scores,
 )
-from pcclust.evaluate.report import Table, about_table
+from pcclust.evaluate.report import Table, about_table, told_by
 from pcclust.evaluate.rotation_report import percent
 
 KIND = "corruption"
@@ -83,8 +83,5 @@ class CorruptionReport:
         Raises:
             ValueError: not the JSON of such a report.
         """
-        told = json.loads(text)
-        if not isinstance(told, dict) or told.pop("kind", None) != KIND:
-            raise ValueError(f"not a report of kind {KIND!r}")
-        del told["measures"]
+        told = told_by(text, KIND)
         return cls(**told)

@@ -1,6 +1,7 @@
 """One self-contained HTML page for every report, and the tables and drawings that stand in it."""
 
 import io
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -104,6 +105,19 @@ def about_table(about: Mapping[str, str], settings: Mapping[str, int | float | s
         for name, value in told.items()
     ]
     return Table(["made with", ""], rows)
+
+
+def told_by(text: str, kind: str) -> dict[str, Any]:
+    """Returns what the JSON of a report tells, without its measures, which follow from the rest.
+
+    Raises:
+        ValueError: not the JSON of a report of this kind.
+    """
+    told = json.loads(text)
+    if not isinstance(told, dict) or told.pop("kind", None) != kind:
+        raise ValueError(f"not a report of kind {kind!r}")
+    del told["measures"]
+    return told
 
 
 def render_page(

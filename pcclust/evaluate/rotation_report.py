@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pcclust.evaluate.answers import Answers
 from pcclust.evaluate.failures import Failure
-from pcclust.evaluate.report import Table, about_table
+from pcclust.evaluate.report import Table, about_table, told_by
 
 # How a model was trained: on shapes as they stand, turned about the up axis, or turned in space.
 Trained = Literal["upright", "z", "SO3"]
@@ -132,10 +132,7 @@ class RotationReport:
         Raises:
             ValueError: not the JSON of such a report.
         """
-        told = json.loads(text)
-        if not isinstance(told, dict) or told.pop("kind", None) != KIND:
-            raise ValueError(f"not a report of kind {KIND!r}")
-        del told["measures"]
+        told = told_by(text, KIND)
         for name in ("labels", "tilted"):
             told[name] = np.array(told[name], np.int64)
         for name in ("upright", "predictions", "tilt_predictions"):
