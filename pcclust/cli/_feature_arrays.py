@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from pcclust._files import whole_file
 from pcclust.cli._feature_output import FeatureBatch, FeatureOutput, Settings
 
 CHANNELS = ("r_i", "r_ik", "theta_ik", "phi_ik")
@@ -69,10 +70,8 @@ class FeatureArrays(FeatureOutput):
     def add(self, batch: FeatureBatch) -> None:
         """Stores a batch as the next part."""
         path = self.partial / f"{len(self.parts):06d}.npz"
-        temporary = self.partial / "part.tmp"
-        with temporary.open("wb") as file:
+        with whole_file(path) as file:
             np.savez(file, **batch._asdict())
-        temporary.replace(path)
         self.parts.append(path)
 
     def finish(self) -> str:

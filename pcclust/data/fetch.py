@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pcclust._files import write_whole
 from pcclust.data.archive import unpack
 from pcclust.data.download import Download, Progress, download, sha256_of
 from pcclust.data.registry import Source
@@ -130,9 +131,7 @@ def _write_receipt(source: Source, root: Path, got: Download, known: bool) -> No
         "files": _file_list(root / source.result),
     }
     path = root / RECEIPTS / f"{source.name}.json"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(receipt, indent=1))
-    temporary.replace(path)
+    write_whole(path, json.dumps(receipt, indent=1).encode())
 
 
 def _file_list(result: Path) -> dict[str, dict[str, Any]]:

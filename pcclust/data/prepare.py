@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pcclust._files import whole_file, write_whole
 from pcclust.data._reader_processes import map_in_processes
 from pcclust.data.dataset import PointDataset
 from pcclust.data.hdf5 import BLOCK
@@ -111,7 +112,7 @@ class _Blocks:
                 f"{self.folder} was begun from other files or settings; remove it to begin anew"
             )
         self.folder.mkdir(exist_ok=True)
-        _write_whole(stored, json.dumps(plan).encode())
+        write_whole(stored, json.dumps(plan).encode())
 
     def path(self, number: int) -> Path:
         return self.folder / f"{number:06d}.npz"
@@ -120,15 +121,14 @@ class _Blocks:
         return range(number * BLOCK, min((number + 1) * BLOCK, self.shapes))
 
     def save(self, number: int, read: Sequence[_Row]) -> None:
-        temporary = self.path(number).with_suffix(".tmp")
+        """Stores the shapes of a block."""
         good = [row.points for row in read if row.points is not None]
-        with temporary.open("wb") as file:
+        with whole_file(self.path(number)) as file:
             np.savez(
                 file,
                 points=np.stack(good) if good else np.empty((0, 0, 3), np.float32),
                 reasons=np.array([row.reason for row in read]),
             )
-        temporary.replace(self.path(number))
 
     def points(self) -> Iterator[np.ndarray]:
         """Yields the good shapes in groups of 64, the chunks of the file."""
@@ -233,9 +233,3 @@ def _assemble(dataset: PointDataset, out: Path, blocks: _Blocks) -> Prepared:
     )
     shutil.rmtree(blocks.folder)
     return Prepared(out, len(good), failures)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
