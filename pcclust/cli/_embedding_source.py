@@ -9,7 +9,6 @@ from torch import Tensor
 
 from pcclust.cli._many_shapes import names_in
 from pcclust.data import (
-    ModelNet,
     PointDataset,
     ReadFailure,
     find_files,
@@ -17,8 +16,8 @@ from pcclust.data import (
     stream_clouds,
 )
 from pcclust.data.dataset import NO_LABEL
+from pcclust.data.named import MODELNETS, open_named
 from pcclust.data.transforms import UnitSphere
-from pcclust.methods.classification import MODELNETS
 
 HDF5 = (".h5", ".hdf5")
 
@@ -101,9 +100,7 @@ def _open(
         return None
     place = Path(paths[0])
     if paths[0] in MODELNETS and not place.exists():
-        classes = MODELNETS[paths[0]]
-        which = split or "train"
-        return ModelNet(None, classes, which, num_points=num_points)  # type: ignore[arg-type]
+        return open_named(paths[0], split, num_points=num_points)
     if place.is_dir() or (place.is_file() and place.suffix.lower() in HDF5):
         return open_dataset(place, split, num_points=num_points, seed=seed)
     return None

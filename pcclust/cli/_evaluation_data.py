@@ -2,19 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
 from pcclust.cli.console import errors
-from pcclust.data import ModelNet, PointDataset, open_dataset
 from pcclust.data.dataset import UpAxis
-from pcclust.data.detect import LAYOUTS
+from pcclust.data.named import has_splits, open_named
 from pcclust.data.transforms import UnitSphere
 from pcclust.evaluate.turns import stratified
-from pcclust.methods.classification import MODELNETS
 
 # How far centres and radii may be from those of the unit sphere, for which points that were left
 # out of a shape account.
@@ -86,7 +82,8 @@ def open_labelled(
         FileNotFoundError: nothing is there, or no such split.
         ValueError: data without labels, or of classes that the model does not know.
     """
-    dataset, split = _opened(data, split, default_split, num_points, seed)
+    split = split or (default_split if has_splits(data) else None)
+    dataset = open_named(data, split, num_points=num_points, seed=seed)
     if dataset.labels is None:
         raise ValueError(f"{data} has no labels, by which answers could be right or wrong")
     labels = dataset.labels
@@ -107,20 +104,6 @@ def open_labelled(
         dataset.up_axis,
     )
     return shown.relabelled(class_names) if class_names else shown
-
-
-def _opened(
-    data: str, split: str | None, default_split: str, num_points: int | None, seed: int
-) -> tuple[PointDataset, str | None]:
-    """Returns the shapes, and their split if there are any."""
-    if data in MODELNETS:
-        chosen = cast(Literal["train", "test"], split or default_split)  # ModelNet refuses others
-        classes = MODELNETS[data]
-        return ModelNet(None, classes, chosen, num_points=num_points or 1024, seed=seed), chosen
-    path = Path(data)
-    if split is None and path.is_dir() and any(layout.matches(path) for layout in LAYOUTS):
-        split = default_split
-    return open_dataset(path, split, num_points=num_points, seed=seed), split
 
 
 def _check_placed(points: Tensor, data: str) -> None:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pcclust._names import nearest
 from pcclust.nn import BACKBONES, create_backbone
-from pcclust.training.config import nearest
 
 
 def check_backbone(model: str, settings: Mapping[str, Any]) -> None:

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -11,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tyro.conf import Positional, arg
 
-from pcclust.data import ModelNet, PointDataset, PointLoader, open_dataset
+from pcclust.data import PointDataset, PointLoader
 from pcclust.data.dataset import UpAxis
-from pcclust.data.detect import LAYOUTS
+from pcclust.data.named import has_splits, open_named
 from pcclust.data.transforms import Compose, Jitter, RotateSO3, RotateUp, Scale, Shift, Transform
 from pcclust.methods._backbone import (
     check_backbone,
@@ -24,11 +23,9 @@ from pcclust.methods._backbone import (
 )
 from pcclust.nn import Classifier, create_backbone
 from pcclust.training import Method, Progress, TrainingConfig
-from pcclust.training.config import Settings, nearest
+from pcclust.training.config import Settings
 from pcclust.training.split import stratified_split
 from pcclust.training.ward_cache import cached_hierarchy, data_sha256
-
-MODELNETS: dict[str, Literal[10, 40]] = {"modelnet10": 10, "modelnet40": 40}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,19 +222,9 @@ class Classification(Method):
 
 def _open(config: ClassificationConfig) -> tuple[PointDataset, PointDataset | None]:
     """Returns the training and the test shapes, in memory; not every dataset has the latter."""
-    test: PointDataset | None = None
-    if config.dataset in MODELNETS:
-        classes = MODELNETS[config.dataset]
-        train: PointDataset = ModelNet(None, classes, "train", num_points=config.num_points)
-        test = ModelNet(None, classes, "test", num_points=config.num_points)
-    else:
-        place = Path(config.dataset)
-        if not place.exists():
-            hint = nearest(config.dataset, MODELNETS)
-            raise FileNotFoundError(f"dataset {config.dataset!r}: no such file or folder{hint}")
-        train = open_dataset(place, num_points=config.num_points)
-        if place.is_dir() and any(layout.matches(place) for layout in LAYOUTS):
-            test = open_dataset(place, "test", num_points=config.num_points)
+    data, count = config.dataset, config.num_points
+    train = open_named(data, num_points=count)
+    test = open_named(data, "test", num_points=count) if has_splits(data) else None
     return train.load(), None if test is None else test.load()
 
 

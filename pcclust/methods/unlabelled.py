@@ -1,14 +1,14 @@
 """Shapes without their labels: opened, seen from random views, described by an encoder."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from pcclust.data import ModelNet, PointDataset, open_dataset
+from pcclust.data import PointDataset
 from pcclust.data.dataset import UpAxis
+from pcclust.data.named import open_named
 from pcclust.data.transforms import (
     Compose,
     Jitter,
@@ -20,9 +20,8 @@ from pcclust.data.transforms import (
     Transform,
     UnitSphere,
 )
-from pcclust.methods.classification import MODELNETS
 from pcclust.training import Progress, TrainingConfig
-from pcclust.training.config import Settings, nearest
+from pcclust.training.config import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,15 +76,7 @@ def open_unlabelled(name: str, num_points: int, up_axis: UpAxis | None = None) -
         FileNotFoundError: the data are not there.
         ValueError: fewer than two shapes, or all of them alike.
     """
-    shapes: PointDataset
-    if name in MODELNETS:
-        shapes = ModelNet(None, MODELNETS[name], "train", num_points=num_points)
-    else:
-        place = Path(name)
-        if not place.exists():
-            hint = nearest(name, MODELNETS)
-            raise FileNotFoundError(f"dataset {name!r}: no such file or folder{hint}")
-        shapes = open_dataset(place, num_points=num_points)
+    shapes = open_named(name, num_points=num_points)
     points = UnitSphere()(shapes.points)
     _check_distinct(points, name)
     return PointDataset(points, None, shapes.names, up_axis=up_axis or shapes.up_axis)

@@ -1,7 +1,6 @@
 """Settings of a run: dataclasses, filled from the command line, a YAML file and defaults."""
 
 import dataclasses
-import difflib
 import types
 import typing
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, Union
 from tyro.constructors import PrimitiveConstructorSpec
 
 from pcclust._files import whole_file
+from pcclust._names import nearest
 
 Config = TypeVar("Config", bound="TrainingConfig")
 
@@ -161,13 +161,6 @@ def differences(before: dict[str, Any], now: TrainingConfig) -> list[str]:
         for name in names
         if before.get(name) != after.get(name)
     ]
-
-
-def nearest(name: str, names: typing.Iterable[str]) -> str:
-    """Returns a hint at the most similar name, or at all of them where none is."""
-    known = list(names)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
 
 
 def _converted(value: object, hint: type[Any], where: str) -> object:
