@@ -98,6 +98,60 @@ struct EdgeReduceBackwardArguments {
   T* gradient;                    // (rows, 2, channels)
 };
 
+// The first layer of a perceptron on the members of groups, all groups of the same size.
+template <class T>
+struct GroupLayer {
+  const T* features;  // (groups, k, inputs)
+  int64_t groups, k, inputs;
+  const T* weight;    // (hidden, inputs)
+  const T* bias;      // (hidden,)
+  int64_t hidden;
+  T slope;            // of the LeakyReLU that follows, not negative
+};
+
+// Where the gradients of that layer go.
+template <class T>
+struct GroupGradient {
+  T* features;  // (groups, k, inputs), or null
+  T* weight;    // (hidden, inputs)
+  T* bias;      // (hidden,)
+};
+
+template <class T>
+struct GroupMomentsArguments {
+  GroupLayer<T> layer;
+  double* total;     // (hidden,) sums over all members of what the layer makes of them
+  double* products;  // (hidden, hidden) and of the products of each pair of channels
+};
+
+template <class T>
+struct GroupMomentsBackwardArguments {
+  GroupLayer<T> layer;
+  const double* total_gradient;
+  const double* products_gradient;
+  GroupGradient<T> gradient;
+};
+
+template <class T>
+struct GroupPeaksArguments {
+  GroupLayer<T> layer;
+  const T* out_weight;  // (channels, hidden) of the second layer
+  int64_t channels;
+  T* peaks;             // (groups, channels) the largest of each group
+  int32_t* chosen;      // (groups, channels) and the first member that has it
+};
+
+template <class T>
+struct GroupPeaksBackwardArguments {
+  GroupLayer<T> layer;
+  const T* out_weight;
+  int64_t channels;
+  const int32_t* chosen;   // all of them valid
+  const T* peak_gradient;  // (groups, channels)
+  GroupGradient<T> gradient;
+  T* out_weight_gradient;  // (channels, hidden)
+};
+
 // RRI features of every point, and the links of the lossless code where asked for.
 template <class T>
 struct RriArguments {

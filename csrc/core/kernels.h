@@ -21,6 +21,10 @@ struct KernelsOf {
   void (*ward)(const WardArguments<T>&, const Threads&);
   void (*edge_reduce)(const EdgeReduceArguments<T>&, const Threads&);
   void (*edge_reduce_backward)(const EdgeReduceBackwardArguments<T>&, const Threads&);
+  void (*group_moments)(const GroupMomentsArguments<T>&, const Threads&);
+  void (*group_moments_backward)(const GroupMomentsBackwardArguments<T>&, const Threads&);
+  void (*group_peaks)(const GroupPeaksArguments<T>&, const Threads&);
+  void (*group_peaks_backward)(const GroupPeaksBackwardArguments<T>&, const Threads&);
   void (*nearest_centers)(const NearestCenterArguments<T>&, const Threads&);
   void (*greedy_seeds)(const SeedArguments<T>&, const Threads&);
   void (*sum_clusters)(const ClusterSumsArguments<T>&, const Threads&);

@@ -88,6 +88,21 @@ PCCLUST_INLINE F32x16 multiply_add(F32x16 a, F32x16 b, F32x16 c) {
 #endif
 }
 
+#if defined(PCCLUST_HAS_AVX512)
+PCCLUST_INLINE F64x8 multiply_add(F64x8 a, F64x8 b, F64x8 c) {
+  return (F64x8)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
+#elif defined(PCCLUST_HAS_AVX2)
+PCCLUST_INLINE __m256 multiply_add(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
+PCCLUST_INLINE __m256d multiply_add(__m256d a, __m256d b, __m256d c) {
+  return _mm256_fmadd_pd(a, b, c);
+}
+#endif
+template <class V>
+PCCLUST_INLINE V multiply_add(V a, V b, V c) {
+  return a * b + c;
+}
+
 PCCLUST_INLINE F32x16 square_root(F32x16 v) {
 #if defined(PCCLUST_HAS_AVX512)
   return (F32x16)_mm512_sqrt_ps((__m512)v);

@@ -1,18 +1,12 @@
 """The RRI module of ClusterNet: a small PointNet over the neighbourhood of every point."""
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
-from pcclust.nn._folded_norm import Moments, fold, moments
-from pcclust.nn._linear import linear
-from pcclust.nn._peaks import peaks
-
-POINTS_AT_A_TIME = 512  # whose edges' features are worked on while they are in the cache
+from pcclust.nn._folded_norm import Moments, fold
+from pcclust.ops._clouds import working_precision
+from pcclust.ops.group_mlp import group_moments, group_peaks
 
 
 class RRIModule(nn.Module):
@@ -20,9 +14,8 @@ class RRIModule(nn.Module):
 
     The four numbers, r_ik taken relative to r_i, are standardised; then follow two linear layers,
     each with BatchNorm and LeakyReLU, shared by all neighbours of all points. The paper says only
-    that a PointNet is applied to the K four-vectors of a point; all of this is our choice.
-    Features of edges are computed a few at a time, in training once more in the backward pass, so
-    that memory never holds them all.
+    that a PointNet is applied to the K four-vectors of a point; all of this is our choice. What the
+    layers make of all neighbours is never held: see `pcclust.ops.group_mlp`.
 
     Args:
         out_channels: channels of the output.
@@ -68,70 +61,36 @@ class RRIModule(nn.Module):
             raise ValueError(f"features must be (..., k, 4), got {tuple(features.shape)}")
         if self.training and features.numel() == 4:
             raise ValueError("BatchNorm needs more than one neighbour to train on")
-        edges = features.flatten(0, -3) if features.dim() > 2 else features[None]
+        edges = working_precision(features.flatten(0, -3) if features.dim() > 2 else features[None])
         own, others = edges[..., :1], edges[..., 1:2]
         edges = torch.cat([own, others - own, edges[..., 2:]], dim=-1)
-        parts = edges.split_with_sizes(_run_lengths(len(edges), POINTS_AT_A_TIME))
-        first = self._first_layer(parts)
-        second = self._second_layer(parts, first)
-        largest = [_saving_memory(self._peaks, part, *first, *second) for part in parts]
-        y = F.leaky_relu(torch.cat(largest), self.negative_slope)
+        first = self._first_layer(edges)
+        second, bias = self._second_layer(edges, first)
+        # What follows is monotone, so it may follow the maximum instead of preceding it.
+        peaks = group_peaks(edges, *first, second, self.negative_slope) + bias
+        y = F.leaky_relu(peaks, self.negative_slope).to(self.linear2.weight.dtype)
         return y.view(*features.shape[:-2], self.out_channels)
 
-    def _first_layer(self, parts: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    def _first_layer(self, edges: Tensor) -> tuple[Tensor, Tensor]:
         """Returns weight and bias of the first layer with the BatchNorms before and after it."""
+        identity = torch.eye(4, dtype=torch.float64, device=edges.device)
+        nothing = identity.new_zeros(4)
         seen = None
         if self.training:
-            seen = _sum_moments([moments(part.flatten(0, 1)) for part in parts])
+            seen = _moments(edges, identity.to(edges), nothing.to(edges), slope=1.0)
+        standardize, shift = fold(identity, nothing, self.input_norm, seen)
         weight = self.linear1.weight.double()
-        identity = torch.eye(4, dtype=weight.dtype, device=weight.device)
-        standardize, shift = fold(identity, identity.new_zeros(4), self.input_norm, seen)
         weight, bias = fold(weight @ standardize, weight @ shift, self.norm1, seen)
-        return weight.to(self.linear1.weight), bias.to(self.linear1.weight)
+        return weight.to(edges), bias.to(edges)
 
-    def _second_layer(
-        self, parts: tuple[Tensor, ...], first: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def _second_layer(self, edges: Tensor, first: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Returns weight and bias of the second layer with its BatchNorm."""
-        seen = None
-        if self.training:
-            sums = [Moments(*_saving_memory(self._hidden_moments, part, *first)) for part in parts]
-            seen = _sum_moments(sums)
+        seen = _moments(edges, *first, slope=self.negative_slope) if self.training else None
         weight = self.linear2.weight.double()
         weight, bias = fold(weight, weight.new_zeros(len(weight)), self.norm2, seen)
-        return weight.to(self.linear2.weight), bias.to(self.linear2.weight)
-
-    def _hidden(self, part: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        hidden = linear(part.flatten(0, 1), weight, bias)
-        return F.leaky_relu(hidden, self.negative_slope, inplace=True)
-
-    def _hidden_moments(self, part: Tensor, weight: Tensor, bias: Tensor) -> Moments:
-        return moments(self._hidden(part, weight, bias))
-
-    def _peaks(
-        self, part: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor
-    ) -> Tensor:
-        """Returns the largest output over each point's neighbours, before the last LeakyReLU.
-
-        What follows is monotone, so it may follow the maximum instead of preceding it.
-        """
-        edges = linear(self._hidden(part, weight1, bias1), weight2)
-        return peaks(edges.view(*part.shape[:2], -1), dim=1) + bias2
+        return weight.to(edges), bias.to(edges)
 
 
-def _run_lengths(count: int, run: int) -> list[int]:
-    """Returns how long the runs are into which ``count`` things are cut."""
-    return [min(run, count - begin) for begin in range(0, count, run)]
-
-
-def _sum_moments(parts: list[Moments]) -> Moments:
-    total = torch.stack([part.total for part in parts]).sum(dim=0)
-    products = torch.stack([part.products for part in parts]).sum(dim=0)
-    return Moments(total, products, sum(part.rows for part in parts))
-
-
-def _saving_memory(function: Callable[..., Any], *args: Tensor) -> Any:  # noqa: ANN401
-    """Calls ``function``, which the backward pass will call once more instead of keeping all."""
-    if not torch.is_grad_enabled():
-        return function(*args)
-    return checkpoint(function, *args, use_reentrant=False, preserve_rng_state=False)
+def _moments(edges: Tensor, weight: Tensor, bias: Tensor, *, slope: float) -> Moments:
+    """Returns the moments of what a layer makes of all edges."""
+    return Moments(*group_moments(edges, weight, bias, slope), edges.shape[0] * edges.shape[1])

@@ -1,0 +1,106 @@
+// The moments of what a layer makes of the members of groups, which is never stored; the backward
+// pass computes it once more.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "core/arguments.h"
+#include "core/group_layer.h"
+#include "core/group_sums.h"
+#include "core/parallel.h"
+#include "core/simd.h"
+
+namespace pcclust::inline PCCLUST_ISA {
+
+// totals += the sums of products of each pair of columns of `count` rows.
+template <class T>
+void add_products(const PaddedMatrix<T>& x, int64_t count, double* totals) {
+  using V = typename Wide<T>::Type;
+  const int64_t width = x.width();
+  for_each_rows(width, [&]<int R>(int64_t row) {
+    for_each_columns<T>(width, [&]<int N>(int64_t column) {
+      V sum[R][N] = {};
+      multiply_rows<R, N>(x.row(0) + row, 1, width, x.row(0) + column, width, count, sum);
+      for (int r = 0; r < R; ++r) {
+        double* to = totals + (row + r) * width + column;
+        for (int n = 0; n < N; ++n) add_to_totals<T>(to + n * Wide<T>::lanes, sum[r][n]);
+      }
+    });
+  });
+}
+
+template <class T>
+void group_moments(const GroupMomentsArguments<T>& a, const Threads& threads) {
+  const HiddenLayer<T> layer(a.layer);
+  const GroupTiles tiles(a.layer.groups, a.layer.k);
+  const int64_t hidden = a.layer.hidden, width = layer.bias.width();
+  const auto make_scratch = [&] { return PaddedMatrix<T>(tiles.members(), hidden); };
+  const std::vector<double> sums = sum_blocks(
+      tiles, width + width * width, threads, make_scratch,
+      [&](int64_t block, PaddedMatrix<T>& x, double* totals) {
+        tiles.for_each(block, [&](int64_t first, int64_t count) {
+          layer.compute(first * tiles.k, count * tiles.k, x);
+          add_rows(x, count * tiles.k, totals);
+          add_products(x, count * tiles.k, totals + width);
+        });
+      });
+  std::copy(sums.begin(), sums.begin() + hidden, a.total);
+  for (int64_t row = 0; row < hidden; ++row) {
+    const double* from = sums.data() + width + row * width;
+    std::copy(from, from + hidden, a.products + row * hidden);
+  }
+}
+
+template <class T>
+void group_moments_backward(const GroupMomentsBackwardArguments<T>& a, const Threads& threads) {
+  using V = typename Wide<T>::Type;
+  const HiddenLayer<T> layer(a.layer);
+  const LayerBackward<T> backward{layer, a.gradient};
+  const GroupTiles tiles(a.layer.groups, a.layer.k);
+  const int64_t hidden = a.layer.hidden, width = layer.bias.width();
+  // The gradient of a member's channels x is t + (P + Pᵀ) x.
+  PaddedMatrix<T> constant(1, hidden), linear(hidden, hidden);
+  for (int64_t i = 0; i < hidden; ++i) {
+    constant.row(0)[i] = static_cast<T>(a.total_gradient[i]);
+    for (int64_t j = 0; j < hidden; ++j) {
+      linear.row(i)[j] = static_cast<T>(a.products_gradient[i * hidden + j] +
+                                        a.products_gradient[j * hidden + i]);
+    }
+  }
+  const auto make_scratch = [&] {
+    return TilePair<T>{PaddedMatrix<T>(tiles.members(), hidden),
+                       PaddedMatrix<T>(tiles.members(), hidden)};
+  };
+  const std::vector<double> sums = sum_blocks(
+      tiles, backward.size(), threads, make_scratch,
+      [&](int64_t block, TilePair<T>& tile, double* totals) {
+        tiles.for_each(block, [&](int64_t first, int64_t count) {
+          const int64_t members = count * tiles.k;
+          layer.compute(first * tiles.k, members, tile.hidden);
+          for_each_rows(members, [&]<int R>(int64_t row) {
+            for_each_columns<T>(width, [&]<int N>(int64_t column) {
+              V sum[R][N];
+              for (int r = 0; r < R; ++r) {
+                for (int n = 0; n < N; ++n) {
+                  sum[r][n] = load<V>(constant.row(0) + column + n * Wide<T>::lanes);
+                }
+              }
+              multiply_rows<R, N>(tile.hidden.row(row), width, 1, linear.row(0) + column, width,
+                                  hidden, sum);
+              for (int r = 0; r < R; ++r) {
+                for (int n = 0; n < N; ++n) {
+                  store(tile.gradient.row(row + r) + column + n * Wide<T>::lanes, sum[r][n]);
+                }
+              }
+            });
+          });
+          layer.through_slope(members, tile.hidden, tile.gradient);
+          backward.add(tile.gradient, first * tiles.k, members, totals);
+        });
+      });
+  backward.finish(sums.data());
+}
+
+}  // namespace pcclust::inline PCCLUST_ISA
