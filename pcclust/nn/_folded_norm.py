@@ -5,13 +5,12 @@ the covariance of x. So where x is narrow and has many rows, BatchNorm costs a p
 itself and no pass over the output: what is left is one linear layer with weight and bias.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from pcclust.nn._batch_norm import running_statistics, update_running
-from pcclust.nn._linear import linear
 
 
 class Moments(NamedTuple):
@@ -56,22 +55,3 @@ def fold(
     if norm.affine:
         scale, shift = scale * norm.weight, shift * norm.weight + norm.bias
     return scale[:, None] * weight, scale * bias + shift
-
-
-def moments(x: Tensor) -> Moments:
-    """Returns the moments of ``(R, C)`` rows; differentiable once."""
-    total, products = _Sums.apply(x)  # type: ignore[no-untyped-call]
-    return Moments(total, products, len(x))
-
-
-class _Sums(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
-        ctx.save_for_backward(x)
-        return x.sum(dim=0).double(), (x.t() @ x).double()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, total: Tensor, products: Tensor) -> Tensor:  # noqa: ANN401
-        (x,) = ctx.saved_tensors
-        return linear(x, (products + products.t()).to(x), total.to(x))

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pcclust.nn._peaks import peak_gradient
-
 
 def channel_sums(z: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
     """Returns ``(C,)`` float64 sums of ``(R, C)`` rows and of their squares."""
@@ -90,7 +88,7 @@ class _ActivateAndPool(torch.autograd.Function):
         )
         for (part, out), to_peak, to_mean in zip(parts, to_peaks, to_means, strict=True):
             y = torch.addcmul(shift, part, scale)
-            each = (to_mean / len(part)).expand_as(y) + peak_gradient(y, to_peak, dim=0)
+            each = (to_mean / len(part)).expand_as(y) + _peak_gradient(y, to_peak)
             torch.ops.aten.leaky_relu_backward.grad_input(
                 each, y, ctx.negative_slope, False, grad_input=out
             )
@@ -99,3 +97,16 @@ class _ActivateAndPool(torch.autograd.Function):
             out.mul_(scale)
         sums = (torch.stack(each).sum(dim=0) for each in (to_scale, to_shift))
         return gradient, *sums, None, None
+
+
+def _peak_gradient(x: Tensor, to_peaks: Tensor) -> Tensor:
+    """Returns the gradient of ``x`` where ``to_peaks`` is that of ``x.amax(0)``.
+
+    As in torch, entries that share a maximum share its gradient. A difference is 0 at maxima and
+    below -tiny elsewhere; a comparison by `threshold_backward` is several times as fast as one
+    with a boolean result.
+    """
+    below = x - x.amax(0)
+    tiny = torch.finfo(x.dtype).tiny
+    at_peak: Tensor = torch.ops.aten.threshold_backward(torch.ones_like(below), below, -tiny)
+    return at_peak.mul_(to_peaks / at_peak.sum(0))
