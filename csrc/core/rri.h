@@ -41,7 +41,7 @@ template <class T, class List>
 void rri_by_sorting(const RriCloud<T>& cloud, int64_t point, const List& list, int64_t k,
                     T* features, int64_t* successors) {
   static thread_local AzimuthOrder order;
-  order.start(RriTolerance<T>::azimuth);
+  order.start(static_cast<T>(RriTolerance<T>::azimuth));
   const Placed<T>& center = cloud.placed()[point];
   const bool placed = cloud.has_direction(center.radius);
   double axis[3], u[3], v[3];
@@ -61,7 +61,7 @@ void rri_by_sorting(const RriCloud<T>& cloud, int64_t point, const List& list, i
     row[2] = seen ? static_cast<T>(std::atan2(sine, radius + dot(axis, edge))) : 0;
     row[3] = 0;
     if (successors) successors[column] = -1;
-    if (!seen || !(sine > RriTolerance<T>::direction * neighbor.radius)) continue;
+    if (!seen || !(sine > static_cast<T>(RriTolerance<T>::direction) * neighbor.radius)) continue;
     const double azimuth = std::atan2(y, x);
     order.add(azimuth < 0 ? azimuth + kTurn : azimuth, column);
   }
@@ -101,7 +101,7 @@ bool rri_by_lanes(const RriCloud<float>& cloud, int64_t point, const List& list,
     for (int i = 0; i < 3; ++i) at[i] = at[i] - center.coordinate[i];
     const auto along = [&](const float (&w)[3]) { return at[0] * w[0] + at[1] * w[1] + at[2] * w[2]; };
     const F32x16 x = along(u), y = along(v), square = x * x + y * y;
-    const F32x16 least = RriTolerance<float>::direction * at[3];
+    const F32x16 least = static_cast<float>(RriTolerance<float>::direction) * at[3];
     rejected |= lanes_at_most(square, least * least) |
                 lanes_at_most(at[3], splat<F32x16>(cloud.nearest()));
     const F32x16 sine = square_root(square);
@@ -118,7 +118,7 @@ bool rri_by_lanes(const RriCloud<float>& cloud, int64_t point, const List& list,
   std::memcpy(azimuth + k, azimuth, k * sizeof(float));  // so that i + step needs no wrapping
   const float lowest = -largest_lane(-first);
   // Gaps that rounding may have made of none are looked at in double.
-  const float close = RriTolerance<float>::azimuth + kNoise * largest_lane(steepest);
+  const float close = static_cast<float>(RriTolerance<float>::azimuth) + kNoise * largest_lane(steepest);
   for (int part = 0; part < parts; ++part) {
     // As unsigned integers, negative differences are larger than positive ones: the minimum is the
     // gap to the next azimuth, or negative for the last one, whose next is the lowest.

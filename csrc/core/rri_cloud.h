@@ -7,20 +7,10 @@
 #include <limits>
 
 #include "core/buffer.h"
+#include "core/rri_tolerance.h"
 #include "core/simd.h"
 
 namespace pcclust::inline PCCLUST_ISA {
-
-template <class T>
-struct RriTolerance;  // as in pcclust/ops/_neighborhoods.py and _azimuth.py, where they are explained
-template <>
-struct RriTolerance<float> {
-  static constexpr float direction = 1e-3f, azimuth = 1e-5f;
-};
-template <>
-struct RriTolerance<double> {
-  static constexpr double direction = 1e-7, azimuth = 1e-6;
-};
 
 // A point in units of a power of two near its cloud's radius, so that squares neither overflow nor
 // vanish, and its distance from the centre in these units.
@@ -91,7 +81,7 @@ class RriCloud {
       placed_[i].radius = std::sqrt(dot(relative, relative));
       largest = std::max(largest, placed_[i].radius);
     }
-    nearest_ = RriTolerance<T>::direction * largest;
+    nearest_ = static_cast<T>(RriTolerance<T>::direction) * largest;
   }
 
   const Placed<T>* placed() const { return placed_.data(); }

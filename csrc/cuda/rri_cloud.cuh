@@ -4,22 +4,12 @@
 
 #include <cmath>
 
+#include "core/rri_tolerance.h"
 #include "cuda/platform.cuh"
 #include "cuda/search.cuh"
 #include "cuda/warp.cuh"
 
 namespace pcclust::cuda {
-
-template <class T>
-struct RriTolerance;  // as in pcclust/ops/_neighborhoods.py and _azimuth.py, which explain them
-template <>
-struct RriTolerance<float> {
-  static constexpr double direction = 1e-3, azimuth = 1e-5;
-};
-template <>
-struct RriTolerance<double> {
-  static constexpr double direction = 1e-7, azimuth = 1e-6;
-};
 
 // A point in units of a power of two near its cloud's radius, so that squares neither overflow nor
 // vanish, and its distance from the centre, negative where too small for a direction.

@@ -6,19 +6,15 @@
 #include <torch/csrc/stable/accelerator.h>
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
-#include <torch/csrc/stable/tensor.h>
-#include <torch/headeronly/core/ScalarType.h>
 #include <torch/headeronly/util/Exception.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <optional>
+
+#include "ops/values.h"
 
 namespace pcclust::cuda {
-
-using torch::headeronly::ScalarType;
-using torch::stable::Tensor;
 
 inline void check(cudaError_t error, const char* what) {
   STD_TORCH_CHECK(error == cudaSuccess, what, ": ", cudaGetErrorString(error));
@@ -77,19 +73,6 @@ inline int64_t check_clouds(const Tensor& starts, const Tensor& sizes, const Ten
   check_tensor(starts, "starts", like, ScalarType::Long, {-1});
   check_tensor(sizes, "sizes", like, ScalarType::Long, {starts.size(0)});
   return starts.size(0);
-}
-
-// Calls use(T{}) with a tensor's floating type.
-template <class Use>
-void with_floating(const Tensor& tensor, const Use& use) {
-  if (tensor.scalar_type() == ScalarType::Float) return use(float{});
-  STD_TORCH_CHECK(tensor.scalar_type() == ScalarType::Double, "rows must be float32 or float64");
-  use(double{});
-}
-
-template <class T>
-const T* data_or_null(const std::optional<Tensor>& tensor) {
-  return tensor ? tensor->const_data_ptr<T>() : nullptr;
 }
 
 // Device memory for one launch, from torch's allocator.

@@ -27,4 +27,5 @@
 #include "core/kernels.h"
 #include "core/kmeans_arguments.h"
 #include "core/parallel.h"
+#include "core/rri_tolerance.h"
 #include "core/tree.h"

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <optional>
 
 #include "core/kernels.h"
 #include "ops/tensors.h"
@@ -37,11 +36,6 @@ inline void check_labels(const Tensor& labels, int64_t count, int64_t clusters) 
     STD_TORCH_CHECK(label[i] >= 0 && label[i] < clusters, "label ", label[i], " of point ", i,
                     " is none of the ", clusters, " clusters");
   }
-}
-
-template <class T>
-const T* data_or_null(const std::optional<Tensor>& tensor) {
-  return tensor ? tensor->const_data_ptr<T>() : nullptr;
 }
 
 }  // namespace pcclust

@@ -28,7 +28,7 @@ RriTensors rri_tensors(const Tensor& points, const Tensor& starts, const Tensor&
     using T = decltype(zero);
     const RriArguments<T> a{
         .clouds = clouds_of<T>(points, starts, sizes),
-        .centers = centers ? centers->template const_data_ptr<T>() : nullptr,
+        .centers = data_or_null<T>(centers),
         .k = k,
         .features = out.features.template mutable_data_ptr<T>(),
         .neighbors = links ? out.neighbors.template mutable_data_ptr<int64_t>() : nullptr,

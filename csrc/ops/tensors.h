@@ -3,19 +3,15 @@
 
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
-#include <torch/csrc/stable/tensor.h>
-#include <torch/headeronly/core/ScalarType.h>
 #include <torch/headeronly/util/Exception.h>
 
 #include <cstdint>
 
 #include "core/arguments.h"
 #include "core/parallel.h"
+#include "ops/values.h"
 
 namespace pcclust {
-
-using torch::headeronly::ScalarType;
-using torch::stable::Tensor;
 
 // torch's own pool of threads, so that torch.set_num_threads rules here as well.
 inline Threads torch_threads() {
@@ -44,14 +40,6 @@ Clouds<T> clouds_of(const Tensor& rows, const Tensor& starts, const Tensor& size
   STD_TORCH_CHECK(cloud < 0, "cloud ", cloud, " of ", clouds.sizes[cloud], " points from row ",
                   clouds.starts[cloud], " on does not fit ", rows.size(0), " rows");
   return clouds;
-}
-
-// Calls use(T{}) with the rows' floating type.
-template <class Use>
-void with_floating(const Tensor& rows, const Use& use) {
-  if (rows.scalar_type() == ScalarType::Float) return use(float{});
-  STD_TORCH_CHECK(rows.scalar_type() == ScalarType::Double, "rows must be float32 or float64");
-  use(double{});
 }
 
 }  // namespace pcclust
