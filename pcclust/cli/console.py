@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     PARTLY_FAILED = 1
     WRONG_USE = 2
     INTERRUPTED = 130  # as shells expect of a program that Ctrl-C ends
+    PIPE_CLOSED = 141  # and of one whose output is closed
 
 
 class RateColumn(ProgressColumn):

@@ -1,5 +1,6 @@
 """The command ``pcclust`` and its subcommands."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -29,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs ``pcclust`` and exits: 0 done, 1 done with failures, 2 wrong use, 130 interrupted.
 
     What goes wrong by the user's files, options or installation is one line on the standard error
-    stream, without a traceback.
+    stream, without a traceback. Output that nobody reads any more, as in ``pcclust … | head``, ends
+    it quietly with 141.
 
     Args:
         arguments: of the command line; by default those of this process.
@@ -46,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         errors.print("Interrupted.")
         code = ExitCode.INTERRUPTED
+    except BrokenPipeError:  # whoever read, e.g. head, has seen enough
+        # Python would complain once more as it flushes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.PIPE_CLOSED
     except (ValueError, OSError, ImportError, MemoryError, RuntimeError) as error:
         message = str(error) or type(error).__name__
         errors.print(Text.assemble(("pcclust: error:", "bold red"), " ", message))

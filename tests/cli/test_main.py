@@ -31,6 +31,14 @@ def test_wrong_use(arguments, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_output_that_nobody_reads():
+    command = [sys.executable, "-m", "pcclust", "train", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        complaints = process.stderr.read()
+    assert (process.returncode, complaints) == (141, b"")
+
+
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
