@@ -39,8 +39,9 @@ class Source:
         test: held-out shapes, measured with what was fitted on the others: a split of the same
             dataset (test), or another SOURCE.
         model: what makes features of shapes: as for pcclust evaluate, the folder of a run, a
-            .safetensors file, file.py:name or package.module:name. Without one, shapes have
-            statistics of their rotation-invariant features (RRI), which need no training.
+            .safetensors file, the name of weights that come with pcclust, hf://OWNER/REPOSITORY,
+            file.py:name or package.module:name. Without one, shapes have statistics of their
+            rotation-invariant features (RRI), which need no training.
         weights: of the model; alone, the same as --model.
         layout: what the model takes, (B, N, 3) or (B, 3, N); "auto" tries the two.
         batch_size: shapes the model is asked about at once, at most.
@@ -56,7 +57,7 @@ class Source:
     source: Annotated[str, Positional, arg(metavar="FEATURES|DATA")]
     test: str | None = None
     model: str | None = None
-    weights: Path | None = None
+    weights: str | None = None
     layout: Layout = "auto"
     batch_size: int = 32
     device: str | None = None
@@ -133,7 +134,7 @@ class _Encoder:
         self.model: Model = rri_statistics
         self.name, self.num_points = UNTRAINED, source.num_points
         self.layout: Layout = "BN3"
-        named = source.model or (source.weights and str(source.weights))
+        named = source.model or source.weights
         if named:
             found = find_model(named, source.weights if source.model else None, features=True)
             self.model, self.name, self.layout = found.model, found.name, source.layout

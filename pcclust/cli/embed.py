@@ -27,7 +27,7 @@ def embed(
     paths: Annotated[tuple[str, ...], Positional, arg(metavar="PATH…")],
     /,
     *,
-    weights: Path,
+    weights: str,
     out: Path,
     split: str | None = None,
     num_points: int | None = None,
@@ -46,7 +46,8 @@ def embed(
     Args:
         paths: files, folders and quoted patterns as for pcclust rri; or a single dataset (an HDF5
             file, a folder, or modelnet10 or modelnet40 in $PCCLUST_DATA), whose labels are kept.
-        weights: the folder of a run, or a .safetensors file with its card.
+        weights: what pcclust.load takes: the folder of a run, a .safetensors file with its card,
+            the name of weights that come with pcclust, or hf://OWNER/REPOSITORY[@REVISION].
         out: the file to write, NAME.npz or NAME.h5: features (N, C), names, where they are known
             labels and class_names, and with --points the points.
         split: of a dataset that has splits; by default "train".
@@ -67,9 +68,7 @@ def embed(
     card = model.__dict__["card"]
     count = num_points or card.get("num_points") or DEFAULT_POINTS
     source = ShapeSource(paths, split, count, seed, [out, partial_folder(out)])
-    settings = EmbeddingSettings(
-        str(weights), card["sha256"], count, points, seed, pcclust.__version__
-    )
+    settings = EmbeddingSettings(weights, card["sha256"], count, points, seed, pcclust.__version__)
     store = EmbeddingOutput(out, settings, resume)
     refuse_strangers(store.partial, store.done(), source.names())
     encoder = (model.backbone if isinstance(model, Classifier) else model).to(device or "cpu")

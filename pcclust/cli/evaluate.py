@@ -29,7 +29,8 @@ class Evaluation:
     """What every evaluation is told.
 
     Attributes:
-        model: the folder of a run of pcclust or a .safetensors file of it; or a model of yours as
+        model: the folder of a run of pcclust or a .safetensors file of it, the name of weights that
+            come with pcclust, or hf://OWNER/REPOSITORY[@REVISION]; or a model of yours as
             file.py:name or package.module:name: a torch.nn.Module, a class or function without
             arguments that makes one, or a function from a batch of clouds to a row for each.
         data: modelnet40 or modelnet10 (in $PCCLUST_DATA), an HDF5 file, a known dataset's folder or
@@ -50,7 +51,7 @@ class Evaluation:
     model: Annotated[str, Positional, arg(metavar="MODEL")]
     data: str | None = None
     split: str | None = None
-    weights: Path | None = None
+    weights: str | None = None
     layout: Layout = "auto"
     num_points: int | None = None
     normalize: bool = False
@@ -107,7 +108,7 @@ class Evaluation:
     def _about(self, model: FoundModel, shown: TestData) -> dict[str, str]:
         return {
             "model": model.name,
-            "weights": str(self.weights or "its own"),
+            "weights": self.weights or "its own",
             "kind": model.size,
             "data": shown.title,
             "command": shlex.join(["pcclust", *sys.argv[1:]]),

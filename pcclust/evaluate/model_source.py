@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,16 +12,14 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pcclust.data.dataset import UpAxis
 from pcclust.evaluate.forward import Model
 from pcclust.evaluate.rotation_report import Trained
+from pcclust.nn.weights_source import NAME, forms, hint, is_path, locate
 
-FORMS = (
-    "give the folder of a run, a .safetensors file with its card, file.py:name or "
-    "package.module:name"
-)
 # Under these keys training scripts store the weights beside other things.
 NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net")
 # How `pcclust train` turns its shapes, and the orientation that this is.
@@ -60,15 +59,19 @@ class FoundModel:
         return f"{type(self.model).__name__}, {count:,} parameters"
 
 
-def find_model(source: str, weights: Path | None = None, *, features: bool = False) -> FoundModel:
+def find_model(
+    source: str, weights: str | os.PathLike[str] | None = None, *, features: bool = False
+) -> FoundModel:
     """Finds a model.
 
     Args:
-        source: the folder of a run, a ``.safetensors`` file that pcclust wrote, or
-            ``file.py:name`` or ``package.module:name`` of a ``torch.nn.Module``, of a class or
-            function without arguments that makes one, or of a function of a batch of clouds.
-        weights: what to load into a module of the user's: ``.safetensors``, or ``.pt`` of tensors
-            alone (it is read with ``weights_only=True``, so nothing in it is executed).
+        source: what `pcclust.load` takes (the folder of a run, a ``.safetensors`` file that pcclust
+            wrote, weights that come with pcclust, ``hf://OWNER/REPOSITORY``); or ``file.py:name`` or
+            ``package.module:name`` of a ``torch.nn.Module``, of a class or function without
+            arguments that makes one, or of a function of a batch of clouds.
+        weights: what to load into a module of the user's: ``.safetensors``, ``.pt`` of tensors
+            alone (it is read with ``weights_only=True``, so nothing in it is executed), or what
+            `pcclust.load` takes.
         features: whether features are wanted: of a classifier of pcclust its backbone's.
 
     Raises:
@@ -80,15 +83,15 @@ def find_model(source: str, weights: Path | None = None, *, features: bool = Fal
         >>> find_model("torch.nn:Identity").size
         'Identity, 0 parameters'
     """
-    if ":" in source and not Path(source).exists():
+    if ":" in source and is_path(source) and not Path(source).exists():
         model = _made(_named(source), source)
         if weights is not None:
             _fill(model, weights, source)
         return FoundModel(model, source)
     if weights is not None:
         raise ValueError(f"{source} brings its own weights: leave --weights out")
-    if not Path(source).exists():
-        raise FileNotFoundError(f"there is no model {source}: {FORMS}")
+    if is_path(source) and not Path(source).exists():
+        raise FileNotFoundError(f"there is no model {source}{hint(source)}: {_forms()}")
     return _of_run(source, features)
 
 
@@ -114,11 +117,15 @@ def _of_run(source: str, features: bool) -> FoundModel:
     return found
 
 
+def _forms() -> str:
+    return f"give {forms()}, file.py:name or package.module:name"
+
+
 def _named(source: str) -> object:
     """Returns what ``file.py:name`` or ``package.module:name`` stands for."""
     place, _, name = source.rpartition(":")
     if not place or not name:
-        raise ValueError(f"{source!r} names no model: {FORMS}")
+        raise ValueError(f"{source!r} names no model: {_forms()}")
     module = _module_of_file(Path(place)) if place.endswith(".py") else _module(place)
     found: object = module
     for part in name.split("."):
@@ -137,7 +144,7 @@ def _module(place: str) -> ModuleType:
         if error.name and (place == error.name or place.startswith(f"{error.name}.")):
             raise FileNotFoundError(
                 f"there is no module {error.name} in {Path.cwd()} or among what is installed: "
-                f"{FORMS}"
+                f"{_forms()}"
             ) from error
         raise
     finally:
@@ -146,7 +153,7 @@ def _module(place: str) -> ModuleType:
 
 def _module_of_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}: {FORMS}")
+        raise FileNotFoundError(f"there is no file {path}: {_forms()}")
     name = f"_pcclust_user_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
@@ -200,11 +207,12 @@ def _needed_arguments(found: Callable[..., object]) -> list[str]:
     return [p.name for p in parameters if p.default is p.empty and p.kind not in more]
 
 
-def _fill(model: Model, path: Path, source: str) -> None:
+def _fill(model: Model, weights: str | os.PathLike[str], source: str) -> None:
     """Loads weights into a module, all of them and no others."""
     if not isinstance(model, nn.Module):
         raise ValueError(f"{source} is a function, which takes no --weights")
-    own, given = model.state_dict(), _read(path)
+    path = Path(weights) if is_path(weights) else locate(weights)
+    own, given = model.state_dict(), _read(path / NAME if path.is_dir() else path)
     if given and all(name.startswith("module.") for name in given):  # of DataParallel
         given = {name.removeprefix("module."): value for name, value in given.items()}
     shapes = ({name: tuple(value.shape) for name, value in state.items()} for state in (own, given))
@@ -224,9 +232,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file of weights {path}")
     try:
-        state: Any = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pt(path)
-    except ImportError:
-        raise
+        state: Any = load_file(path) if path.suffix == ".safetensors" else _read_pt(path)
     except Exception as error:  # damage shows as nearly any exception
         raise ValueError(
             f"{path} holds no weights that can be read safely: {str(error).splitlines()[0]} "
@@ -239,15 +245,6 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(x, Tensor) for x in state.values()):
         raise ValueError(f"{path} is no state_dict(): save model.state_dict() alone")
     return state
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise ImportError("safetensors are read with: pip install 'pcclust[train]'") from error
-    loaded: dict[str, Tensor] = load_file(path)
-    return loaded
 
 
 def _read_pt(path: Path) -> object:

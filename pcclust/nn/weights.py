@@ -4,16 +4,18 @@ import difflib
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeAlias
 
+import safetensors.torch
+import torch
 from torch import Tensor, nn
 
 from pcclust._files import whole_file
+from pcclust.nn.weights_source import NAME, locate
 
-NAME = "weights.safetensors"
 FORMAT = "pcclust weights"
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".tar")
 # What a card must say for the model to be built again.
@@ -24,7 +26,11 @@ Card: TypeAlias = dict[str, Any]
 
 
 def save_weights(
-    path: str | os.PathLike[str], model: nn.Module, card: Mapping[str, Any]
+    path: str | os.PathLike[str],
+    model: nn.Module,
+    card: Mapping[str, Any],
+    *,
+    dtype: torch.dtype | None = None,
 ) -> tuple[Path, Path]:
     """Writes the weights of a model and their card, each whole or not at all.
 
@@ -38,6 +44,10 @@ def save_weights(
         card: ``model`` (the name of the backbone, as `create_backbone` takes it), ``settings``
             (its arguments) and ``class_names`` (empty for a backbone without a classifier), and
             what else is worth knowing: ``num_points``, ``data``, ``config``, ``seed``, results.
+        dtype: of the matrices in the file, e.g. float16 for half the size; they are float32 again
+            when they are loaded. Vectors and running statistics, which are small and may lie beyond
+            its range, are stored as they are, and so is a matrix that it cannot hold. The card's
+            ``stored_as`` counts the numbers of each type. None stores all as they are.
 
     Returns:
         The paths of the weights and of the card.
@@ -45,7 +55,6 @@ def save_weights(
     Raises:
         ValueError: a card that lacks what `load` needs, or a path that is neither.
         OSError: a file cannot be written; what was there before is kept.
-        ImportError: safetensors is not installed.
 
     Example:
         >>> import tempfile
@@ -57,21 +66,16 @@ def save_weights(
         ...     (weights.name, type(load(folder)).__name__)
         ('weights.safetensors', 'PointNet')
     """
-    safetensors_torch = _import_safetensors()
     missing = [key for key in REQUIRED[:3] if key not in card]
     if missing:
         raise ValueError(f"the card of the weights lacks {', '.join(missing)}")
     target = _weights_path(Path(path))
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    content: bytes = safetensors_torch.save(state)
-    full = (
-        _identity()
-        | dict(card)
-        | {
-            "size": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
-    )
+    state = _stored(model, dtype)
+    content: bytes = safetensors.torch.save(state)
+    full = _identity() | dict(card)
+    full |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    if dtype is not None:
+        full["stored_as"] = _count_by_dtype(state)
     described = json.dumps(full, indent=2, ensure_ascii=False).encode()
     with whole_file(target) as weights, whole_file(_card_path(target)) as beside:
         weights.write(content)
@@ -81,56 +85,62 @@ def save_weights(
     return target, _card_path(target)
 
 
-def load(path: str | os.PathLike[str]) -> nn.Module:
-    """Builds the model that a run or a file of weights holds, ready for use.
+def load(what: str | os.PathLike[str]) -> nn.Module:
+    """Builds a trained model, ready for use: one that comes with pcclust, or of a run or a file.
 
     Nothing is unpickled: weights are safetensors, and the card beside them says which model of
     pcclust they fit.
 
     Args:
-        path: the folder of a run (or any folder that `save_weights` wrote into), or a
-            ``*.safetensors`` file.
+        what: the name of weights that come with pcclust; the folder of a run (or any folder that
+            `save_weights` wrote into) or a ``*.safetensors`` file; or
+            ``hf://OWNER/REPOSITORY[@REVISION]`` of the Hugging Face Hub. A name comes before a
+            folder of that name, which is ``./NAME``; see `pcclust.nn.weights_source.locate`.
 
     Returns:
         The model on the CPU in eval mode: a `Classifier` where the card names classes, otherwise
         a backbone. Its attribute ``card`` is the card, a dict; `read_card` reads that alone.
 
     Raises:
-        FileNotFoundError: no such path, no weights in the folder, or no card beside them.
+        FileNotFoundError: no such name, path or repository, no weights in it, or no card beside.
         ValueError: a pickle; weights that are truncated or are not those of the card; a model or
             settings that this version of pcclust does not know.
-        ImportError: safetensors is not installed.
+        OSError: the Hub cannot be reached.
+        ImportError: weights of the Hub without huggingface_hub.
 
     Example:
-        >>> import pcclust
-        >>> model = pcclust.load("runs/modelnet40-clusternet")  # doctest: +SKIP
-        >>> model.card["class_names"][:2]  # doctest: +SKIP
-        ['airplane', 'bathtub']
+        >>> import pcclust, torch
+        >>> encoder = pcclust.load("clusternet-contrastnet-modelnet40")  # doctest: +SKIP
+        >>> encoder(torch.rand(2, 1024, 3)).shape  # doctest: +SKIP
+        torch.Size([2, 2048])
     """
-    safetensors_torch = _import_safetensors()
-    card = read_card(path)
-    target = _weights_path(Path(path))
+    target = _weights_path(locate(what))
+    card = _card_of(target)
     content = target.read_bytes()
     _check_content(content, card, target)
     model = _build(card, target)
-    _fill(model, safetensors_torch.load(content), card, target)
+    _fill(model, safetensors.torch.load(content), card, target)
     model.__dict__["card"] = card  # not a parameter: nn.Module's own way is for tensors
     return model.eval()
 
 
-def read_card(path: str | os.PathLike[str]) -> Card:
+def read_card(what: str | os.PathLike[str]) -> Card:
     """Reads the card of a run or of a file of weights, without the weights.
 
     Args:
-        path: as for `load`.
+        what: as for `load`.
 
     Raises:
-        FileNotFoundError: no such path, no weights in the folder, or no card beside them.
+        FileNotFoundError: no such name, path or repository, no weights in it, or no card beside.
         ValueError: a pickle, or a file that is no card of weights of pcclust.
+        OSError: the Hub cannot be reached.
     """
-    target = _weights_path(Path(path))
+    return _card_of(_weights_path(locate(what)))
+
+
+def _card_of(target: Path) -> Card:
     if not target.is_file():
-        raise FileNotFoundError(_why_no_weights(Path(path), target))
+        raise FileNotFoundError(_why_no_weights(target))
     beside = _card_path(target)
     if not beside.is_file():
         raise FileNotFoundError(
@@ -149,6 +159,25 @@ def read_card(path: str | os.PathLike[str]) -> Card:
     return card
 
 
+def _stored(model: nn.Module, dtype: torch.dtype | None) -> dict[str, Tensor]:
+    """Returns the tensors as they are stored."""
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    if dtype is None:
+        return state
+    for name, parameter in model.named_parameters():
+        narrowed = state[name].to(dtype)
+        if parameter.dim() > 1 and narrowed.isfinite().all():
+            state[name] = narrowed
+    return state
+
+
+def _count_by_dtype(state: Mapping[str, Tensor]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for value in state.values():
+        counts[str(value.dtype).removeprefix("torch.")] += value.numel()
+    return dict(counts)
+
+
 def _weights_path(path: Path) -> Path:
     if path.suffix.lower() in PICKLES:
         hint = (
@@ -165,12 +194,11 @@ def _card_path(weights: Path) -> Path:
     return weights.with_suffix(".json")
 
 
-def _why_no_weights(path: Path, target: Path) -> str:
-    if not path.exists():
-        return f"{path} does not exist; give the folder of a run or a .safetensors file"
-    if path.is_dir() and (path / "config.yaml").is_file():
-        return f"{path} is a run without weights: its first epoch is not complete yet"
-    return f"{path} holds no weights; expected {target}"
+def _why_no_weights(target: Path) -> str:
+    folder = target.parent
+    if (folder / "config.yaml").is_file():
+        return f"{folder} is a run without weights: its first epoch is not complete yet"
+    return f"{folder} holds no weights; expected {target}"
 
 
 def _check_content(content: bytes, card: Card, path: Path) -> None:
@@ -229,14 +257,3 @@ def _versions(card: Card) -> str:
     if here == there:
         return ""
     return f"; they were written by pcclust {there} and this is {here}: install that version"
-
-
-def _import_safetensors() -> ModuleType:
-    try:
-        import safetensors.torch
-    except ImportError as error:
-        raise ImportError(
-            f"weights need safetensors ({error}): pip install 'pcclust[train]'"
-        ) from error
-    module: ModuleType = safetensors.torch
-    return module

@@ -156,7 +156,6 @@ def test_a_model_of_the_user_makes_the_features(tmp_path, prepared):
 
 
 def test_weights_of_pcclust_make_the_features(tmp_path, prepared):
-    pytest.importorskip("safetensors")
     from pcclust.nn import Classifier, PointNet
     from pcclust.nn.weights import save_weights
 

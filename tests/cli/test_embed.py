@@ -153,7 +153,7 @@ def test_wrong_weights_and_wrong_use_are_one_line(tmp_path, weights, capsys):
         ([file, "--weights", "old", *out], "written by pcclust 0.0.1 and this is"),
         ([file, "--weights", "damaged", *out], "is damaged or not the file of its card: SHA-256"),
         ([file, "--weights", "cardless", *out], "has no card weights.json beside it"),
-        ([file, "--weights", "none", *out], "none does not exist; give the folder of a run"),
+        ([file, "--weights", "none", *out], "there are no weights none; give the folder of a run"),
         ([file, "--weights", weights, "--out", "f.txt"], "--out f.txt must end in .npz or .h5"),
         ([file, "--weights", weights, *out, "--batch-size", 0], "--batch-size 0 must be at least"),
         ([file, "--weights", weights, *out, "--num-points", 3], "k=4 exceeds the 3 points"),
