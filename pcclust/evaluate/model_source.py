@@ -66,7 +66,7 @@ def find_model(
 
     Args:
         source: what `pcclust.load` takes (the folder of a run, a ``.safetensors`` file that pcclust
-            wrote, weights that come with pcclust, ``hf://OWNER/REPOSITORY``); or ``file.py:name`` or
+            wrote, weights that come with pcclust, ``hf://OWNER/REPOSITORY``), ``file.py:name`` or
             ``package.module:name`` of a ``torch.nn.Module``, of a class or function without
             arguments that makes one, or of a function of a batch of clouds.
         weights: what to load into a module of the user's: ``.safetensors``, ``.pt`` of tensors
