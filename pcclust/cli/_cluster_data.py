@@ -19,7 +19,7 @@ from pcclust.data.detect import SPLITS
 from pcclust.data.layouts import FileStorage
 from pcclust.data.loader import seeded_generator
 from pcclust.data.transforms import RotateSO3, RotateUp, UnitSphere
-from pcclust.evaluate.cluster_gallery import Shapes
+from pcclust.evaluate.cluster_rows import Shapes
 from pcclust.evaluate.forward import Answerer, Layout, Model, batches
 from pcclust.evaluate.model_source import find_model
 from pcclust.nn.rri_statistics import rri_statistics

@@ -24,8 +24,9 @@ from pcclust.cli._many_shapes import report_failures
 from pcclust.cli._out_folder import make_folder
 from pcclust.cli._terminal_table import drawn
 from pcclust.cli.console import errors, output, progress_bar
-from pcclust.evaluate.cluster_gallery import Shapes, gallery_page
+from pcclust.evaluate.cluster_gallery import gallery_page
 from pcclust.evaluate.cluster_methods import METHODS
+from pcclust.evaluate.cluster_rows import Shapes
 from pcclust.evaluate.clustering import clustering
 from pcclust.evaluate.clustering_report import ClusteringReport
 

@@ -9,6 +9,7 @@ const NAMED = 24; // entries of the legend
 
 const told = JSON.parse(document.querySelector("#gallery-data").textContent);
 const packed = told.points && new Int16Array(bytes(told.points));
+const packedTurned = told.turned && new Int16Array(bytes(told.turned));
 const group = { radius: 1, channel: 0, channels: [{ range: [0, 1] }] };
 const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const state = { turning: !still, views: new Set(), waiting: false, last: performance.now() };
@@ -31,19 +32,19 @@ function element(name, text = "", of = {}) {
 
 // ------------------------------------------------------------------ shapes
 // The colour of a point is its distance from the centroid, which no rotation changes.
-function setShape(view, shape) {
+function setShape(view, shape, from = packed) {
   const count = told.count, points = new Float32Array(3 * count), radii = new Float32Array(count);
-  for (let i = 0; i < 3 * count; i++) points[i] = packed[3 * count * shape + i] / 32767;
+  for (let i = 0; i < 3 * count; i++) points[i] = from[3 * count * shape + i] / 32767;
   for (let i = 0; i < count; i++)
     radii[i] = Math.hypot(points[3 * i], points[3 * i + 1], points[3 * i + 2]);
   Object.assign(view, { points, count, values: [radii], buffers: undefined,
     screen: new Float32Array(3 * count), order: new Uint32Array(count) });
 }
 
-function startView(canvas, shape) {
+function startView(canvas, shape, from = packed) {
   const view = { canvas, group, context: canvas.getContext("2d"), held: null,
     camera: { turn: -0.6, tilt: TILT, zoom: 1 } };
-  if (shape !== null) setShape(view, shape);
+  if (shape !== null) setShape(view, shape, from);
   new IntersectionObserver(([entry]) => {
     const side = entry.isIntersecting ? Math.round(canvas.clientWidth * devicePixelRatio) : 0;
     canvas.width = canvas.height = side;
@@ -221,7 +222,9 @@ function fillLegend(map) {
 choosePainter(painter);
 const places = new Map(told.indices.map((index, shape) => [index, shape]));
 for (const figure of document.querySelectorAll(".cluster figure[data-index]"))
-  startView(figure.querySelector("canvas"), places.get(+figure.dataset.index));
+  for (const canvas of figure.querySelectorAll("canvas"))
+    startView(canvas, places.get(+figure.dataset.index),
+      canvas.classList.contains("turned") ? packedTurned : packed);
 for (const swatch of document.querySelectorAll(".cluster [data-number]"))
   swatch.style.setProperty("--swatch", colour(+swatch.dataset.number));
 const mapBox = document.querySelector(".cluster-map");

@@ -181,10 +181,11 @@ def _measured(
     if len(np.unique(result.clusters)) > 1:
         measures["silhouette"] = silhouette(spaces[0], result.clusters)
     measures["effective_clusters"] = effective_clusters(result.clusters)
-    on_test: dict[str, float] = {}
-    if len(spaces) > 1 and result.predict is not None:
-        on_test = _agreement(test_labels, result.predict(spaces[1]), mapping)
-    return Run(seed, result.clusters, measures, on_test)
+    if len(spaces) == 1 or result.predict is None:
+        return Run(seed, result.clusters, measures, {})
+    predicted = result.predict(spaces[1])
+    on_test = _agreement(test_labels, predicted, mapping)
+    return Run(seed, result.clusters, measures, on_test, predicted)
 
 
 def _agreement(

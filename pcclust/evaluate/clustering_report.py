@@ -33,12 +33,15 @@ class Run:
         measures: by name, on these shapes.
         test_measures: by name, on held-out shapes, with the map of clusters to classes fitted on
             the others; empty without them.
+        test_clusters: ``(M,)`` int64 of the held-out shapes; None without them, or where the method
+            clusters nothing but what it was fitted on.
     """
 
     seed: int
     clusters: NDArray[np.int64]
     measures: dict[str, float]
     test_measures: dict[str, float]
+    test_clusters: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)

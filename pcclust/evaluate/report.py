@@ -125,8 +125,8 @@ def render_page(
     sections: Sequence[Section],
     *,
     lead: str = "",
-    script: str = "point_view",
-    style: str = "",
+    scripts: Sequence[str] = ("point_view",),
+    styles: Sequence[str] = (),
 ) -> str:
     """Returns a self-contained HTML page, light or dark as the reader's system is.
 
@@ -134,8 +134,8 @@ def render_page(
         title: the page's title and heading, plain text.
         sections: what the page shows, in order.
         lead: one or two sentences under the heading, plain text.
-        script: which of this package's scripts runs, after that which draws points.
-        style: which of its styles is added to that of all reports, if any.
+        scripts: which of this package's scripts run, after that which draws points.
+        styles: which of its styles are added to that of all reports.
 
     Returns:
         The page's text, to be written as UTF-8.
@@ -150,13 +150,14 @@ def render_page(
         >>> page.startswith("<!doctype html>"), "http" in page
         (True, False)
     """
-    scripts = "".join(asset(f"{name}.js") for name in ("point_painter", script))
-    styles = "".join(asset(f"{name}.css") for name in ("report", style) if name)
+    # Each script in a block, so that their names do not meet.
+    blocks = "".join(f"{{\n{asset(f'{name}.js')}}}\n" for name in scripts)
+    style = "".join(asset(f"{name}.css") for name in ("report", *styles))
     return Template(asset("report.html")).substitute(
         title=escape(title),
         lead=f'<p class="lead">{escape(lead)}</p>' if lead else "",
-        style=styles,
-        script=f'(() => {{\n"use strict";\n{scripts}}})();',
+        style=style,
+        script=f'(() => {{\n"use strict";\n{asset("point_painter.js")}{blocks}}})();',
         sections="\n".join(map(render_section, sections)),
     )
 

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from pcclust.evaluate import cluster_gallery as module
-from pcclust.evaluate.cluster_gallery import Shapes, gallery_page
+from pcclust.evaluate.cluster_gallery import gallery_page
 from pcclust.evaluate.cluster_map import map_features
+from pcclust.evaluate.cluster_rows import Shapes
 from pcclust.evaluate.clustering import clustering
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
