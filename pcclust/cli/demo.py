@@ -1,4 +1,4 @@
-"""``pcclust demo``: rotation-invariant features of real shapes, measured and shown."""
+"""``pcclust demo``: real shapes described and clustered in any orientation, measured and shown."""
 
 import shlex
 import time
@@ -11,17 +11,26 @@ from rich.text import Text
 
 from pcclust._files import write_whole
 from pcclust.cli._bundled_shapes import BUNDLED, NUM_POINTS, load_shapes
+from pcclust.cli._demo_clusters import (
+    FurnitureClusters,
+    cluster_furniture,
+    cluster_notes,
+    cluster_table,
+)
 from pcclust.cli._demo_page import page, pictures, upright_and_turned
 from pcclust.cli._demo_report import TIMED_SHAPES, K, Report, measure, rows, speed_rows
 from pcclust.cli._out_folder import make_folder
+from pcclust.cli._terminal_table import drawn
 from pcclust.cli.console import ExitCode, errors, output, progress_bar
 
 
 def demo(*, out: Path = Path("out/demo"), data: Path = BUNDLED) -> int:
-    """Computes RRI of the bundled shapes, turns the shapes, and shows that the features stay.
+    """Describes and clusters the bundled shapes, turns them, and shows that nothing changes.
 
-    Prints the measurements, and writes them as report.html, a page to turn a shape in and to point
-    at its points, and as report.png; views.png shows the shape alone.
+    First come rotation-invariant features of points (RRI), then clusters of the furniture by an
+    encoder that comes with pcclust and was trained without labels. Prints the measurements, and
+    writes them as report.html, a page to turn shapes in and to point at their points, and those of
+    RRI as report.png; views.png shows a shape alone.
 
     Args:
         out: the folder for the report; it is made where it does not exist.
@@ -34,9 +43,10 @@ def demo(*, out: Path = Path("out/demo"), data: Path = BUNDLED) -> int:
     command = shlex.join(["pcclust", "demo", "--out", str(out), *elsewhere])
     with progress_bar("shapes") as progress:
         report = measure(shapes, progress)
-    output.print(*_terminal(report), sep="\n")
+        clusters = cluster_furniture(data, progress)
+    output.print(*_terminal(report), *_terminal_clusters(clusters), sep="\n")
     views = upright_and_turned(data)
-    files = {"report.html": page(report, views, command).encode()}
+    files = {"report.html": page(report, clusters, views, command).encode()}
     code = ExitCode.DONE
     try:
         files |= pictures(report, views, command)
@@ -72,3 +82,12 @@ def _terminal(report: Report) -> Iterator[Table | Text | str]:
     for row in rows(report):
         yield f"  {row.what}: {row.how}"
     yield "  " + ", ".join(f"{name} {value}" for name, value in report.setup.items())
+
+
+def _terminal_clusters(clusters: FurnitureClusters) -> Iterator[Table | Text | str]:
+    """Yields what the terminal shows of the clusters."""
+    count = len(clusters.shapes.names)
+    yield Text(f"\n{count} shapes of furniture clustered, upright and turned", style="bold")
+    yield drawn(cluster_table(clusters))
+    for note in cluster_notes(clusters):
+        yield f"  {note}"

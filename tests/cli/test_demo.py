@@ -10,11 +10,20 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
+from rich.progress import Progress
+from scipy.spatial.transform import Rotation
+from torch import nn
 
-from pcclust.cli import _demo_page, _demo_report
+from pcclust.cli import _demo_clusters, _demo_page, _demo_report
 from pcclust.cli._bundled_shapes import BUNDLED, load_mesh, load_shapes
+from pcclust.cli._demo_clusters import cluster_furniture, cluster_section
 from pcclust.cli.demo import demo
 from pcclust.cli.main import main
+from pcclust.cluster import normalized_mutual_information
+from pcclust.evaluate.point_view import render_section
+from pcclust.nn import ClusterNet, weights_source
+from pcclust.nn.weights import save_weights
 
 LICENCES = {"CC0-1.0": 80 + 45, "CC-BY-3.0": 190, "CC-BY-3.0-US": 63}
 
@@ -26,7 +35,7 @@ def shapes():
 
 @pytest.fixture(scope="module")
 def few(tmp_path_factory):
-    """A data folder of three clouds and two meshes, with all credits."""
+    """A data folder of nine clouds of three kinds and two meshes, with all credits."""
     folder = tmp_path_factory.mktemp("few [shapes]")
     (folder / "meshes").mkdir()
     for name in ("meshes/horse2.obj", "meshes/chair2.obj", "CREDITS.md"):
@@ -35,13 +44,34 @@ def few(tmp_path_factory):
         h5py.File(BUNDLED / "furniture.h5") as all_,
         h5py.File(folder / "furniture.h5", "w") as few_,
     ):
-        for name in ("data", "name"):
-            few_[name] = all_[name][:3]
+        labels = all_["label"][:]
+        rows = sorted(row for label in (0, 4, 12) for row in np.flatnonzero(labels == label)[:3])
+        for name in ("data", "name", "label"):
+            few_[name] = all_[name][rows]
+        few_.attrs.update(all_.attrs)
     return folder
 
 
 @pytest.fixture
-def quick(monkeypatch):
+def weights(tmp_path_factory, monkeypatch):
+    """Lets weights of a small ClusterNet come with pcclust under the demo's name."""
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(0)
+    settings = {
+        "num_clusters": [16, 4],
+        "neighbors": [8, 4, 3],
+        "channels": [[8], [8], [8]],
+        "embedding": 8,
+    }
+    card = {"model": "clusternet", "settings": settings, "class_names": []}
+    card["data"] = {"dataset": "dice", "shapes": 1234}
+    path = folder / f"{_demo_clusters.WEIGHTS}.safetensors"
+    save_weights(path, ClusterNet(**settings), card, dtype=torch.float16)
+    monkeypatch.setattr(weights_source, "SHIPPED", folder)
+
+
+@pytest.fixture
+def quick(weights, monkeypatch):
     """Lets the demo turn all shapes of `few`, but seldom, and show fewer points."""
     monkeypatch.setattr(_demo_report, "STRIDE_WITH_KERNEL", 1)
     monkeypatch.setattr(_demo_report, "STRIDE_WITHOUT_KERNEL", 1)
@@ -87,12 +117,17 @@ def test_demo_tells_the_same_in_terminal_page_and_picture(few, tmp_path, capsys)
         assert path.read_bytes().startswith(b"\x89PNG")
         assert path.stat().st_size < 300_000
     page, printed = (out / "report.html").read_text(), capsys.readouterr().out
-    numbers = re.findall(r"\d\.\de-\d\d", printed)
-    assert len(numbers) >= 5
+    numbers = re.findall(r"\d\.\de-\d\d|\d+\.\d ± \d+\.\d %", printed)
+    assert len(numbers) >= 7 + 7
+    assert "learned from 1,234 shapes of dice without a label" in printed
     assert all(number in page for number in numbers)
     assert str(out / "report.html") in printed
     assert escape(f"--out '{out}' --data '{few}'") in page
-    assert "Twin97 (CC0-1.0)" in page
+    credits = load_shapes(few).credits
+    with h5py.File(few / "furniture.h5") as file:
+        shown = [f"furniture.h5: {name}" for name in file["name"].asstr()[:]]
+    for name in ("meshes/horse2.obj", *shown):
+        assert f"{escape(credits[name])}: " in page
     assert not re.search(r"(src|href)=", page)
     check_views(page)
 
@@ -107,6 +142,63 @@ def check_views(page):
     said = ["is the same" in channel["note"] for channel in pair["channels"]]
     assert said == [True] * 4 + [False]
     assert [view["title"] for view in gallery["views"]] == ["doubleOven"]
+
+
+class Heights(nn.Module):
+    """Describes a shape by its extent along each axis, which a rotation changes."""
+
+    def __init__(self):
+        super().__init__()
+        self.card = {"data": {"dataset": "none", "shapes": 0}}
+
+    def forward(self, points):
+        return points.std(dim=1)
+
+
+@pytest.mark.usefixtures("weights")
+def test_the_furniture_is_clustered_upright_and_where_it_goes_turned_is_told(few):
+    found = cluster_furniture(few, Progress(disable=True))
+    assert found.shapes.points.shape == found.turned.points.shape == (9, 1024, 3)
+    assert found.report.n_clusters == 3
+    with h5py.File(few / "furniture.h5") as file:
+        x, y, z = np.moveaxis(file["data"][:], 2, 0)
+        labels = file["label"][:]
+    np.testing.assert_allclose(found.shapes.points, np.stack([z, x, y], axis=2), atol=1e-5)
+    moved = (found.shapes.points - found.turned.points).norm(dim=2).amax(dim=1)
+    assert (moved > 0.1).all()
+    for upright, turned in zip(found.shapes.points, found.turned.points, strict=True):
+        _, error = Rotation.align_vectors(turned.numpy(), upright.numpy())
+        assert error < 1e-4
+    assert found.changes.max() < 0.05
+    runs = found.report.methods[0].runs
+    assert len(runs) == 5
+    for run, share in zip(runs, found.staying, strict=True):
+        assert share == np.mean(run.clusters == run.test_clusters)
+        nmi = normalized_mutual_information(labels, run.test_clusters)
+        assert run.test_measures["nmi"] == nmi
+
+
+def test_features_that_know_the_pose_do_not_stay_in_their_clusters(few, monkeypatch):
+    monkeypatch.setattr(_demo_clusters, "load", lambda name: Heights())
+    found = cluster_furniture(few, Progress(disable=True))
+    assert np.mean(found.staying) < 0.8
+    assert found.changes.max() > 0.1
+    page = render_section(cluster_section(found))
+    first = found.report.methods[0].runs[0]
+    leaving = [i for i in found.shown if first.clusters[i] != first.test_clusters[i]]
+    assert len(re.findall(r"<strong>→ \d</strong>", page)) == len(leaving) > 0
+    (data,) = re.findall(r'id="gallery-data">(.*)</script>', page)
+    data = json.loads(data)
+    assert data["indices"] == list(range(9))
+    assert len(data["points"]) == len(data["turned"])
+    assert data["points"] != data["turned"]
+
+
+def test_without_its_weights_the_demo_names_them(few, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights_source, "SHIPPED", tmp_path)
+    message = f"there are no weights {_demo_clusters.WEIGHTS}; .*there are none in this copy"
+    with pytest.raises(FileNotFoundError, match=message):
+        cluster_furniture(few, Progress(disable=True))
 
 
 @pytest.mark.parametrize(
