@@ -128,6 +128,8 @@ def test_without_a_build_the_wheel_is_pure_and_works(tmp_path: Path) -> None:
     assert wheel.name.endswith("-none-any.whl")
     with zipfile.ZipFile(wheel) as archive:
         assert not [n for n in archive.namelist() if n.endswith((".so", ".cpp", ".h"))]
+        weights = [path for path in (ROOT / "pcclust" / "weights").iterdir() if path.is_file()]
+        assert {f"pcclust/weights/{path.name}" for path in weights} <= set(archive.namelist())
     site = tmp_path / "site"
     command = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(site)]
     subprocess.run([*command, str(wheel)], check=True, capture_output=True)
@@ -137,6 +139,8 @@ print(pcclust.__file__)
 print(pcclust.knn(torch.eye(3), 2).indices[:, 0].tolist())
 from pcclust.ops import _registry
 print(_registry.native_reason)
+from pcclust.nn.weights_source import shipped_names
+print([type(pcclust.load(name)).__name__ for name in shipped_names()])
 """
     environment = {k: v for k, v in os.environ.items() if k != "PCCLUST_BACKEND"}
     done = subprocess.run(
@@ -147,7 +151,8 @@ print(_registry.native_reason)
         text=True,
         check=True,
     )
-    where, result, reason = done.stdout.splitlines()
+    where, result, reason, models = done.stdout.splitlines()
     assert Path(where).is_relative_to(site)
     assert result == "[0, 1, 2]"
     assert "was not built" in reason
+    assert "ClusterNet" in models
