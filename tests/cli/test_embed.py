@@ -11,7 +11,7 @@ from pcclust.cli import embed as embed_module
 from pcclust.cli._feature_file import read_feature_file
 from pcclust.cli.main import main
 from pcclust.data.transforms import UnitSphere
-from pcclust.nn import DGCNN, Classifier
+from pcclust.nn import DGCNN, Classifier, weights_source
 from pcclust.nn.weights import save_weights
 from tests.methods.test_classification import NAMES, shapes, write
 
@@ -133,6 +133,32 @@ def test_an_interrupted_run_is_resumed(tmp_path, weights, monkeypatch, capsys):
     assert "nothing to resume" in capsys.readouterr().out
 
 
+@pytest.fixture
+def shipped(tmp_path, weights, monkeypatch):
+    """Lets the weights come with pcclust, too."""
+    folder = tmp_path / "shipped"
+    folder.mkdir()
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(weights.with_suffix(suffix), folder / f"dgcnn-random-shapes{suffix}")
+    monkeypatch.setattr(weights_source, "SHIPPED", folder)
+
+
+@pytest.mark.usefixtures("shipped")
+def test_weights_that_come_with_pcclust_are_taken_by_their_name(tmp_path):
+    file, points = write(tmp_path / "shapes.h5"), shapes(48, 0)[0]
+    assert run(file, "--weights", "dgcnn-random-shapes", "--out", "f.npz") == 0
+    features = np.load("f.npz")["features"]
+    np.testing.assert_allclose(features, expected("dgcnn-random-shapes", points), atol=1e-4)
+    command = ["cluster", str(file), "--weights", "dgcnn-random-shapes", "--seeds", "1"]
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--out", "clusters"])
+    assert not stop.value.code
+    told = json.loads((tmp_path / "clusters/report.json").read_text())
+    assert told["about"]["features"] == "dgcnn-random-shapes"
+    assert told["dimensions"] == features.shape[1]
+
+
+@pytest.mark.usefixtures("shipped")
 def test_wrong_weights_and_wrong_use_are_one_line(tmp_path, weights, capsys):
     file = write(tmp_path / "shapes.h5")
     (tmp_path / "model.pt").write_bytes(b"\x80\x04")
@@ -154,6 +180,9 @@ def test_wrong_weights_and_wrong_use_are_one_line(tmp_path, weights, capsys):
         ([file, "--weights", "damaged", *out], "is damaged or not the file of its card: SHA-256"),
         ([file, "--weights", "cardless", *out], "has no card weights.json beside it"),
         ([file, "--weights", "none", *out], "there are no weights none; give the folder of a run"),
+        ([file, "--weights", "dgcnn-random", *out], "dgcnn-random; did you mean 'dgcnn-random-sh"),
+        ([file, "--weights", "hf://gpt", *out], "'hf://gpt' names no repository: write hf://OWN"),
+        ([file, "--weights", "me/shapes", *out], "Hugging Face Hub, write hf://me/shapes; give"),
         ([file, "--weights", weights, "--out", "f.txt"], "--out f.txt must end in .npz or .h5"),
         ([file, "--weights", weights, *out, "--batch-size", 0], "--batch-size 0 must be at least"),
         ([file, "--weights", weights, *out, "--num-points", 3], "k=4 exceeds the 3 points"),
