@@ -12,7 +12,7 @@ from pcclust.evaluate.cluster_rows import (
     rows_script,
 )
 from pcclust.evaluate.clustering import clustering
-from pcclust.evaluate.point_view import Section
+from pcclust.evaluate.point_view import PointView, Section
 from pcclust.evaluate.report import render_page
 from tests.evaluate.test_cluster_gallery import Page, browse, decoded
 
@@ -74,13 +74,18 @@ def test_without_turned_shapes_nothing_is_said_of_them():
 
 
 def test_the_browser_draws_both_beside_other_views_without_a_complaint(tmp_path):
-    from pcclust.evaluate.point_view import PointView
-
-    _, rows, shapes = rows_and_shapes()
-    both = turned()
-    html = render_rows(rows, shapes, both) + rows_script(shapes, np.arange(12), turned=both)
-    view = PointView(shapes.points[0], shapes.points[0][:, 0])
-    sections = [Section(title="s", html=html), Section(title="v", views=[view], view_width=200)]
+    report, rows, _ = rows_and_shapes()
+    rods = torch.randn(12, 300, 3, generator=torch.Generator().manual_seed(0))
+    rods *= torch.tensor([0.05, 0.05, 1])
+    shapes = Shapes([f"s{i}" for i in range(12)], rods)
+    lying = Turned(
+        rods[..., [0, 2, 1]] * torch.tensor([1, 1, -1]), report.methods[0].runs[0].clusters
+    )
+    html = render_rows(rows, shapes, lying) + rows_script(shapes, np.arange(12), turned=lying)
+    sections = [
+        Section(title="rods", html=html),
+        Section(title="one", views=[PointView(rods[0], rods[0, :, 2])], view_width=200),
+    ]
     page = render_page("t", sections, scripts=["point_view", SCRIPT], styles=[SCRIPT])
     colours, said = browse(page, tmp_path)
     assert said == []
@@ -89,5 +94,7 @@ def test_the_browser_draws_both_beside_other_views_without_a_complaint(tmp_path)
     below = np.flatnonzero(panel[:, :350].sum(axis=1) > 80)
     parts = [p for p in np.split(below, np.flatnonzero(np.diff(below) > 1) + 1) if len(p) > 60]
     assert len(parts) == 7  # two canvases in each of three rows, and the view
-    for part in parts:
-        assert vivid[part[0] : part[-1], 50:300].mean() > 0.1
+    heights = [vivid[part[0] : part[-1], 40:140].any(axis=1).sum() for part in parts]
+    assert min(heights[0:6:2]) > 60  # upright rods
+    assert 0 < max(heights[1:6:2]) < 40  # lying ones
+    assert vivid[parts[6][0] : parts[6][-1]].any(axis=1).sum() > 60
