@@ -77,8 +77,9 @@ def ship(settings: Settings) -> tuple[Path, Path]:
     if "pipeline" not in card:
         raise ValueError(f"{settings.run} is no finished run of pcclust pretrain")
     _check_name(settings.name, card)
-    seed = card["pipeline"]["contrastnet"]["seed"]  # of the whole; the card has the last stage's
-    card |= {"name": settings.name, "class_names": [], "seed": seed, "licence": LICENCE}
+    card |= {"name": settings.name, "class_names": [], "licence": LICENCE}
+    # The run's card has those of its last stage.
+    card |= {"method": "contrastnet", "seed": card["pipeline"]["contrastnet"]["seed"]}
     card["data"] = card["data"] | {"terms": _terms(settings, card)}
     card["evaluations"] = [summary(path) for path in settings.evaluation]
     if settings.command:

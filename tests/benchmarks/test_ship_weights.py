@@ -73,6 +73,7 @@ def test_the_encoder_is_shipped_with_all_that_is_known_of_it(
     assert [field for field in FIELDS if field not in told] == []
     assert [field for field in DATA_FIELDS if field not in told["data"]] == []
     assert told["data"]["terms"] == "anybody's"
+    assert told["method"] == "contrastnet"
     assert told["seed"] == told["pipeline"]["contrastnet"]["seed"] == 0
     assert original.card["seed"] == 1  # of its last stage
     assert told["parameters"] == sum(p.numel() for p in model.parameters())
