@@ -15,10 +15,11 @@ FOLDS = 5
 # Choosing C costs 25 fits: enough of the shapes choose it well.
 CHOOSING_SHAPES = 2000
 STEPS = 500
+HISTORY = 20  # of L-BFGS; more saves fewer steps than it costs
 
 
 class LinearProbe:
-    """A linear support vector machine on standardised features.
+    """A linear support vector machine, by default on standardised features.
 
     What scikit-learn's LinearSVC solves (each class against the rest, squared hinge, the bias
     regularised as a weight is), but for all classes at once by L-BFGS, whose steps are products of
@@ -31,6 +32,8 @@ class LinearProbe:
         features: ``(S, F)`` of the training shapes.
         labels: ``(S,)`` classes.
         C: the weight of the losses; chosen if None.
+        standardize: whether every feature is first brought to mean 0 and deviation 1, those of the
+            training shapes; published scripts mostly take features as they are.
         seed: of the folds.
 
     Attributes:
@@ -48,16 +51,23 @@ class LinearProbe:
     """
 
     def __init__(
-        self, features: Tensor, labels: Tensor, *, C: float | None = None, seed: int = 0
+        self,
+        features: Tensor,
+        labels: Tensor,
+        *,
+        C: float | None = None,
+        standardize: bool = True,
+        seed: int = 0,
     ) -> None:
         if len(features) != len(labels) or len(labels) < 2:
             raise ValueError(
                 f"a probe needs at least two shapes and a label for each, got {len(features)} "
                 f"features and {len(labels)} labels"
             )
-        self._mean = features.mean(dim=0)
-        spread = features.std(dim=0, correction=0)
-        self._spread = torch.where(spread > 0, spread, 1)
+        self._mean, self._spread = features.new_zeros(1), features.new_ones(1)
+        if standardize:
+            self._mean, spread = features.mean(dim=0), features.std(dim=0, correction=0)
+            self._spread = torch.where(spread > 0, spread, 1)
         scaled = self._scaled(features)
         self._classes, places = torch.unique(labels, return_inverse=True)
         self.C = _choose(scaled, places, seed) if C is None else C
@@ -70,7 +80,7 @@ class LinearProbe:
         return predicted
 
     def _scaled(self, features: Tensor) -> Tensor:
-        """Returns standardised features, and a 1 whose weight is the bias."""
+        """Returns the features as the machines see them, and a 1 whose weight is the bias."""
         scaled = (features - self._mean) / self._spread
         return torch.cat([scaled, scaled.new_ones(len(scaled), 1)], dim=1)
 
@@ -86,8 +96,9 @@ def _choose(scaled: Tensor, places: Tensor, seed: int) -> float:
     for number in range(min(FOLDS, len(kept))):
         inside, outside = fold != number, fold == number
         machines = _Machines(scaled[inside], kept[inside], int(places.max()) + 1)
+        weights: Tensor | None = None
         for place, C in enumerate(STRENGTHS):
-            weights = machines.fit(C)
+            weights = machines.fit(C, weights)
             hits[place] += ((scaled[outside] @ weights).argmax(dim=1) == kept[outside]).sum()
     return STRENGTHS[int(hits.argmax())] * len(kept) / count
 
@@ -100,17 +111,26 @@ class _Machines:
         self._signs[torch.arange(len(places)), places] = 1
         # Correlated features take L-BFGS hundreds of steps. In units of the curvature that all
         # shapes together give to the objective, 1 + 2 C λ along its axes, it takes a few dozen.
-        values, self._axes = torch.linalg.eigh(scaled.T @ scaled)
-        self._values = values.clamp_min(0)
+        self._values, self._axes = _principal_axes(scaled)
         self._along = scaled @ self._axes
 
-    def fit(self, C: float) -> Tensor:
-        """Minimises ½‖W‖² + C Σ max(0, 1 - y xW)² over W ``(F, num_classes)``, with y = ±1."""
+    def fit(self, C: float, start: Tensor | None = None) -> Tensor:
+        """Minimises ½‖W‖² + C Σ max(0, 1 - y xW)² over W ``(F, num_classes)``, with y = ±1.
+
+        It begins from ``start``, such as the weights of another C, or from zero.
+        """
         units = (1 + 2 * C * self._values).rsqrt()[:, None]
         features, count = self._along * units.T, len(self._along)
-        weights = features.new_zeros(features.shape[1], self._signs.shape[1], requires_grad=True)
+        weights = features.new_zeros(features.shape[1], self._signs.shape[1])
+        if start is not None:
+            weights = self._axes.T @ start / units
+        weights.requires_grad_()
         optimizer = torch.optim.LBFGS(
-            [weights], max_iter=STEPS, tolerance_grad=1e-7, line_search_fn="strong_wolfe"
+            [weights],
+            max_iter=STEPS,
+            tolerance_grad=1e-7,
+            history_size=HISTORY,
+            line_search_fn="strong_wolfe",
         )
 
         def objective() -> Tensor:
@@ -124,6 +144,22 @@ class _Machines:
         optimizer.step(objective)  # type: ignore[no-untyped-call]
         found: Tensor = self._axes @ (weights.detach() * units)
         return found
+
+
+def _principal_axes(scaled: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the eigenvalues λ of XᵀX for ``(S, F)`` and axes ``(F, A)`` that span X's rows.
+
+    In the span of the rows lie all optimal weights, so S axes do where S < F, as with few labels.
+    """
+    if len(scaled) >= scaled.shape[1]:
+        values, axes = torch.linalg.eigh(scaled.T @ scaled)
+        return values.clamp_min(0), axes
+    # Squares of singular values: float64 keeps the small ones of float32 features.
+    rows = scaled.double()
+    values, left = torch.linalg.eigh(rows @ rows.T)
+    kept = values > values[-1] * len(rows) * torch.finfo(values.dtype).eps
+    values, left = values[kept], left[:, kept]
+    return values.to(scaled), (rows.T @ left / values.sqrt()).to(scaled)
 
 
 def check_classes(

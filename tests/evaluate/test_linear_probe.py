@@ -30,7 +30,7 @@ def test_the_weights_are_those_of_linear_svc(C, classes):
     theirs.fit(standardised(features), labels)
     expected = np.concatenate([theirs.coef_, theirs.intercept_[:, None]], axis=1)
     ours = probe._weights.T[-len(expected) :]  # of two classes theirs has the second alone
-    np.testing.assert_allclose(ours, expected, atol=2e-4)
+    np.testing.assert_allclose(ours, expected, atol=2e-4, rtol=1e-4)
     again = theirs.predict(standardised(features))
     assert (probe.predict(features) == again).mean() > 0.99
 
@@ -82,3 +82,39 @@ def test_too_few_shapes_are_refused():
         LinearProbe(torch.ones(1, 3), torch.zeros(1))
     with pytest.raises(ValueError, match="2 features and 3 labels"):
         LinearProbe(torch.ones(2, 3), torch.zeros(3))
+
+
+@pytest.mark.parametrize("C", STRENGTHS)
+def test_features_as_they_are_are_not_scaled(C):
+    features, labels = noisy()
+    features = features / torch.logspace(-3, 4, 8) * torch.linspace(0.3, 3, 8) + 0.5
+    theirs = LinearSVC(C=C, dual=False, tol=1e-9, max_iter=100_000).fit(features, labels)
+    expected = np.concatenate([theirs.coef_, theirs.intercept_[:, None]], axis=1)
+    ours = LinearProbe(features, labels, C=C, standardize=False)._weights.T
+    np.testing.assert_allclose(ours, expected, atol=2e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("C", [1e-3, 1e-1, 1e1])
+@pytest.mark.parametrize("repeated", [False, True])
+def test_fewer_shapes_than_features(C, dtype, repeated):
+    draw = torch.Generator().manual_seed(1)
+    features = torch.randn(30, 60, generator=draw).to(dtype) * torch.logspace(0, -3, 60)
+    labels = torch.arange(30) % 3
+    if repeated:  # so that there are fewer axes than shapes
+        features = torch.cat([features, features])
+        labels = torch.cat([labels, labels])
+        features = torch.cat([features, features[:, :1].expand(-1, 40)], dim=1)
+    probe = LinearProbe(features, labels, C=C, standardize=False)
+    theirs = LinearSVC(C=C, dual=True, tol=1e-9, max_iter=1_000_000).fit(features, labels)
+    expected = np.concatenate([theirs.coef_, theirs.intercept_[:, None]], axis=1)
+    np.testing.assert_allclose(probe._weights.T, expected, atol=2e-3 * np.abs(expected).max())
+
+
+def test_weights_to_begin_from_do_not_change_where_it_ends():
+    features, labels = noisy()
+    scaled = torch.cat([torch.from_numpy(standardised(features)), torch.ones(120, 1)], dim=1)
+    machines = linear_probe._Machines(scaled, labels, 3)
+    cold = machines.fit(1.0)
+    for start in (machines.fit(0.01), 100 * torch.ones_like(cold), cold):
+        torch.testing.assert_close(machines.fit(1.0, start), cold, atol=2e-4, rtol=0)
