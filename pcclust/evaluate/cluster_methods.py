@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcclust.cluster import KMeans
+from pcclust.evaluate.extras import require_scikit_learn
 from pcclust.ops import ward_labels
 
 Features = NDArray[np.floating]
@@ -53,7 +54,7 @@ def _ward(features: Features, clusters: int, seed: int) -> Clustering:
 
 def _spectral(features: Features, clusters: int, seed: int) -> Clustering:
     """Normalised cuts of the symmetric graph of the 10 nearest neighbours, then k-means."""
-    _require_scikit_learn("spectral")
+    require_scikit_learn("the method spectral")
     from sklearn.cluster import SpectralClustering
 
     if clusters >= len(features):
@@ -71,7 +72,7 @@ def _spectral(features: Features, clusters: int, seed: int) -> Clustering:
 
 def _gaussian_mixture(features: Features, clusters: int, seed: int) -> Clustering:
     """A mixture with diagonal covariances, begun from k-means, in features of unit scale."""
-    _require_scikit_learn("gmm")
+    require_scikit_learn("the method gmm")
     from sklearn.mixture import GaussianMixture
 
     scale = float(features.std())  # scikit-learn's regularisation has a fixed size
@@ -88,12 +89,3 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "gmm": Method("Gaussian mixture", _gaussian_mixture, seeded=True),
     }
 )
-
-
-def _require_scikit_learn(method: str) -> None:
-    try:
-        import sklearn  # noqa: F401 (whether it is there)
-    except ImportError as error:
-        raise ImportError(
-            f"the method {method} needs scikit-learn: pip install 'pcclust[train]'"
-        ) from error
