@@ -1,9 +1,12 @@
-"""Tests of models and features: rotations, corruptions, and what clusters are worth."""
+"""Tests of models and features: rotations, corruptions, what features and clusters are worth."""
 
 from pcclust.evaluate.clustering import clustering
 from pcclust.evaluate.clustering_report import ClusteringReport
 from pcclust.evaluate.corruption import corruption
 from pcclust.evaluate.corruption_report import CorruptionReport
+from pcclust.evaluate.linear import linear
+from pcclust.evaluate.linear_report import LinearReport
+from pcclust.evaluate.probes import Probes
 from pcclust.evaluate.rotation import rotation
 from pcclust.evaluate.rotation_report import RotationReport
 from pcclust.evaluate.turns import Turns
@@ -11,9 +14,12 @@ from pcclust.evaluate.turns import Turns
 __all__ = [
     "ClusteringReport",
     "CorruptionReport",
+    "LinearReport",
+    "Probes",
     "RotationReport",
     "Turns",
     "clustering",
     "corruption",
+    "linear",
     "rotation",
 ]

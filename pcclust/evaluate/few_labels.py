@@ -35,7 +35,7 @@ def few_labels(labels: Tensor, share: float, *, draw: int = 0, seed: int = 0) ->
         raise ValueError(f"a share of {share:g} of the labels must be above 0 and at most 1")
     shuffled = torch.randperm(len(labels), generator=seeded_generator(seed, STREAM, draw))
     chosen = []
-    for label in labels.unique():
+    for label in torch.unique(labels):
         members = shuffled[labels[shuffled] == label]
         chosen.append(members[: max(1, round(share * len(members)))])
     return torch.cat(chosen).sort().values

@@ -3,19 +3,22 @@
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pcclust.data.transforms import check_batch
+from pcclust.data.transforms import check_batch, turn
 
 # Anything that takes a batch of clouds: a module, or a function of a tensor.
 Model: TypeAlias = Callable[[Tensor], Any]
 InputLayout = Literal["BN3", "B3N"]
 INPUT_LAYOUTS: tuple[InputLayout, ...] = get_args(InputLayout)
 Layout = Literal["auto", "BN3", "B3N"]
+# Told of the number of clouds of each batch.
+Advance: TypeAlias = Callable[[int], object]
 
 
 class Answerer:
@@ -145,6 +148,39 @@ class Answerer:
         if batch == 1 and answer.dim() == 1:
             return ": a squeeze() without a dimension also removes that of a batch of one"
         return ", one row a cloud"
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Shows shapes, turned, batch by batch.
+
+    Attributes:
+        answerer: what is asked.
+        batch_size: of the largest batch.
+        advance: called with the number of shapes of each batch.
+    """
+
+    answerer: Answerer
+    batch_size: int
+    advance: Advance
+
+    def outputs(self, points: Tensor, rotations: Tensor | None, what: str) -> Tensor:
+        """Returns the outputs ``(S, C)`` for shapes turned by ``(S, 3, 3)``, or upright.
+
+        Args:
+            points: ``(S, N, 3)``.
+            rotations: one of each shape; None for none.
+            what: where they come from, for messages.
+
+        Raises:
+            ValueError: the model fails, or answers with something else than finite ``(B, C)``.
+        """
+        parts = []
+        for rows in batches(len(points), self.batch_size):
+            batch = points[rows] if rotations is None else turn(points[rows], rotations[rows])
+            parts.append(self.answerer(batch, what))
+            self.advance(len(rows))
+        return torch.cat(parts)
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def find_model(
         model = _made(_named(source), source)
         if weights is not None:
             _fill(model, weights, source)
-        return FoundModel(model, source)
+        return FoundModel(_encoder(model) if features else model, source)
     if weights is not None:
         raise ValueError(f"{source} brings its own weights: leave --weights out")
     if is_path(source) and not Path(source).exists():
@@ -96,14 +96,13 @@ def find_model(
 
 
 def _of_run(source: str, features: bool) -> FoundModel:
-    from pcclust.nn import Classifier
     from pcclust.nn.weights import load
 
     model = load(source)
     card: dict[str, Any] = model.__dict__["card"]
     config = card.get("config") or {}
     found = FoundModel(
-        model.backbone if features and isinstance(model, Classifier) else model,
+        _encoder(model) if features else model,
         source,
         tuple(card["class_names"]),
         TRAINED.get(config.get("rotation")),
@@ -119,6 +118,13 @@ def _of_run(source: str, features: bool) -> FoundModel:
 
 def _forms() -> str:
     return f"give {forms()}, file.py:name or package.module:name"
+
+
+def _encoder(model: Model) -> Model:
+    """Returns what gives features: of a classifier of pcclust its backbone, else the model."""
+    from pcclust.nn import Classifier
+
+    return model.backbone if isinstance(model, Classifier) else model
 
 
 def _named(source: str) -> object:

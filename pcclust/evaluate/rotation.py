@@ -1,7 +1,6 @@
 """How well a model knows shapes that are turned: z/z, z/SO3, SO3/SO3, and by angle of tilt."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias, TypedDict
 
 import numpy as np
@@ -10,9 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pcclust.data.dataset import UpAxis
-from pcclust.data.transforms import turn
 from pcclust.evaluate.failures import Failure, find_failures
-from pcclust.evaluate.forward import Answerer, Layout, Model, batches
+from pcclust.evaluate.forward import Advance, Answerer, Asker, Layout, Model
 from pcclust.evaluate.labelled import Array, LabelledShapes, labelled_shapes, name_classes
 from pcclust.evaluate.linear_probe import LinearProbe, check_classes
 from pcclust.evaluate.rotation_report import RotationReport, Trained, protocol
@@ -21,7 +19,6 @@ from pcclust.evaluate.turns import Turns
 Ints: TypeAlias = NDArray[np.int64]
 # From outputs (B, C) to classes (B,).
 Decide: TypeAlias = Callable[[Tensor], Ints]
-Advance: TypeAlias = Callable[[int], object]
 
 
 def rotation(
@@ -95,7 +92,7 @@ def rotation(
     class_names = name_classes(class_names, *(some.labels for some in (shapes, learned) if some))
     width = len(class_names) if learned is None else None
     answerer = Answerer(model, shapes.points, layout=layout, num_outputs=width, device=device)
-    asker = _Asker(answerer, batch_size, advance)
+    asker = Asker(answerer, batch_size, advance)
     settings: dict[str, int | float | str] = {
         **turns.told(),
         "up_axis": up_axis,
@@ -121,26 +118,8 @@ def rotation(
     )
 
 
-@dataclass(frozen=True)
-class _Asker:
-    """Shows shapes, turned, batch by batch."""
-
-    answerer: Answerer
-    batch_size: int
-    advance: Advance
-
-    def outputs(self, points: Tensor, rotations: Tensor | None, what: str) -> Tensor:
-        """Returns the outputs ``(S, C)`` for shapes turned by ``(S, 3, 3)``, or upright."""
-        parts = []
-        for rows in batches(len(points), self.batch_size):
-            batch = points[rows] if rotations is None else turn(points[rows], rotations[rows])
-            parts.append(self.answerer(batch, what))
-            self.advance(len(rows))
-        return torch.cat(parts)
-
-
 def _probes(
-    asker: _Asker, learned: LabelledShapes, turns: Turns, up_axis: UpAxis
+    asker: Asker, learned: LabelledShapes, turns: Turns, up_axis: UpAxis
 ) -> dict[Trained, LinearProbe]:
     """Trains a linear probe for each training orientation, on one turn of every shape."""
     count = len(learned.points)
@@ -168,7 +147,7 @@ class _Found(TypedDict):
 
 
 def _tested(
-    asker: _Asker,
+    asker: Asker,
     deciders: Mapping[str, Decide],
     shapes: LabelledShapes,
     turns: Turns,
@@ -207,7 +186,7 @@ def _tested(
 
 
 def _tilted(
-    asker: _Asker,
+    asker: Asker,
     deciders: Mapping[str, Decide],
     shapes: LabelledShapes,
     turns: Turns,

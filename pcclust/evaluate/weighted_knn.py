@@ -49,7 +49,7 @@ class WeightedKNN:
 
     def predict(self, features: Tensor) -> NDArray[np.int64]:
         """Returns the classes ``(S,)`` of features ``(S, F)``."""
-        parts = [self._vote(normalize(part, dim=1)) for part in features.split(QUERIES)]
+        parts = [self._vote(normalize(part, dim=1)) for part in torch.split(features, QUERIES)]
         predicted: NDArray[np.int64] = self._classes[torch.cat(parts)].numpy()
         return predicted
 

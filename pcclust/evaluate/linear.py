@@ -1,0 +1,277 @@
+"""What features are worth: classifiers trained on them, the encoder left as it is."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pcclust.data.dataset import UpAxis
+from pcclust.data.transforms import rotation_about
+from pcclust.evaluate.answers import Answers
+from pcclust.evaluate.extras import require_scikit_learn
+from pcclust.evaluate.few_labels import few_labels
+from pcclust.evaluate.forward import Advance, Answerer, Asker, Layout, Model
+from pcclust.evaluate.labelled import Array, LabelledShapes, labelled_shapes, name_classes
+from pcclust.evaluate.linear_probe import LinearProbe, check_classes
+from pcclust.evaluate.linear_report import LinearReport, ProbeScores
+from pcclust.evaluate.probes import PROTOCOLS, Probes
+from pcclust.evaluate.rbf_machine import RBFMachine
+from pcclust.evaluate.rotation_report import protocol
+from pcclust.evaluate.turns import Turns
+from pcclust.evaluate.weighted_knn import WeightedKNN
+
+# What rounding may change in features that are equal, in units of the largest.
+ROUNDING = 1e-6
+
+
+def linear(
+    model: Model,
+    points: Array,
+    labels: Array | Sequence[int],
+    *,
+    train: tuple[Array, Array | Sequence[int]],
+    turns: Turns | None = None,
+    probes: Probes | None = None,
+    up_axis: UpAxis = "z",
+    class_names: Sequence[str] | None = None,
+    layout: Layout = "auto",
+    batch_size: int = 32,
+    device: torch.device | str | None = None,
+    about: Mapping[str, str] | None = None,
+    advance: Advance = lambda clouds: None,
+    trained: Callable[[], object] = lambda: None,
+) -> LinearReport:
+    """Trains simple classifiers on features of turned shapes and tests them on turned shapes.
+
+    Under z/z, z/SO3 and SO3/SO3 (trained on turns about the up axis or in space, tested on either)
+    it tries a linear SVM with C chosen on the training shapes, one with C = 1, ContrastNet's RBF
+    SVC, weighted nearest neighbours, and the linear SVM with few labels. Each shape is encoded once
+    in each turn, for all of them; the turns are those of `pcclust.evaluate.rotation`. Nothing is
+    chosen by the labels of test shapes.
+
+    With ``probes.votes``, upright/upright is tested too: shapes as they stand in the data, as
+    published linear probes have them. There ContrastNet's script turns all shapes, those to train
+    with as well as those to test, by 2πm/12 about the up axis, trains an RBF SVC for every m and
+    states the mean of the 12 accuracies; so does this. It encodes everything anew for every m,
+    which is why it has to be asked for. Under the other protocols shapes have random azimuths, and
+    the rounds of turns are the mean over them: one RBF SVC is trained there.
+
+    Args:
+        model: a module or function from clouds to features ``(B, F)``.
+        points: ``(S, N, 3)`` test shapes, upright, centred in the origin.
+        labels: ``(S,)`` classes from 0.
+        train: points ``(S', N, 3)`` and labels of the training shapes, each turned once per
+            orientation.
+        turns: how test shapes are turned; by default 5 turns of each kind (Haar). It has the seed
+            of folds and draws of labels, too; its tilts are not used.
+        probes: how features are probed.
+        up_axis: the axis against gravity of upright shapes.
+        class_names: of the labels; "class 0" and so on if None.
+        layout: of the clouds that the model takes, see `pcclust.evaluate.forward.Answerer`.
+        batch_size: shapes the model is asked about at once, at most.
+        device: where the model runs; if None where its parameters are.
+        about: what the report says of the model and the data, by name.
+        advance: called with the number of shapes of each batch; `Probes.clouds` says their sum.
+        trained: called after each trained classifier; `Probes.machines` says how many there are.
+
+    Returns:
+        The accuracies of every probe under every protocol.
+
+    Raises:
+        TypeError: points that are no floating numbers, or a model that cannot be called.
+        ValueError: sizes that do not agree, fewer than two shapes or a single class to train with,
+            a class to test that has no training shapes, a model that fails or returns something
+            else than finite ``(B, F)``, or the same features for all shapes.
+        ImportError: scikit-learn is not installed.
+
+    Example:
+        >>> import torch
+        >>> from pcclust.evaluate.linear import linear
+        >>> size = torch.tensor([0.4, 1.0] * 20)
+        >>> balls = torch.nn.functional.normalize(torch.randn(40, 64, 3), dim=2)
+        >>> shapes, labels = size[:, None, None] * balls, (size > 0.5).long()
+        >>> def radius(clouds):
+        ...     return clouds.norm(dim=2).mean(dim=1, keepdim=True)
+        >>> report = linear(radius, shapes[:10], labels[:10], train=(shapes[10:], labels[10:]))
+        >>> report.score("z/SO3").mean, report.score("SO3/SO3", "weighted_knn").mean
+        (1.0, 1.0)
+    """
+    require_scikit_learn("the RBF SVC")
+    turns, probes = turns or Turns(), probes or Probes()
+    shapes, learned = labelled_shapes(points, labels), labelled_shapes(*train)
+    names = name_classes(class_names, shapes.labels, learned.labels)
+    _check(learned, shapes, names)
+    answerer = Answerer(model, shapes.points, layout=layout, device=device)
+    encoder = _Encoder(Asker(answerer, batch_size, advance), learned, shapes, turns, up_axis)
+    scorer = _Scorer(shapes.labels, len(names), len(learned.labels), trained)
+    settings: dict[str, int | float | str] = {
+        "rotations": turns.rotations,
+        "sampler": turns.sampler,
+        "seed": turns.seed,
+        "up_axis": up_axis,
+        **probes.told(),
+        "points": shapes.points.shape[1],
+        "layout": answerer.layout,
+        "features": answerer.num_outputs,
+        "clouds": probes.clouds(len(shapes.points), len(learned.points), turns.rotations),
+    }
+    scores = tuple(_probed(encoder, scorer, probes, turns.seed))
+    counts = len(shapes.points), len(learned.points)
+    return LinearReport(dict(about or {}), settings, *counts, scores)
+
+
+class Machine(Protocol):
+    """A trained classifier."""
+
+    def predict(self, features: Tensor, /) -> NDArray[np.int64]:
+        """Returns the classes ``(S,)`` of features ``(S, F)``."""
+        ...
+
+
+# Features of test shapes by orientation, ``(S, F)`` in every round.
+Rounds: TypeAlias = Mapping[str, Sequence[Tensor]]
+
+
+def _probed(
+    encoder: "_Encoder", scorer: "_Scorer", probes: Probes, seed: int
+) -> Iterator[ProbeScores]:
+    """Tries every probe in every orientation; what is random is drawn from the seed."""
+    learned = {name: encoder.learned_features(name) for name in probes.orientations}
+    tested = {name: encoder.test_features(name) for name in probes.orientations}
+    labels = torch.from_numpy(encoder.learned.labels)
+    for name, seen in learned.items():
+        rounds = {test: tested[test] for test in PROTOCOLS[name]}
+        chosen = LinearProbe(seen, labels, seed=seed)
+        yield from scorer.scores("linear_svm", name, [(chosen, rounds)])
+        fixed = LinearProbe(seen, labels, C=1, standardize=False)
+        yield from scorer.scores("linear_svm_c1", name, [(fixed, rounds)])
+        turned = encoder.votes(probes.votes) if name == "upright" else iter(())
+        voters = ((RBFMachine(x, labels), shown) for x, shown in chain([(seen, rounds)], turned))
+        yield from scorer.scores("rbf_svc", name, voters)
+        near = WeightedKNN(seen, labels, k=probes.neighbors, temperature=probes.temperature)
+        yield from scorer.scores("weighted_knn", name, [(near, rounds)])
+        for share in probes.label_shares:
+            drawn = [few_labels(labels, share, draw=i, seed=seed) for i in range(probes.draws)]
+            few = ((LinearProbe(seen[rows], labels[rows], seed=seed), rounds) for rows in drawn)
+            yield from scorer.scores("linear_svm", name, few, share, len(drawn[0]))
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """Encodes shapes in every orientation."""
+
+    asker: Asker
+    learned: LabelledShapes
+    shapes: LabelledShapes
+    turns: Turns
+    up_axis: UpAxis
+
+    def learned_features(self, orientation: str) -> Tensor:
+        """Returns the features ``(S, F)`` of the training shapes, each in one turn."""
+        rotations = self._rotations(orientation, len(self.learned.points))[0]
+        where = f"training shapes, {orientation}"
+        features = self.asker.outputs(self.learned.points, rotations, where)
+        if (features - features[0]).abs().max() <= ROUNDING * features.abs().max():
+            raise ValueError(
+                f"the features of all {len(features)} training shapes are equal ({orientation}): "
+                "there is nothing to tell them apart by; has the encoder collapsed?"
+            )
+        return features
+
+    def test_features(self, orientation: str) -> list[Tensor]:
+        """Returns the features ``(S, F)`` of the test shapes in every round of turns."""
+        return [
+            self.asker.outputs(self.shapes.points, rotations, f"{orientation}, round {number}")
+            for number, rotations in enumerate(
+                self._rotations(orientation, len(self.shapes.points))
+            )
+        ]
+
+    def votes(self, count: int) -> Iterator[tuple[Tensor, Rounds]]:
+        """Yields features with all shapes turned by 2πm/count about the up axis, from m = 1."""
+        for number in range(1, count):
+            angle = torch.tensor([2 * math.pi * number / count], dtype=torch.float64)
+            rotation = rotation_about(self.up_axis, angle)
+            seen, tested = (
+                self.asker.outputs(
+                    some.points, rotation.expand(len(some.points), -1, -1), f"vote {number}"
+                )
+                for some in (self.learned, self.shapes)
+            )
+            yield seen, {"upright": [tested]}
+
+    def _rotations(self, orientation: str, count: int) -> Sequence[Tensor | None]:
+        """Returns the turns of so many shapes, ``(count, 3, 3)`` in every round."""
+        if orientation == "upright":
+            return [None]
+        if orientation == "z":
+            return list(self.turns.about_up(count, self.up_axis))
+        return list(self.turns.anywhere(count))
+
+
+@dataclass(frozen=True)
+class _Scorer:
+    """Counts right answers."""
+
+    labels: NDArray[np.int64]
+    num_classes: int
+    learned: int
+    trained: Callable[[], object]
+
+    def scores(
+        self,
+        probe: str,
+        name: str,
+        trials: Iterable[tuple[Machine, Rounds]],
+        share: float = 1,
+        known: int | None = None,
+    ) -> list[ProbeScores]:
+        """Asks machines about the test shapes in all rounds.
+
+        Args:
+            probe: what the machines are.
+            name: the orientation they were trained in.
+            trials: each machine, and by orientation the features to ask it about.
+            share: of the training labels that they had.
+            known: how many labels that is; all of them if None.
+        """
+        found: dict[str, list[Answers]] = {}
+        strengths = []
+        for machine, rounds in trials:
+            self.trained()
+            strengths += [machine.C] if isinstance(machine, LinearProbe) else []
+            for test, features in rounds.items():
+                predictions = np.stack([machine.predict(some) for some in features])
+                answers = Answers(predictions, self.labels, self.num_classes)
+                found.setdefault(test, []).append(answers)
+        return [
+            ProbeScores(
+                probe,
+                protocol(name, test),
+                self.learned if known is None else known,
+                np.stack([one.accuracies for one in answers]),
+                np.array([one.class_mean for one in answers]),
+                share,
+                tuple(strengths),
+            )
+            for test, answers in found.items()
+        ]
+
+
+def _check(learned: LabelledShapes, shapes: LabelledShapes, class_names: Sequence[str]) -> None:
+    """Refuses shapes from which nothing can be learned, or not what is asked."""
+    if len(learned.labels) < 2:
+        raise ValueError("a single training shape teaches nothing: give at least two classes")
+    if (learned.labels == learned.labels[0]).all():
+        name = class_names[learned.labels[0]]
+        raise ValueError(
+            f"all {len(learned.labels)} training shapes are of the class {name!r}: there is "
+            "nothing to tell apart"
+        )
+    check_classes(learned.labels, shapes.labels, class_names)

@@ -1,0 +1,83 @@
+"""Which classifiers are trained on fixed features, and how."""
+
+from dataclasses import asdict, dataclass
+
+# By training orientation, the test orientations that follow. Published linear probes are upright.
+PROTOCOLS: dict[str, tuple[str, ...]] = {
+    "upright": ("upright",),
+    "z": ("z", "SO3"),
+    "SO3": ("SO3",),
+}
+
+
+@dataclass(frozen=True)
+class Probes:
+    """How features are probed.
+
+    Attributes:
+        votes: 0, or how many turns about the up axis `RBFMachine` is averaged over where all
+            shapes are upright; ContrastNet's script has 12.
+        neighbors: k of `WeightedKNN`.
+        temperature: τ of `WeightedKNN`.
+        label_shares: shares of the training labels that a linear machine gets; none if empty.
+        draws: how often each share is drawn.
+
+    Raises:
+        ValueError: a number that cannot be.
+
+    Example:
+        >>> Probes(votes=12).machines, Probes(label_shares=()).machines
+        (68, 8)
+        >>> Probes(votes=12).clouds(shapes=10, learned=100, rotations=5)
+        1620
+    """
+
+    votes: int = 0
+    neighbors: int = 20
+    temperature: float = 0.07
+    label_shares: tuple[float, ...] = (0.01, 0.05, 0.2)
+    draws: int = 5
+
+    def __post_init__(self) -> None:
+        if self.votes < 0:
+            raise ValueError(f"votes={self.votes} must not be negative; ContrastNet has 12")
+        if self.neighbors < 1 or not self.temperature > 0:
+            raise ValueError(
+                f"neighbors={self.neighbors} and temperature={self.temperature} must be positive"
+            )
+        wrong = [share for share in self.label_shares if not 0 < share < 1]
+        if wrong:
+            raise ValueError(
+                f"a share of {wrong[0]:g} of the labels must be between 0 and 1: 0.01 is 1 %"
+            )
+        if self.draws < 1:
+            raise ValueError(f"draws={self.draws} must be at least 1; 5 or more tell much")
+
+    @property
+    def orientations(self) -> tuple[str, ...]:
+        """The orientations that machines are trained in."""
+        return tuple(PROTOCOLS)[0 if self.votes else 1 :]
+
+    @property
+    def machines(self) -> int:
+        """How many classifiers are trained."""
+        each = 4 + self.draws * len(self.label_shares)
+        return each * len(self.orientations) + max(self.votes - 1, 0)
+
+    def clouds(self, shapes: int, learned: int, rotations: int) -> int:
+        """Returns of how many clouds the model is asked.
+
+        Training shapes are shown in one turn about the up axis and one in space, test shapes in
+        ``rotations`` of each; all of them once more for each vote.
+
+        Args:
+            shapes: to test.
+            learned: to train with.
+            rotations: of each test shape.
+        """
+        return 2 * (learned + rotations * shapes) + self.votes * (learned + shapes)
+
+    def told(self) -> dict[str, int | float | str]:
+        """Returns the settings by name."""
+        shares = ", ".join(f"{share:g}" for share in self.label_shares)
+        return {**asdict(self), "label_shares": shares or "none"}
