@@ -4,11 +4,11 @@ from pathlib import Path
 
 from pcclust._files import whole_file
 from pcclust.cli._out_folder import make_folder
-from pcclust.evaluate import CorruptionReport, RotationReport
+from pcclust.evaluate import CorruptionReport, LinearReport, RotationReport
 from pcclust.evaluate.report import new_figure
 from pcclust.evaluate.rotation_page import evaluation_page
 
-Report = RotationReport | CorruptionReport
+Report = RotationReport | CorruptionReport | LinearReport
 PAGE = "report.html"
 SAME = ("model", "weights", "data")  # what the tests of one page have in common
 
@@ -30,11 +30,9 @@ class EvaluationFolder:
         new_figure(1, 1)  # says which extra is missing, before much time is spent
         make_folder(path, "--report")
         self.path = path
-        for report in (self._rotation(), self._corruption()):
+        for report in self._reports():
             for name in SAME:
-                was, now = (
-                    (told.get(name) for told in (report.about, about)) if report else ("", "")
-                )
+                was, now = report.about.get(name), about.get(name)
                 if was != now:
                     raise ValueError(
                         f"--report {path} holds what was found with {name} {was}, not {now}: "
@@ -43,23 +41,19 @@ class EvaluationFolder:
 
     def write(self, report: Report) -> list[Path]:
         """Writes a report, and the page of all that are there; returns the files."""
-        name = "rotation" if isinstance(report, RotationReport) else "corruption"
+        name = report.KIND
         files = {f"{name}.json": report.to_json(), f"{name}.md": report.to_markdown()}
         for file, text in files.items():
             self._write(file, text)
-        reports = [some for some in (self._rotation(), self._corruption()) if some]
-        commands = [some.about["command"] for some in reports if "command" in some.about]
-        self._write(PAGE, evaluation_page(self._rotation(), self._corruption(), commands))
+        self._write(PAGE, evaluation_page(*self._reports()))
         return [self.path / file for file in (*files, PAGE)]
 
     def _write(self, name: str, text: str) -> None:
         with whole_file(self.path / name) as file:
             file.write(text.encode())
 
-    def _rotation(self) -> RotationReport | None:
-        path = self.path / "rotation.json"
-        return RotationReport.from_json(path.read_text("utf-8")) if path.exists() else None
-
-    def _corruption(self) -> CorruptionReport | None:
-        path = self.path / "corruption.json"
-        return CorruptionReport.from_json(path.read_text("utf-8")) if path.exists() else None
+    def _reports(self) -> list[Report]:
+        """Returns the reports that are there."""
+        kinds: tuple[type[Report], ...] = (RotationReport, CorruptionReport, LinearReport)
+        paths = [(kind, self.path / f"{kind.KIND}.json") for kind in kinds]
+        return [kind.from_json(path.read_text("utf-8")) for kind, path in paths if path.exists()]

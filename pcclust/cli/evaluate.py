@@ -1,161 +1,43 @@
-"""``pcclust evaluate``: what rotations and corruptions do to a model, of anybody's."""
+"""``pcclust evaluate``: what turns and damage do to a model, and what its features are worth."""
 
-import shlex
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
-import torch
-from torch import nn
-from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
+from tyro.conf import OmitSubcommandPrefixes, subcommand
 
-import pcclust
-from pcclust.cli._evaluation_data import TestData, open_labelled
-from pcclust.cli._evaluation_folder import EvaluationFolder, Report
-from pcclust.cli._terminal_table import drawn
-from pcclust.cli.console import ExitCode, errors, output, progress_bar
+from pcclust.cli._evaluation import Evaluation, TurnedEvaluation
+from pcclust.cli._evaluation_folder import EvaluationFolder
+from pcclust.cli.console import errors, progress_bar
 from pcclust.data.corruptions import KINDS, LEVELS
-from pcclust.data.dataset import UpAxis
-from pcclust.data.rotations import Sampler
-from pcclust.evaluate import Turns, corruption, rotation
-from pcclust.evaluate.forward import Layout
-from pcclust.evaluate.model_source import FoundModel, find_model
+from pcclust.evaluate import Probes, Turns, corruption, linear, rotation
 from pcclust.evaluate.rotation_report import Trained
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """What every evaluation is told.
-
-    Attributes:
-        model: the folder of a run of pcclust or a .safetensors file of it, the name of weights that
-            come with pcclust, or hf://OWNER/REPOSITORY[@REVISION]; or a model of yours as
-            file.py:name or package.module:name: a torch.nn.Module, a class or function without
-            arguments that makes one, or a function from a batch of clouds to a row for each.
-        data: modelnet40 or modelnet10 (in $PCCLUST_DATA), an HDF5 file, a known dataset's folder or
-            a folder whose sub-folders are classes; by default what the run was trained on.
-        split: of data that has splits; by default "test".
-        weights: to load into a module of yours: .safetensors, or .pt of tensors alone.
-        layout: what the model takes, (B, N, 3) or (B, 3, N); "auto" tries the two.
-        num_points: of every shape; by default as the run was trained, or as the data has them.
-        normalize: centre every shape and scale it to the unit sphere first.
-        limit: test on so many shapes only, of each class its share.
-        batch_size: shapes the model is asked about at once, at most.
-        device: where the model runs, e.g. cuda; by default where it is.
-        seed: of everything that is random.
-        report: a folder for the numbers (JSON, Markdown) and a page (report.html); evaluations of
-            the same model and data share it.
-    """
-
-    model: Annotated[str, Positional, arg(metavar="MODEL")]
-    data: str | None = None
-    split: str | None = None
-    weights: str | None = None
-    layout: Layout = "auto"
-    num_points: int | None = None
-    normalize: bool = False
-    limit: int | None = None
-    batch_size: int = 32
-    device: str | None = None
-    seed: int = 0
-    report: Path | None = None
-
-    def _found(self, features: bool = False) -> FoundModel:
-        torch.manual_seed(self.seed)  # of what is not loaded but drawn when the model is made
-        found = find_model(self.model, self.weights, features=features)
-        if self.weights is None and ":" in self.model and isinstance(found.model, nn.Module):
-            errors.print(f"Without --weights the parameters are as {self.model} makes them")
-        return found
-
-    def _opened(self, model: FoundModel) -> TestData:
-        shown = self._read(self._data(model), self.split, model, limit=self.limit)
-        named = {shown.class_names[label] for label in set(shown.labels.tolist())}
-        for name in sorted(named & set(model.missing_classes)):
-            errors.print(
-                f"The run had no training shapes of {name}: its test shapes count as wrong"
-            )
-        if self._data(model) == model.dataset and Path(model.dataset).is_file():
-            errors.print(f"{model.dataset} has no test split: the run was trained on these shapes")
-        return shown
-
-    def _data(self, model: FoundModel) -> str:
-        data = self.data or model.dataset
-        if data is None:
-            raise ValueError("name the shapes to test with, by --data")
-        return data
-
-    def _read(
-        self,
-        data: str,
-        split: str | None,
-        model: FoundModel,
-        *,
-        limit: int | None = None,
-        default_split: str = "test",
-    ) -> TestData:
-        return open_labelled(
-            data,
-            split,
-            default_split=default_split,
-            num_points=self.num_points or model.num_points,
-            class_names=model.class_names,
-            normalize=self.normalize,
-            limit=limit,
-            seed=self.seed,
-        )
-
-    def _about(self, model: FoundModel, shown: TestData) -> dict[str, str]:
-        return {
-            "model": model.name,
-            "weights": self.weights or "its own",
-            "kind": model.size,
-            "data": shown.title,
-            "command": shlex.join(["pcclust", *sys.argv[1:]]),
-            "pcclust": pcclust.__version__,
-            "torch": torch.__version__,
-        }
-
-    def _finish(self, report: Report, folder: EvaluationFolder | None) -> int:
-        for table in report.tables():
-            output.print(drawn(table), "")
-        output.print(f"The model takes {_LAYOUTS[str(report.settings['layout'])]}.")
-        if folder:
-            output.print("Look at", *folder.write(report), sep="\n  ")
-        return ExitCode.DONE
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rotation(Evaluation):
+class Rotation(TurnedEvaluation):
     """Tests a classifier or features on turned shapes: z/z, z/SO3, SO3/SO3, tilt.
 
     Attributes:
         features: the model gives features: a linear classifier is trained on them, on turns about
             the up axis and on turns in space.
-        train_data: shapes to train it with; by default the split "train" of the data.
         trained: the turns the model saw in training; a run of pcclust knows.
-        rotations: turns of each kind for every shape.
-        sampler: of turns in space: uniform (haar), ClusterNet's (axis_angle) or RIConv's (euler).
         tilts: angles of tilt from 0° to 180°; 0 for none.
         tilt_shapes: shapes that are tilted, at most.
-        up_axis: the axis against gravity, where the data does not know it.
     """
 
     features: bool = False
-    train_data: str | None = None
     trained: Trained | None = None
-    rotations: int = 5
-    sampler: Sampler = "haar"
     tilts: int = 13
     tilt_shapes: int = 500
-    up_axis: UpAxis | None = None
 
     def run(self) -> int:
         """Prints the table and writes the report."""
         turns = Turns(self.rotations, self.sampler, self.tilts, self.tilt_shapes, self.seed)
+        if self.train_data and not self.features:
+            raise ValueError("--train-data is for --features: a classifier has been trained")
         model = self._found(self.features)
         shown = self._opened(model)
-        learned = self._learned(model, shown)
+        learned = self._learned(model, shown) if self.features else None
         about = self._about(model, shown)
         folder = EvaluationFolder(self.report, about) if self.report else None
         clouds = turns.cost(len(shown.labels), len(learned.labels) if learned else 0)
@@ -172,7 +54,7 @@ class Rotation(Evaluation):
                 trained=self.trained or model.trained,
                 train=(learned.points, learned.labels) if learned else None,
                 turns=turns,
-                up_axis=self._up_axis(model, shown),
+                up_axis=self._known_up_axis(model, shown),
                 class_names=shown.class_names,
                 names=shown.names,
                 layout=self.layout,
@@ -182,27 +64,6 @@ class Rotation(Evaluation):
                 advance=lambda count: bar.advance(task, count),
             )
         return self._finish(found, folder)
-
-    def _up_axis(self, model: FoundModel, shown: TestData) -> UpAxis:
-        known = self.up_axis or shown.up_axis or model.up_axis
-        if known:
-            return known
-        errors.print(
-            "The data does not say which axis is up: z is assumed, --up-axis names another"
-        )
-        return "z"
-
-    def _learned(self, model: FoundModel, shown: TestData) -> TestData | None:
-        """Returns the shapes that linear probes learn from, with the labels of the test shapes."""
-        if not self.features:
-            if self.train_data:
-                raise ValueError("--train-data is for --features: a classifier has been trained")
-            return None
-        data = self._data(model)
-        if self.train_data is None and Path(data).is_file():
-            raise ValueError(f"{data} has no training split: name shapes by --train-data")
-        opened = self._read(self.train_data or data, None, model, default_split="train")
-        return opened.relabelled(shown.class_names)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,14 +95,73 @@ class Corruption(Evaluation):
         return self._finish(found, folder)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Linear(TurnedEvaluation):
+    """Trains simple classifiers on the features of a model: linear SVM, kNN, few labels.
+
+    Under z/z, z/SO3 and SO3/SO3; nothing is chosen by the labels of test shapes.
+
+    Attributes:
+        votes: test shapes as they stand, too, as published numbers have them (upright/upright),
+            with ContrastNet's RBF SVC averaged over so many turns of all shapes; its script has
+            12. All shapes are encoded once more for each.
+        neighbors: how many training shapes vote in the weighted kNN.
+        temperature: of these votes.
+        label_shares: of the training labels that a linear SVM gets, each class its share.
+        draws: how often each share is drawn.
+    """
+
+    votes: int = 0
+    neighbors: int = 20
+    temperature: float = 0.07
+    label_shares: tuple[float, ...] = (0.01, 0.05, 0.2)
+    draws: int = 5
+
+    def run(self) -> int:
+        """Prints the tables and writes the report."""
+        turns = Turns(self.rotations, self.sampler, tilts=0, seed=self.seed)
+        probes = Probes(self.votes, self.neighbors, self.temperature, self.label_shares, self.draws)
+        model = self._found(features=True)
+        shown = self._opened(model)
+        learned = self._learned(model, shown)
+        about = {**self._about(model, shown), "trained with": learned.title}
+        folder = EvaluationFolder(self.report, about) if self.report else None
+        clouds = probes.clouds(len(shown.labels), len(learned.labels), turns.rotations)
+        errors.print(
+            f"{learned.title}, and {shown.title}: {clouds:,} clouds to encode, "
+            f"{probes.machines} classifiers to train"
+        )
+        with progress_bar("") as bar:
+            encoding = bar.add_task("turn and encode", total=clouds)
+            training = bar.add_task("train and test", total=probes.machines)
+            found = linear(
+                model.model,
+                shown.points,
+                shown.labels,
+                train=(learned.points, learned.labels),
+                turns=turns,
+                probes=probes,
+                up_axis=self._known_up_axis(model, shown),
+                class_names=shown.class_names,
+                layout=self.layout,
+                batch_size=self.batch_size,
+                device=self.device,
+                about=about,
+                advance=lambda count: bar.advance(encoding, count),
+                trained=lambda: bar.advance(training),
+            )
+        return self._finish(found, folder)
+
+
 Action = (
-    Annotated[Rotation, subcommand("rotation")] | Annotated[Corruption, subcommand("corruption")]
+    Annotated[Rotation, subcommand("rotation")]
+    | Annotated[Corruption, subcommand("corruption")]
+    | Annotated[Linear, subcommand("linear")]
 )
-_LAYOUTS = {"BN3": "(B, N, 3)", "B3N": "(B, 3, N)"}
 
 
 def evaluate(action: OmitSubcommandPrefixes[Action]) -> int:
-    """Tests any model on turned or on damaged shapes.
+    """Tests any model on turned or on damaged shapes, or classifiers on its features.
 
     Args:
         action: what to test.

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 from pcclust.data.corruptions import (
     DGCNN,
@@ -16,8 +17,6 @@ from pcclust.data.corruptions import (
 from pcclust.evaluate.report import Table, about_table, told_by
 from pcclust.evaluate.rotation_report import percent
 
-KIND = "corruption"
-
 
 @dataclass(frozen=True)
 class CorruptionReport:
@@ -30,6 +29,8 @@ class CorruptionReport:
         clean: the accuracy without damage.
         accuracies: of each corruption, the accuracy at levels 0 to 4.
     """
+
+    KIND: ClassVar[str] = "corruption"
 
     about: Mapping[str, str]
     settings: Mapping[str, int | float | str]
@@ -73,7 +74,7 @@ class CorruptionReport:
 
     def to_json(self) -> str:
         """Returns everything as JSON."""
-        told = {"kind": KIND, "measures": self.scores._asdict(), **asdict(self)}
+        told = {"kind": self.KIND, "measures": self.scores._asdict(), **asdict(self)}
         return json.dumps(told, ensure_ascii=False, allow_nan=False)
 
     @classmethod
@@ -83,5 +84,5 @@ class CorruptionReport:
         Raises:
             ValueError: not the JSON of such a report.
         """
-        told = told_by(text, KIND)
+        told = told_by(text, cls.KIND)
         return cls(**told)

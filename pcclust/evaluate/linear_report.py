@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pcclust.evaluate.report import Table, about_table, told_by
 from pcclust.evaluate.rotation_report import percent
 
-KIND = "linear"
 # By their names in JSON, what tables call them.
 PROBES = {
     "linear_svm": "linear SVM",
@@ -82,6 +81,8 @@ class LinearReport:
         learned: how many were there to train with.
         scores: of every probe under every protocol.
     """
+
+    KIND: ClassVar[str] = "linear"
 
     about: Mapping[str, str]
     settings: Mapping[str, int | float | str]
@@ -161,7 +162,7 @@ class LinearReport:
 
     def to_json(self) -> str:
         """Returns everything as JSON."""
-        told = {"kind": KIND, "measures": self._measures(), **self.__dict__}
+        told = {"kind": self.KIND, "measures": self._measures(), **self.__dict__}
         told["scores"] = [found.to_dict() for found in self.scores]
         return json.dumps(told, ensure_ascii=False, allow_nan=False)
 
@@ -172,7 +173,7 @@ class LinearReport:
         Raises:
             ValueError: not the JSON of such a report.
         """
-        told = told_by(text, KIND)
+        told = told_by(text, cls.KIND)
         told["scores"] = tuple(map(ProbeScores.from_dict, told["scores"]))
         return cls(**told)
 

@@ -45,7 +45,9 @@ class RBFMachine:
 
     def predict(self, features: Tensor) -> NDArray[np.int64]:
         """Returns the classes ``(S,)`` of features ``(S, F)``."""
-        parts = [self._machine.predict(self._given(part)) for part in torch.split(features, QUERIES)]
+        parts = [
+            self._machine.predict(self._given(part)) for part in torch.split(features, QUERIES)
+        ]
         return np.concatenate(parts).astype(np.int64)
 
     def _given(self, features: Tensor) -> NDArray[np.float64]:

@@ -1,12 +1,12 @@
-"""The page of what rotations and corruptions do to a model."""
+"""The page of what rotations and corruptions do to a model, and what its features are worth."""
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from html import escape
 
 import numpy as np
 
 from pcclust.evaluate.corruption_report import CorruptionReport
+from pcclust.evaluate.linear_report import LinearReport
 from pcclust.evaluate.point_view import PointView, Section
 from pcclust.evaluate.report import (
     INK,
@@ -26,31 +26,33 @@ CELL = (0.16, 0.55, 0.55)  # a colour that stands out on white and on black
 MISTAKES = 10
 
 
-def evaluation_page(
-    rotation: RotationReport | None, corruption: CorruptionReport | None, commands: Sequence[str]
-) -> str:
-    """Returns one self-contained page of whichever reports there are, of one model.
+def evaluation_page(*reports: RotationReport | CorruptionReport | LinearReport) -> str:
+    """Returns one self-contained page of reports of one model.
 
     Args:
-        rotation: of `pcclust.evaluate.rotation`.
-        corruption: of `pcclust.evaluate.corruption`.
-        commands: that made them, to be shown.
+        *reports: of `pcclust.evaluate.rotation`, `corruption` and `linear`, in the order in which
+            they are to be shown.
 
     Raises:
         ImportError: matplotlib is not installed.
         ValueError: no report is given.
     """
-    given = [report for report in (rotation, corruption) if report is not None]
-    if not given:
-        raise ValueError("a page needs a report of rotations or of corruptions")
-    sections = rotation_sections(rotation) if rotation else []
-    if corruption:
-        sections.append(Section(title="Damaged shapes", html=_damage(corruption)))
+    if not reports:
+        raise ValueError("a page needs a report of rotations, of corruptions or of probes")
+    sections = []
+    for report in reports:
+        if isinstance(report, RotationReport):
+            sections += rotation_sections(report)
+        elif isinstance(report, CorruptionReport):
+            sections.append(Section(title="Damaged shapes", html=_damage(report)))
+        else:
+            sections.append(Section(title="Frozen features", html=_probes(report)))
+    commands = [report.about["command"] for report in reports if "command" in report.about]
     made = "".join(f"<pre>{escape(command)}</pre>" for command in commands)
-    tables = "".join(about_table(report.about, report.settings).html() for report in given)
+    tables = "".join(about_table(report.about, report.settings).html() for report in reports)
     sections.append(Section(title="How it was made", html=made + tables))
-    model = given[0].about.get("model", "a model")
-    return render_page(f"{model}, tested", sections, lead=_lead(rotation, corruption))
+    model = reports[0].about.get("model", "a model")
+    return render_page(f"{model}, tested", sections, lead=" ".join(map(_lead, reports)))
 
 
 def rotation_sections(report: RotationReport) -> list[Section]:
@@ -75,18 +77,14 @@ def rotation_sections(report: RotationReport) -> list[Section]:
     return sections
 
 
-def _lead(rotation: RotationReport | None, corruption: CorruptionReport | None) -> str:
-    said = []
-    if rotation:
-        accuracies = [
-            f"{percent(rotation.answers(name).mean)} % under {name}"
-            for name in rotation.predictions
-        ]
-        said.append(f"Of {len(rotation.labels):,} shapes it knows {', '.join(accuracies)}.")
-    if corruption:
-        scores = corruption.scores
-        said.append(f"PointCloud-C: mCE {scores.mce:.3f}, RmCE {scores.rmce:.3f}.")
-    return " ".join(said)
+def _lead(report: RotationReport | CorruptionReport | LinearReport) -> str:
+    if isinstance(report, RotationReport):
+        known = [f"{percent(report.answers(p).mean)} % under {p}" for p in report.predictions]
+        return f"Of {len(report.labels):,} shapes it knows {', '.join(known)}."
+    if isinstance(report, CorruptionReport):
+        return f"PointCloud-C: mCE {report.scores.mce:.3f}, RmCE {report.scores.rmce:.3f}."
+    known = [f"{percent(report.score(p).mean)} % under {p}" for p in report.protocols]
+    return f"A linear SVM on its features knows {', '.join(known)}."
 
 
 def _legend() -> str:
@@ -208,3 +206,9 @@ def _damage(report: CorruptionReport) -> str:
         "means.</p>"
     )
     return told + report.summary().html()
+
+
+def _probes(report: LinearReport) -> str:
+    tables = "".join(table.html() for table in report.tables())
+    notes = "".join(f"<p>{escape(note)}</p>" for note in report.notes())
+    return tables + notes + _details("Class means", report.class_mean_table())

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from pcclust.evaluate.report import Table, about_table, told_by
 
 # How a model was trained: on shapes as they stand, turned about the up axis, or turned in space.
 Trained = Literal["upright", "z", "SO3"]
-KIND = "rotation"
 
 
 def protocol(trained: str, tested: str) -> str:
@@ -42,6 +41,8 @@ class RotationReport:
         tilt_predictions: by training orientation, ``(T, S')``.
         failures: some wrong answers under SO3, with the shapes as the model saw them.
     """
+
+    KIND: ClassVar[str] = "rotation"
 
     about: Mapping[str, str]
     settings: Mapping[str, int | float | str]
@@ -119,7 +120,7 @@ class RotationReport:
 
     def to_json(self) -> str:
         """Returns everything as JSON: the measures, and the predictions that they follow from."""
-        told: dict[str, Any] = {"kind": KIND, "measures": self._measures()}
+        told: dict[str, Any] = {"kind": self.KIND, "measures": self._measures()}
         for name, value in self.__dict__.items():
             told[name] = _plain(value)
         told["failures"] = [failure.to_dict() for failure in self.failures]
@@ -132,7 +133,7 @@ class RotationReport:
         Raises:
             ValueError: not the JSON of such a report.
         """
-        told = told_by(text, KIND)
+        told = told_by(text, cls.KIND)
         for name in ("labels", "tilted"):
             told[name] = np.array(told[name], np.int64)
         for name in ("upright", "predictions", "tilt_predictions"):
