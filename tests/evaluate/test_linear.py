@@ -154,6 +154,25 @@ def test_votes_turn_all_shapes_alike_and_are_averaged(known, report):
     assert found.std > 0
 
 
+def test_votes_show_the_model_shapes_turned_by_even_steps(known):
+    seen = []
+
+    def recording(clouds):
+        seen.append(clouds.clone())
+        return moments(clouds)
+
+    train = (known.train, known.known)
+    probes = Probes(votes=3, label_shares=())
+    linear(recording, known.points, known.labels, train=train, turns=TURNS, probes=probes)
+    shown = torch.cat(seen).flatten(1)
+    for degrees in (0, 120, 240):
+        turn = rotation_about("z", torch.tensor([np.radians(degrees)]))[0].float()
+        for points in (known.train, known.points):
+            turned = (points @ turn.T).flatten(1)
+            gaps = torch.cdist(turned.double(), shown.double()).amin(dim=1)
+            assert gaps.max() < 1e-4
+
+
 @pytest.mark.parametrize("protocol", ALL)
 def test_neighbours_vote_as_the_formula_says(known, report, protocol):
     learned, rounds = known.features(*protocol.split("/"))
