@@ -99,7 +99,7 @@ def linear(
         >>> def radius(clouds):
         ...     return clouds.norm(dim=2).mean(dim=1, keepdim=True)
         >>> report = linear(radius, shapes[:10], labels[:10], train=(shapes[10:], labels[10:]))
-        >>> report.score("z/SO3").mean, report.score("SO3/SO3", "weighted_knn").mean
+        >>> report.score("z/SO3").mean, report.score("SO3/SO3", share=0.05).mean
         (1.0, 1.0)
     """
     require_scikit_learn("the RBF SVC")

@@ -149,7 +149,7 @@ class LinearReport:
             "the draws.",
             "Linear SVM: standardised features, C by 5-fold cross-validation on the training "
             "shapes, with few labels on those that have one. C = 1: features as they are.",
-            "RBF SVC: gamma = 1 / features, C = 1, features as they are, as in ContrastNet's script."
+            "RBF SVC: gamma = 1 / features, C = 1, features as they are: ContrastNet's script."
             + f" Upright: mean ± deviation over {votes} turns of all shapes." * (votes > 1),
         ]
 
