@@ -13,11 +13,12 @@ from tyro.conf import Positional, arg
 
 from pcclust.cli._feature_file import is_feature_file, read_feature_file
 from pcclust.cli.console import errors, progress_bar
-from pcclust.data import PointDataset, ReadFailure, open_dataset
+from pcclust.data import PointDataset, ReadFailure
 from pcclust.data.dataset import UP_AXES, UpAxis
 from pcclust.data.detect import SPLITS
 from pcclust.data.layouts import FileStorage
 from pcclust.data.loader import seeded_generator
+from pcclust.data.named import open_named
 from pcclust.data.transforms import RotateSO3, RotateUp, UnitSphere
 from pcclust.evaluate.cluster_rows import Shapes
 from pcclust.evaluate.forward import Answerer, Layout, Model, batches
@@ -34,8 +35,9 @@ class Source:
 
     Attributes:
         source: features in a file (.npy; or .npz or .h5 with features (N, C) and perhaps labels,
-            names, class_names and points (N, P, 3)); or shapes: an HDF5 file, a known dataset's
-            folder, or any folder of meshes and clouds, whose sub-folders are classes.
+            names, class_names and points (N, P, 3)); or shapes: modelnet40 or modelnet10 (in
+            $PCCLUST_DATA), an HDF5 file, a known dataset's folder, or any folder of meshes and
+            clouds, whose sub-folders are classes.
         test: held-out shapes, measured with what was fitted on the others: a split of the same
             dataset (test), or another SOURCE.
         model: what makes features of shapes: as for pcclust evaluate, the folder of a run, a
@@ -141,7 +143,7 @@ class _Encoder:
             self.num_points = source.num_points or found.num_points
 
     def __call__(self, path: str, split: str | None, turns: int) -> Clusterable:
-        dataset = open_dataset(path, split, num_points=self.num_points, seed=self.source.seed)
+        dataset = open_named(path, split, num_points=self.num_points, seed=self.source.seed)
         if self.source.classes:
             dataset = dataset.select_classes(self.source.classes.split(","))
         up_axis = self.source.up_axis or dataset.up_axis

@@ -270,15 +270,19 @@ def test_unlabelled_minus_ones_are_no_labels(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere does not exist"),
+        (["modelnet"], "'modelnet': no such file or folder; did you mean 'modelnet40'?"),
+        (["modelnet10"], "ModelNet10: the folder /no/such/folder does not exist"),
         (["SHAPES", "--rotate", "z"], "--rotate z: the data does not say which axis is up"),
-        (["SHAPES", "--test", "nowhere"], "nowhere does not exist"),
+        (["SHAPES", "--test", "nowhere"], "'nowhere': no such file or folder"),
         (["SHAPES", "--classes", "cup"], "no class 'cup' among ball, rod"),
         (["SHAPES", "--model", "nowhere"], "there is no model nowhere"),
         (["SHAPES", "--out", "SHAPES/ball/0.off"], "is a file; name a folder"),
     ],
 )
-def test_wrong_shapes_and_options_are_named(tmp_path, meshes, capsys, arguments, message):
+def test_wrong_shapes_and_options_are_named(
+    tmp_path, meshes, capsys, monkeypatch, arguments, message
+):
+    monkeypatch.setenv("PCCLUST_DATA", "/no/such/folder")
     given = [a.replace("SHAPES", str(meshes)) for a in arguments]
     given += [] if "--out" in given else ["--out", tmp_path / "out"]
     assert run(*given, "--num-points", 64) == 2
