@@ -94,7 +94,7 @@ def page(encoders: list[Encoder], cards: list[dict[str, Any]], how: str) -> str:
     ]
     for data in dict.fromkeys(encoder.data for encoder in encoders):
         mine = [encoder for encoder in encoders if encoder.data == data]
-        parts += [f"## {data[:1].upper()}{data[1:]}", *_sections(mine)]
+        parts += [f"## {data.replace('modelnet', 'ModelNet')}", *_sections(mine)]
     published = "\n".join(f"- {name}: {value} % on {data}" for name, data, value in PUBLISHED)
     commands = dict.fromkeys(line for encoder in encoders for line in encoder.commands())
     parts += [
@@ -133,7 +133,7 @@ def _sections(encoders: list[Encoder]) -> list[str]:
         parts.append(table(head, rows))
     clustered = [(e, c) for e in encoders for c in e.clusterings]
     if clustered:
-        head = ("clusters", "of", "turned", "ACC", "NMI", "ARI")
+        head = ("clusters of", "features", "", "turned", "ACC", "NMI", "ARI")
         parts.append(table(head, [_clustering(*each) for each in clustered]))
     return parts
 
@@ -154,7 +154,11 @@ def _clustering(encoder: Encoder, told: dict[str, Any]) -> list[str]:
         for mean, deviation in (measured[name] for name in ("accuracy", "nmi", "ari"))
     ]
     of = f"{told['shapes']:,} shapes into {told['clusters']}"
-    return [encoder.name, of, str(told["settings"].get("rotate", "–")), *values]
+    settings = told["settings"]
+    made = [f"whitened to {settings['whiten']}"] * bool(settings["whiten"])
+    made += ["of length 1"] * settings["l2"]
+    turned = told["about"]["rotation"]
+    return [encoder.name, ", ".join(made) or "as they are", of, turned, *values]
 
 
 def _training(card: dict[str, Any]) -> list[str]:

@@ -40,8 +40,8 @@ def folder(tmp_path):
     clustering = {
         "shapes": 50,
         "clusters": 10,
-        "about": {"command": "pcclust cluster modelnet10"},
-        "settings": {"rotate": "so3"},
+        "about": {"command": "pcclust cluster modelnet10", "rotation": "so3"},
+        "settings": {"whiten": 64, "l2": True},
         "methods": [
             {
                 "mean_and_deviation": {
@@ -57,11 +57,12 @@ def folder(tmp_path):
 
 def test_everything_is_told(folder):
     text = page([Encoder.read(f"untrained={folder}")], [CARD], "One thread.")
-    assert "## Modelnet10, test" in text
+    assert "## ModelNet10, test" in text
     assert "| untrained | linear SVM | 81.0 ± 1.4 | 81.0 ± 1.4 | 81.0 ± 1.4 |" in text
     assert "| untrained | weighted kNN | 71.0 ± 1.4 |" in text
     assert "| untrained | 55.0 ± 7.1 |" in text
-    assert "| untrained | 50 shapes into 10 | so3 | 50.0 ± 1.0 | 50.0 ± 1.0 | 50.0 ± 1.0 |" in text
+    row = "| untrained | whitened to 64, of length 1 | 50 shapes into 10 | so3 |"
+    assert f"{row} 50.0 ± 1.0 | 50.0 ± 1.0 | 50.0 ± 1.0 |" in text
     assert "| contrastnet on modelnet40 | clusternet | 1,234,567 | 5 of 5 | 0 | 10 |" in text
     commands = text.rpartition("```\n")[0].rpartition("```\n")[2].splitlines()
     assert commands[0].startswith("pcclust pretrain contrastnet modelnet40 --epochs 5")
