@@ -18,7 +18,7 @@ import tyro
 from tyro.conf import Positional
 
 from benchmarks.machine import processor
-from benchmarks.report import table
+from benchmarks.report import put, table
 from pcclust.evaluate.linear_report import PROBES, LinearReport
 from pcclust.evaluate.rotation_report import percent
 from pcclust.nn.weights import read_card
@@ -186,13 +186,7 @@ def _command(card: dict[str, Any]) -> str:
 def main(settings: Settings) -> None:
     """Writes or prints the page."""
     encoders = [Encoder.read(told) for told in settings.reports]
-    text = page(encoders, [read_card(run) for run in settings.runs], settings.how)
-    if settings.out is None:
-        print(text)
-        return
-    unfinished = settings.out.with_name(settings.out.name + ".part")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(settings.out)
+    put(page(encoders, [read_card(run) for run in settings.runs], settings.how), settings.out)
 
 
 if __name__ == "__main__":

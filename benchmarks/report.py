@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks import growth
 from benchmarks.suite import OURS, Goal, Suite
 from benchmarks.timing import FEWER_ROUNDS, Measured, Result
+from pcclust._files import write_whole
 
 MEMORY_GOAL = 3.0  # times the input, beside the output
 
@@ -53,9 +54,7 @@ def write(
             from benchmarks.plot import draw  # matplotlib is one of the extras
 
             draw(grown, threads, picture)
-        unfinished = out.with_name(out.name + ".part")
-        unfinished.write_text(page, encoding="utf-8")
-        unfinished.replace(out)
+        write_whole(out, page.encode())
     return page
 
 
@@ -79,6 +78,14 @@ def opening(threads: int, rounds: int) -> str:
   answers are marked † and not compared with.
 - Peak memory is the growth of the resident memory over the work in a fresh process, output
   included, to about 0.3 MiB."""
+
+
+def put(page: str, out: Path | None) -> None:
+    """Writes a page whole, or prints it where ``out`` is None."""
+    if out is None:
+        print(page)
+    else:
+        write_whole(out, page.encode())
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

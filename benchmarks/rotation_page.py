@@ -16,7 +16,7 @@ import tyro
 from tyro.conf import Positional
 
 from benchmarks.machine import processor
-from benchmarks.report import table
+from benchmarks.report import put, table
 from pcclust.evaluate.rotation_report import RotationReport, percent
 from pcclust.methods.classification import ClassificationConfig
 from pcclust.nn.weights import read_card
@@ -191,13 +191,7 @@ def _training(run: Run) -> list[str]:
 
 def main(settings: Settings) -> None:
     """Writes or prints the page."""
-    text = page([Run.read(path) for path in settings.runs], settings.how)
-    if settings.out is None:
-        print(text)
-        return
-    unfinished = settings.out.with_name(settings.out.name + ".part")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(settings.out)
+    put(page([Run.read(path) for path in settings.runs], settings.how), settings.out)
 
 
 if __name__ == "__main__":
