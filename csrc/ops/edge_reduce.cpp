@@ -7,14 +7,6 @@
 namespace pcclust {
 namespace {
 
-void check_rows(const Tensor& tensor, const char* name, ScalarType dtype, int64_t rows,
-                int64_t columns) {
-  STD_TORCH_CHECK(tensor.dim() == 2 && tensor.is_contiguous() && tensor.is_cpu() &&
-                      tensor.scalar_type() == dtype && tensor.size(0) == rows &&
-                      tensor.size(1) == columns,
-                  name, " must be contiguous (", rows, ", ", columns, ") of the right dtype");
-}
-
 // Raises where a neighbour is no point of its cloud: kernels do not look.
 template <class T>
 void check_neighbors(const EdgeArguments<T>& e) {
@@ -38,7 +30,7 @@ EdgeArguments<T> edges_of(const Tensor& projected, const Tensor& neighbors, cons
   STD_TORCH_CHECK(projected.dim() == 3 && projected.size(1) == 2 && projected.is_contiguous(),
                   "projected must be a contiguous (R, 2, C)");
   STD_TORCH_CHECK(neighbors.dim() == 2 && neighbors.size(1) >= 1, "neighbors must be (R, k)");
-  check_rows(neighbors, "neighbors", ScalarType::Long, projected.size(0), neighbors.size(1));
+  check_matrix(neighbors, "neighbors", ScalarType::Long, projected.size(0), neighbors.size(1));
   // The neighbours' rows stand for the clouds' points, so that their checks serve here too.
   const Clouds<int64_t> clouds = clouds_of<int64_t>(neighbors, starts, sizes);
   const EdgeArguments<T> edges{projected.const_data_ptr<T>(), clouds.rows, clouds.starts,
@@ -84,9 +76,9 @@ std::tuple<Tensor, Tensor, Tensor> forward(Tensor projected, Tensor neighbors, T
 Tensor backward(Tensor peak_gradient, Tensor moment_gradient, Tensor projected, Tensor neighbors,
                 Tensor starts, Tensor sizes, Tensor chosen, bool moments) {
   const int64_t rows = projected.size(0), channels = projected.size(2);
-  check_rows(peak_gradient, "peak_gradient", projected.scalar_type(), rows, channels);
-  check_rows(moment_gradient, "moment_gradient", ScalarType::Double, 2, channels);
-  check_rows(chosen, "chosen", ScalarType::Int, rows, channels);
+  check_matrix(peak_gradient, "peak_gradient", projected.scalar_type(), rows, channels);
+  check_matrix(moment_gradient, "moment_gradient", ScalarType::Double, 2, channels);
+  check_matrix(chosen, "chosen", ScalarType::Int, rows, channels);
   Tensor gradient = torch::stable::new_empty(projected, {rows, 2, channels});
   with_floating(projected, [&](auto zero) {
     using T = decltype(zero);

@@ -8,14 +8,6 @@
 namespace pcclust {
 namespace {
 
-void check_matrix(const Tensor& tensor, const char* name, ScalarType dtype, int64_t rows,
-                  int64_t columns) {
-  STD_TORCH_CHECK(tensor.dim() == 2 && tensor.is_contiguous() && tensor.is_cpu() &&
-                      tensor.scalar_type() == dtype && tensor.size(0) == rows &&
-                      tensor.size(1) == columns,
-                  name, " must be contiguous (", rows, ", ", columns, ") of the right dtype");
-}
-
 void check_vector(const Tensor& tensor, const char* name, ScalarType dtype, int64_t count) {
   STD_TORCH_CHECK(tensor.dim() == 1 && tensor.is_contiguous() && tensor.is_cpu() &&
                       tensor.scalar_type() == dtype && tensor.size(0) == count,

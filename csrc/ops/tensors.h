@@ -23,6 +23,15 @@ inline Threads torch_threads() {
   return {static_cast<int64_t>(torch::stable::get_num_threads()), run};
 }
 
+// Raises unless it is a contiguous matrix on the CPU, of this dtype and size.
+inline void check_matrix(const Tensor& tensor, const char* name, ScalarType dtype, int64_t rows,
+                         int64_t columns) {
+  STD_TORCH_CHECK(tensor.dim() == 2 && tensor.is_contiguous() && tensor.is_cpu() &&
+                      tensor.scalar_type() == dtype && tensor.size(0) == rows &&
+                      tensor.size(1) == columns,
+                  name, " must be contiguous (", rows, ", ", columns, ") of the right dtype");
+}
+
 // Raises unless the rows of every cloud lie inside the tensor: whatever Python checked before, no
 // call through torch.ops may read out of bounds.
 template <class T>
