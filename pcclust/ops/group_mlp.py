@@ -5,7 +5,7 @@ them; with BatchNorm, what the hidden layer makes of all neighbours is needed on
 of size groups × k × channels is ever held, in the forward or the backward pass.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -149,16 +149,11 @@ def _group_moments_backward_torch(
 ) -> tuple[Tensor, Tensor, Tensor]:
     linear = (products_gradient + products_gradient.T).to(features.dtype)
     constant = total_gradient.to(features.dtype)
-    to_features = torch.empty_like(features if wanted else features[:0])
-    to_weight, to_bias = torch.zeros_like(weight), torch.zeros_like(bias)
-    for run in _runs(features):
-        hidden = _hidden(features[run], weight, bias, slope)
-        gradient = _through_slope(constant + hidden @ linear, hidden, slope)
-        to_weight += gradient.T @ features[run].flatten(0, 1)
-        to_bias += gradient.sum(dim=0)
-        if wanted:
-            to_features[run] = (gradient @ weight).view_as(features[run])
-    return to_features if wanted else features.new_empty(0), to_weight, to_bias
+
+    def pull(run: slice, hidden: Tensor) -> Tensor:
+        return constant + hidden @ linear
+
+    return _pull_back(pull, features, weight, bias, slope, wanted)
 
 
 def _group_peaks_torch(
@@ -184,27 +179,42 @@ def _group_peaks_backward_torch(
     slope: float,
     wanted: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    to_features = torch.empty_like(features if wanted else features[:0])
-    to_weight, to_bias = torch.zeros_like(weight), torch.zeros_like(bias)
     to_out_weight = torch.zeros_like(out_weight)
     k = features.shape[1]
-    for run in _runs(features):
-        hidden = _hidden(features[run], weight, bias, slope)
+
+    def pull(run: slice, hidden: Tensor) -> Tensor:
         members = hidden.new_zeros(hidden.shape[0] // k, k, len(out_weight))
         members.scatter_(1, chosen[run, None].long(), peak_gradient[run, None])
         to_members = members.flatten(0, 1)
-        to_out_weight += to_members.T @ hidden
-        gradient = _through_slope(to_members @ out_weight, hidden, slope)
+        to_out_weight.add_(to_members.T @ hidden)
+        return to_members @ out_weight
+
+    return *_pull_back(pull, features, weight, bias, slope, wanted), to_out_weight
+
+
+def _pull_back(
+    pull: Callable[[slice, Tensor], Tensor],
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    slope: float,
+    wanted: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns the gradients of features (empty unless wanted), weight and bias.
+
+    ``pull`` gives that of the hidden channels, from a run of groups and these channels.
+    """
+    to_features = torch.empty_like(features) if wanted else features.new_empty(0)
+    to_weight, to_bias = torch.zeros_like(weight), torch.zeros_like(bias)
+    for run in _runs(features):
+        hidden = _hidden(features[run], weight, bias, slope)
+        to_hidden = pull(run, hidden)
+        gradient = torch.where(hidden > 0, to_hidden, to_hidden * slope)
         to_weight += gradient.T @ features[run].flatten(0, 1)
         to_bias += gradient.sum(dim=0)
         if wanted:
             to_features[run] = (gradient @ weight).view_as(features[run])
-    given = to_features if wanted else features.new_empty(0)
-    return given, to_weight, to_bias, to_out_weight
-
-
-def _through_slope(gradient: Tensor, hidden: Tensor, slope: float) -> Tensor:
-    return torch.where(hidden > 0, gradient, gradient * slope)
+    return to_features, to_weight, to_bias
 
 
 def _group_moments_fake(
