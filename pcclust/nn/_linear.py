@@ -41,7 +41,4 @@ def _image_width(rows: Tensor, weight: Tensor) -> int:
     usable = not torch.compiler.is_compiling() and torch._C._has_mkldnn
     if not usable or rows.device.type != "cpu" or {rows.dtype, weight.dtype} != {torch.float32}:
         return 0
-    most = min(MOST_ROWS, len(rows) // LEAST_IMAGES)
-    # A power of two, so that batches of unlike size have images of the same size: torch keeps what
-    # it prepared for every size it met, up to gigabytes.
-    return 1 << (most.bit_length() - 1) if most else 0
+    return min(MOST_ROWS, len(rows) // LEAST_IMAGES)
