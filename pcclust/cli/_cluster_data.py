@@ -14,12 +14,12 @@ from tyro.conf import Positional, arg
 from pcclust.cli._feature_file import is_feature_file, read_feature_file
 from pcclust.cli.console import errors, progress_bar
 from pcclust.data import PointDataset, ReadFailure
-from pcclust.data.dataset import UP_AXES, UpAxis
+from pcclust.data.dataset import UpAxis
 from pcclust.data.detect import SPLITS
 from pcclust.data.layouts import FileStorage
 from pcclust.data.loader import seeded_generator
 from pcclust.data.named import open_named
-from pcclust.data.transforms import RotateSO3, RotateUp, UnitSphere
+from pcclust.data.transforms import RotateSO3, RotateUp, UnitSphere, stand_on_z
 from pcclust.evaluate.cluster_rows import Shapes
 from pcclust.evaluate.forward import Answerer, Layout, Model, batches
 from pcclust.evaluate.model_source import find_model
@@ -152,8 +152,8 @@ class _Encoder:
         answer = Answerer(self.model, points, layout=self.layout, device=self.source.device)
         features = torch.cat(list(self._batches(answer, points))).numpy()
         labels = None if dataset.labels is None else dataset.labels[kept].numpy()
-        if up_axis is not None:  # a cyclic shift of the axes turns without mirroring
-            points = points.roll(UP_AXES.index("z") - UP_AXES.index(up_axis), 2)
+        if up_axis is not None:
+            points = stand_on_z(points, up_axis)
         names = [dataset.names[i] for i in kept.tolist()]
         shapes = Shapes(names, points, labels, dataset.class_names)
         where = f"{path}, {split}" if split else path

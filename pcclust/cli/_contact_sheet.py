@@ -9,8 +9,7 @@ import torch
 
 from pcclust._files import whole_file, write_whole
 from pcclust.data import PointDataset
-from pcclust.data.dataset import UP_AXES
-from pcclust.data.transforms import UnitSphere
+from pcclust.data.transforms import UnitSphere, stand_on_z
 from pcclust.evaluate.point_view import PointView, Section
 from pcclust.evaluate.report import render_page
 
@@ -135,7 +134,5 @@ def project(points: np.ndarray) -> np.ndarray:
 
 
 def _row(dataset: PointDataset, chosen: torch.Tensor, title: str) -> Row:
-    points = UnitSphere()(dataset.batch(chosen))
-    # A cyclic shift of the axes turns without mirroring.
-    turns = UP_AXES.index("z") - UP_AXES.index(dataset.up_axis or "z")
-    return Row(title, [dataset.names[i] for i in chosen.tolist()], points.roll(turns, 2).numpy())
+    points = stand_on_z(UnitSphere()(dataset.batch(chosen)), dataset.up_axis or "z")
+    return Row(title, [dataset.names[i] for i in chosen.tolist()], points.numpy())

@@ -11,8 +11,7 @@ from rich.progress import Progress, TaskID
 from torch import Tensor, nn
 
 from pcclust.data import open_dataset
-from pcclust.data.dataset import UP_AXES
-from pcclust.data.transforms import RotateSO3, UnitSphere
+from pcclust.data.transforms import RotateSO3, UnitSphere, stand_on_z
 from pcclust.evaluate.cluster_rows import Shapes, Turned, cluster_rows, render_rows, rows_script
 from pcclust.evaluate.clustering import clustering
 from pcclust.evaluate.clustering_report import MEASURES, ClusteringReport
@@ -72,9 +71,7 @@ def cluster_furniture(data: Path, progress: Progress) -> FurnitureClusters:
     dataset = open_dataset(str(data / FURNITURE))
     assert dataset.labels is not None
     assert dataset.up_axis is not None
-    # A cyclic shift of the axes brings gravity to z without mirroring.
-    shift = UP_AXES.index("z") - UP_AXES.index(dataset.up_axis)
-    upright = UnitSphere()(dataset.points).roll(shift, 2)
+    upright = stand_on_z(UnitSphere()(dataset.points), dataset.up_axis)
     turned = RotateSO3()(upright, torch.Generator().manual_seed(SEED))
     bar = progress.add_task("features, upright and turned", total=2 * len(upright))
     features = [_described(encoder, points, progress, bar) for points in (upright, turned)]

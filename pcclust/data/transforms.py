@@ -236,6 +236,11 @@ def turn(points: Tensor, rotations: Tensor) -> Tensor:
     return torch.bmm(rotations.to(points), points.mT).mT.contiguous()
 
 
+def stand_on_z(points: Tensor, up_axis: UpAxis) -> Tensor:
+    """Brings the up axis of clouds ``(B, N, 3)`` to z by a cyclic shift: a turn, no mirroring."""
+    return points.roll(UP_AXES.index("z") - UP_AXES.index(up_axis), 2)
+
+
 def rotation_about(axis: UpAxis, angles: Tensor) -> Tensor:
     """Returns the rotations ``(B, 3, 3)`` about a coordinate axis by angles ``(B,)`` in rad."""
     if axis not in UP_AXES:
