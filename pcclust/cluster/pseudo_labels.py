@@ -119,15 +119,20 @@ def _check(points: torch.Tensor, n_clusters: int, previous: Labels | None) -> No
             f"n_clusters={n_clusters} exceeds the {len(points)} items: ask for fewer clusters or "
             "give more items"
         )
-    if bool((points == points[0]).all()):
-        raise ValueError(
-            f"the features of all {len(points)} items are equal: the encoder has collapsed, or "
-            "all items are the same"
-        )
+    check_not_all_equal(points)
     if previous is not None and len(previous) != len(points):
         raise ValueError(
             f"{len(previous)} previous labels for {len(points)} items: they are not of the same "
             "items, and NMI compares item by item"
+        )
+
+
+def check_not_all_equal(features: torch.Tensor) -> None:
+    """Raises ValueError if every row is the same, so that there is nothing to cluster."""
+    if bool((features == features[0]).all()):
+        raise ValueError(
+            f"the features of all {len(features)} items are equal: the encoder has collapsed, or "
+            "all items are the same"
         )
 
 

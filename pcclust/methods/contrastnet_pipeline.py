@@ -21,7 +21,7 @@ from pcclust.methods._backbone import count_parameters
 from pcclust.methods.contrastnet import ContrastNet, ContrastNetConfig
 from pcclust.methods.pseudo_label_file import StoredLabels, labels_key, read_labels, write_labels
 from pcclust.methods.pseudo_label_network import PseudoLabelConfig, PseudoLabelNetwork
-from pcclust.methods.unlabelled import encode_shapes, open_unlabelled
+from pcclust.methods.unlabelled import describe_shapes, described_channels, open_unlabelled
 from pcclust.nn import Classifier
 from pcclust.nn.weights import load, read_card, save_weights
 from pcclust.training import Method, Outcome, RunFolder, Watcher, fit
@@ -40,6 +40,7 @@ class PipelineConfig:
         contrastnet: of the first stage. Data, points, up axis, seed, precision, workers and
             logging are those of all stages.
         clusters: how many clusters the features of whole shapes fall into.
+        statistics: put the statistics of RRI, which need no training, beside the features before.
         whiten: components that the features are whitened to before; 0 for none.
         l2: bring the features to length one before.
         rounds: how often shapes are clustered and a network is trained on the clusters; each round
@@ -49,6 +50,7 @@ class PipelineConfig:
 
     contrastnet: Annotated[ContrastNetConfig, arg(name="")]
     clusters: int = 300
+    statistics: bool = False
     whiten: int = 0
     l2: bool = False
     rounds: int = 1
@@ -113,10 +115,10 @@ class ContrastNetPipeline:
         self.data_sha256 = data_sha256(self.shapes)
         self._check_clusters(self.shapes)
         self.contrastnet = ContrastNet(first, self.shapes)
-        _check_whitening(self.contrastnet.model.encoder, config.whiten)
+        _check_whitening(self.contrastnet.model.encoder, config)
         if config.rounds:  # so that a mistake shows before hours of training
             trial = torch.arange(len(self.shapes)) % config.clusters
-            _check_whitening(self._network(1, trial).model.backbone, config.whiten)
+            _check_whitening(self._network(1, trial).model.backbone, config)
 
     def run(self, *, minutes: float | None = None) -> Outcome:
         """Runs what is not done.
@@ -162,7 +164,8 @@ class ContrastNetPipeline:
         """Returns the clusters of a round, which are computed unless they are there."""
         config, path = self.config, self.out / f"round{number}" / LABELS
         seed = config.contrastnet.seed + number
-        settings = {"clusters": config.clusters, "whiten": config.whiten, "l2": config.l2}
+        names = ("clusters", "statistics", "whiten", "l2")
+        settings = {name: getattr(config, name) for name in names}
         weights = read_card(source)["sha256"]
         previous = None if before is None else before.key
         key = labels_key(settings | {"seed": seed}, weights, self.data_sha256, previous)
@@ -185,7 +188,10 @@ class ContrastNetPipeline:
     def _features(self, source: Path) -> torch.Tensor:
         encoder = _backbone(load(source))
         encoder.to("cuda" if torch.cuda.is_available() else "cpu")
-        return encode_shapes(encoder, self.shapes, progress=self._tell_progress)
+        statistics = self.config.statistics
+        return describe_shapes(
+            encoder, self.shapes, statistics=statistics, progress=self._tell_progress
+        )
 
     def _tell_progress(self, what: str, done: int, total: int) -> None:
         for watcher in self.watchers:
@@ -224,11 +230,13 @@ class ContrastNetPipeline:
             )
 
 
-def _check_whitening(encoder: nn.Module, components: int) -> None:
-    channels = int(encoder.out_channels)  # type: ignore[arg-type]
-    if components > channels:
+def _check_whitening(encoder: nn.Module, config: PipelineConfig) -> None:
+    channels = described_channels(encoder, config.statistics)
+    if config.whiten > channels:
+        beside = " and statistics of RRI" if config.statistics else ""
         raise ValueError(
-            f"whiten={components} exceeds the {channels} features of {type(encoder).__name__}"
+            f"whiten={config.whiten} exceeds the {channels} features of "
+            f"{type(encoder).__name__}{beside}"
         )
 
 

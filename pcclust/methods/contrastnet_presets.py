@@ -41,7 +41,7 @@ _ZHANG_DGCNN = {
 PRESETS: Mapping[PresetName, Preset] = MappingProxyType(
     {
         "rotation-invariant": Preset(
-            {"whiten": 64, "l2": True},
+            {"statistics": True, "whiten": 64, "l2": True},
             {"model": "clusternet", "epochs": 40, "batch_size": 32, "num_planes": 30, "group": 4},
             {"model": "clusternet", "epochs": 40, "batch_size": 32},
         ),
@@ -74,8 +74,9 @@ def contrastnet_preset(name: PresetName, dataset: str, **settings: object) -> Pi
 
     ``rotation-invariant`` is ours. Parts are whole sides of planes, described by `ClusterNet` about
     their own centroids, so that nothing depends on a pose, in training or after; they are as dense
-    as whole shapes; groups of four shapes give each part more pairs; features are whitened to 64
-    components and brought to length one before they are clustered. All sizes are our choice.
+    as whole shapes; groups of four shapes give each part more pairs; the statistics of RRI are put
+    beside the features, which are whitened to 64 components and brought to length one before they
+    are clustered. All sizes are our choice.
 
     ``zhang2019`` has the settings of the official code: DGCNN with k = 20, a T-Net and widths 64,
     64, 64, 128 and 256 (1,024 in the second stage), a branch of its own for each side of a pair,

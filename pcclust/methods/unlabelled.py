@@ -6,6 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from pcclust.cluster.pseudo_labels import check_not_all_equal
 from pcclust.data import PointDataset
 from pcclust.data.dataset import UpAxis
 from pcclust.data.named import open_named
@@ -20,8 +21,11 @@ from pcclust.data.transforms import (
     Transform,
     UnitSphere,
 )
+from pcclust.nn.rri_statistics import CHANNELS, rri_statistics
 from pcclust.training import Progress, TrainingConfig
 from pcclust.training.config import Settings
+
+STATISTICS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +146,52 @@ def encode_shapes(
     finally:
         encoder.train(training)
     return torch.cat(features)
+
+
+def describe_shapes(
+    encoder: nn.Module, shapes: PointDataset, *, statistics: bool, progress: Progress
+) -> Tensor:
+    """Describes whole shapes by an encoder and, if asked, by the statistics of their RRI.
+
+    Both then have an equal say: each channel has mean 0, and the channels of each kind have the
+    same variance, 1 in sum (but for channels that are constant).
+
+    Args:
+        encoder: see `encode_shapes`.
+        shapes: N of them.
+        statistics: whether `rri_statistics` are put beside the features.
+        progress: is told how far it is.
+
+    Returns:
+        ``(N, described_channels(encoder, statistics))`` float32 on the CPU.
+
+    Raises:
+        ValueError: statistics are asked for beside features that are all equal.
+    """
+    features = encode_shapes(encoder, shapes, progress=progress)
+    if not statistics:
+        return features
+    check_not_all_equal(features)  # the statistics would hide it
+    described = []
+    for rows in torch.split(torch.arange(len(shapes)), STATISTICS_AT_ONCE):
+        described.append(rri_statistics(shapes.points[rows]))
+        progress("statistics of RRI", int(rows[-1]) + 1, len(shapes))
+    return torch.cat([_evened(features), _evened(torch.cat(described))], dim=1)
+
+
+def described_channels(encoder: nn.Module, statistics: bool) -> int:
+    """Returns the width of what `describe_shapes` returns."""
+    return int(encoder.out_channels) + (CHANNELS if statistics else 0)  # type: ignore[arg-type]
+
+
+def _evened(features: Tensor) -> Tensor:
+    """Brings columns to mean 0 and variance 1 / C; one that is constant becomes 0."""
+    wide = features.double()
+    centred = wide - wide.mean(dim=0)
+    deviation = centred.square().mean(dim=0).sqrt()
+    varies = deviation > 1e-6 * wide.abs().amax(dim=0)
+    scale = torch.where(varies, deviation * features.shape[1] ** 0.5, torch.inf)
+    return (centred / scale).to(features.dtype)
 
 
 def card_of_encoder(config: EncoderConfig, num_points: int, data: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from pcclust.ops._clouds import working_precision
 # points are described by how many neighbours; by all of them where None.
 SCALES: tuple[tuple[int | None, int], ...] = ((None, 20), (128, 32), (128, 127))
 QUANTILES = 9
+NUMBERS = 8  # of each point
+CHANNELS = len(SCALES) * (NUMBERS * QUANTILES + NUMBERS * (NUMBERS - 1) // 2)
 LEAST_POINTS = 4
 # Below this deviation a channel is as good as constant, and correlates with nothing.
 FLAT = 1e-3

@@ -58,8 +58,9 @@ class TrainingConfig:
     """How a run goes, whatever it trains; each method adds its own settings in a subclass.
 
     Attributes:
-        epochs: how often each training shape is seen. The learning rate falls to 0 over all of
-            them, so a run that is cut short and resumed is the same run.
+        epochs: how often each training shape is seen; 0 leaves the network untrained, to compare
+            with. The learning rate falls to 0 over all of them, so a run that is cut short and
+            resumed is the same run.
         batch_size: shapes of a step, in all processes together.
         optimizer: "adamw", or "sgd" with Nesterov momentum 0.9.
         learning_rate: the highest one; by default 0.001 for adamw and 0.1 for sgd.
@@ -98,11 +99,12 @@ class TrainingConfig:
             object.__setattr__(self, "learning_rate", rate)
         if self.weight_decay is None:
             object.__setattr__(self, "weight_decay", decay)
-        for name in ("epochs", "batch_size", "learning_rate", "log_every", "clip_norm"):
+        for name in ("batch_size", "learning_rate", "log_every", "clip_norm"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name}={value} must be positive")
-        for name in ("weight_decay", "warmup_epochs", "seed", "workers", "checkpoint_minutes"):
+        counts = ("epochs", "seed", "workers")
+        for name in (*counts, "weight_decay", "warmup_epochs", "checkpoint_minutes"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)} must not be negative")
 

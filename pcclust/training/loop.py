@@ -212,7 +212,7 @@ class _Loop:
 
     def _end_run(self, results: dict[str, float]) -> None:
         self.position.results = results
-        if results:
+        if results or not self.config.epochs:
             self._record(None, results)
         self._save()
 

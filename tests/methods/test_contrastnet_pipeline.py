@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from sklearn.preprocessing import StandardScaler
 
 import pcclust
 from pcclust.cluster import (
@@ -18,11 +19,13 @@ from pcclust.cluster import (
 from pcclust.data.hdf5_writer import write_hdf5
 from pcclust.data.transforms import UnitSphere
 from pcclust.methods import contrastnet_pipeline
+from pcclust.methods._backbone import create_seeded
 from pcclust.methods.contrastnet_pipeline import ContrastNetPipeline
 from pcclust.methods.pseudo_label_file import labels_key, read_labels
+from pcclust.nn.rri_statistics import rri_statistics
 from pcclust.training import Watcher
 from tests.methods.test_classification import CLUSTERS, shapes, write
-from tests.methods.tiny_pipeline import tiny_config
+from tests.methods.tiny_pipeline import ENCODER, tiny_config
 
 FILES = (
     "contrastnet/weights.safetensors",
@@ -102,6 +105,21 @@ def test_clusters_are_those_of_whitened_features_of_the_stage_before(whole):
         expected = pcclust.KMeans(5, random_state=number).fit(prepared).labels_
         with np.load(whole / f"round{number}/pseudo_labels.npz") as arrays:
             assert normalized_mutual_information(arrays["labels"], expected) > 0.99
+
+
+def test_statistics_of_rri_are_clustered_beside_features_of_an_untrained_encoder(file, tmp_path):
+    run(file, tmp_path / "a", rounds=1, statistics=True, first={"epochs": 0})
+    points = UnitSphere()(torch.from_numpy(shapes(48, 0)[0]))
+    encoder = create_seeded("dgcnn", ENCODER["settings"], seed=0).eval()
+    blocks = []
+    for block in (encoder(points).detach().numpy(), rri_statistics(points).numpy()):
+        scaled = StandardScaler().fit_transform(block.astype(float))
+        blocks.append(scaled / np.sqrt(block.shape[1]))
+    prepared = unit_length(PCAWhitening(4).fit_transform(np.concatenate(blocks, axis=1)))
+    expected = pcclust.KMeans(5, random_state=1).fit(prepared).labels_
+    with np.load(tmp_path / "a/round1/pseudo_labels.npz") as arrays:
+        assert normalized_mutual_information(arrays["labels"], expected) > 0.99
+    assert pcclust.load(tmp_path / "a").card["pseudo_labels"]["statistics"] is True
 
 
 def test_what_is_done_is_skipped(whole, file):
@@ -190,11 +208,11 @@ def test_clusternet_runs_through(file, tmp_path):
 def test_collapse_is_said_and_equal_features_end_it(file, tmp_path, monkeypatch):
     uneven = torch.zeros(48, 8)
     uneven[:4] = 1 + torch.eye(8)[:4]
-    monkeypatch.setattr(contrastnet_pipeline, "encode_shapes", lambda *_, **__: uneven)
+    monkeypatch.setattr(contrastnet_pipeline, "describe_shapes", lambda *_, **__: uneven)
     with pytest.warns(ClusterCollapseWarning, match="the 5 clusters have collapsed"):
         run(file, tmp_path / "a", rounds=1, whiten=0, l2=False)
     equal = torch.ones(48, 8)
-    monkeypatch.setattr(contrastnet_pipeline, "encode_shapes", lambda *_, **__: equal)
+    monkeypatch.setattr(contrastnet_pipeline, "describe_shapes", lambda *_, **__: equal)
     with pytest.raises(ValueError, match="features of all 48 items are equal: the encoder has"):
         run(file, tmp_path / "b", rounds=1)
 
@@ -206,6 +224,7 @@ def test_mistakes_show_before_anything_is_trained(file, tmp_path, monkeypatch):
         ({"clusters": 1}, r"clusters=1 must be at least 2"),
         ({"rounds": -1}, r"rounds=-1 must not be negative"),
         ({"whiten": 40}, r"whiten=40 exceeds the 32 features of DGCNN"),
+        ({"whiten": 400, "statistics": True}, r"the 332 features of DGCNN and statistics of RRI"),
         ({"network": {"settings": {"embedding": 1}, "batch_size": 60}}, r"do not fill a batch of"),
         ({"network": {"settings": {"k": 60}}}, r"shapes of 48 points are too small for DGCNN"),
         ({"network": {"model": "dgcn"}}, r"no model 'dgcn'"),

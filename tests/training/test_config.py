@@ -62,7 +62,7 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"epochs": 0},
+        {"epochs": -1},
         {"learning_rate": 0.0},
         {"learning_rate": float("nan")},
         {"clip_norm": -1.0},

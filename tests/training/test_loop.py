@@ -5,6 +5,7 @@ import time
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from pcclust.training import DivergedError, RunFolder, Watcher, fit
 from tests.training.tiny_method import SETTINGS, SHAPES, TinyMethod, log
@@ -206,3 +207,15 @@ def test_batches_that_batch_norm_cannot_take_are_refused(tmp_path):
 
 def test_settings_of_the_tiny_method_are_what_the_tests_count_with():
     assert SHAPES // SETTINGS["batch_size"] * SETTINGS["epochs"] == 18
+
+
+def test_no_epoch_saves_the_untrained_network(tmp_path):
+    method = TinyMethod(epochs=0)
+    before = {name: value.clone() for name, value in method.model.state_dict().items()}
+    run = RunFolder(tmp_path / "run")
+    for resume in (False, True):
+        assert fit(method, run, resume=resume).complete
+        held = load_file(run.path / "weights.safetensors")
+        assert held.keys() == before.keys()
+        assert all(torch.equal(held[name], before[name]) for name in held)
+    assert not method.losses
