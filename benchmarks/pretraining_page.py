@@ -9,8 +9,8 @@ in it is shown, too.
 
 import json
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,8 +19,10 @@ from tyro.conf import Positional
 
 from benchmarks.machine import processor
 from benchmarks.report import put, table
+from pcclust.cli.pretrain import DEFAULT_PRESET
 from pcclust.evaluate.linear_report import PROBES, LinearReport
 from pcclust.evaluate.rotation_report import percent
+from pcclust.methods.contrastnet_presets import PRESETS, contrastnet_preset
 from pcclust.nn.weights import read_card
 
 # Of methods.md, section 10: linear machines on features of upright shapes, in %.
@@ -28,6 +30,8 @@ PUBLISHED = (
     ("ContrastNet + ClusterNet (Zhang and Zhu, 2019)", "ModelNet40", "86.8"),
     ("ContrastNet + ClusterNet (Zhang and Zhu, 2019)", "ModelNet10", "93.8"),
 )
+
+TRAINING = ("", "encoder, parameters", "precision", "epochs", "seed", "minutes", "at the end")
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Encoder:
             yield clustering["about"]["command"]
 
 
-def page(encoders: list[Encoder], cards: list[dict[str, Any]], how: str) -> str:
+def page(encoders: list[Encoder], runs: Sequence[Path], how: str) -> str:
     """Returns the page in Markdown."""
     parts = [
         "# What features learned without labels are worth",
@@ -102,9 +106,9 @@ def page(encoders: list[Encoder], cards: list[dict[str, Any]], how: str) -> str:
         f"Linear machines on upright shapes, after far longer trainings:\n\n{published}",
         "## Trainings",
         f"On {processor()}. {how}".strip(),
-        table(("", "encoder", "parameters", "epochs", "seed", "minutes"), map(_training, cards)),
+        table(TRAINING, [row for run in runs for row in _trainings(run)]),
         "## Commands",
-        "```\n" + "\n".join([*map(_command, cards), *commands]) + "\n```",
+        "```\n" + "\n".join([*map(_command, runs), *commands]) + "\n```",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -112,24 +116,22 @@ def page(encoders: list[Encoder], cards: list[dict[str, Any]], how: str) -> str:
 def _sections(encoders: list[Encoder]) -> list[str]:
     """Returns the tables of one dataset."""
     protocols = encoders[0].linear.protocols
-    probes = dict.fromkeys(s.probe for e in encoders for s in e.linear.scores if s.share == 1)
-    parts = [
-        table(
-            ("features", "probe", *protocols),
-            [
-                [encoder.name, PROBES[probe], *(_score(encoder, p, probe) for p in protocols)]
-                for probe in probes
-                for encoder in encoders
-            ],
-        )
+    head = (f"{PROBES['linear_svm']} on features of", *protocols)
+    rows = [[e.name, *(_score(e, p, "linear_svm") for p in protocols)] for e in encoders]
+    parts = [table(head, rows)]
+    scores = [score for encoder in encoders for score in encoder.linear.scores]
+    others = [
+        p for p in dict.fromkeys(s.probe for s in scores if s.share == 1) if p != "linear_svm"
     ]
-    shares = sorted({s.share for e in encoders for s in e.linear.scores if s.share < 1})
+    if others:
+        head = ("z/SO3, other machines", *(PROBES[probe] for probe in others))
+        rows = [[e.name, *(_score(e, "z/SO3", probe) for probe in others)] for e in encoders]
+        parts.append(table(head, rows))
+    shares = sorted({s.share for s in scores if s.share < 1})
     if shares:
-        head = ("linear SVM with few labels, z/SO3", *(f"{100 * s:g} %" for s in shares))
-        rows = [
-            [e.name, *(_score(e, "z/SO3", "linear_svm", share) for share in shares)]
-            for e in encoders
-        ]
+        head = ("z/SO3, linear SVM with few labels", *(f"{100 * s:g} %" for s in shares))
+        few = [e for e in encoders if any(s.share < 1 for s in e.linear.scores)]
+        rows = [[e.name, *(_score(e, "z/SO3", "linear_svm", s) for s in shares)] for e in few]
         parts.append(table(head, rows))
     clustered = [(e, c) for e in encoders for c in e.clusterings]
     if clustered:
@@ -161,32 +163,66 @@ def _clustering(encoder: Encoder, told: dict[str, Any]) -> list[str]:
     return [encoder.name, ", ".join(made) or "as they are", of, turned, *values]
 
 
-def _training(card: dict[str, Any]) -> list[str]:
-    config = card["config"]
-    return [
-        f"{card['method']} on {card['data']['dataset']}",
-        str(card["model"]),
-        f"{card['parameters']:,}",
-        f"{card['epoch']} of {config['epochs']}",
-        str(card["seed"]),
-        f"{card['seconds'] / 60:.0f}",
-    ]
+def _trainings(run: Path) -> Iterator[list[str]]:
+    """Yields a row for each stage of a run."""
+    name = run.name
+    for stage in ["contrastnet", *(f"round{n}/network" for n in range(1, _rounds(run) + 1))]:
+        card = read_card(run / stage)
+        yield [
+            f"{name}, {stage.partition('/')[0]}",
+            f"{card['model']}, {card['parameters']:,}",
+            card["config"]["precision"],
+            f"{card['epoch']} of {card['config']['epochs']}",
+            str(card["seed"]),
+            f"{card['seconds'] / 60:.0f}",
+            ", ".join(
+                f"{key.removeprefix('train_')} {value:.3g}"
+                for key, value in card["metrics"].items()
+            ),
+        ]
+        name = ""
 
 
-def _command(card: dict[str, Any]) -> str:
-    first = card["pipeline"]["contrastnet"]
-    options = ["--epochs", str(first["epochs"]), "--precision", first["precision"]]
-    rounds = ["--rounds", str(card["pipeline"]["rounds"])]
-    name = f"runs/{first['dataset']}-contrastnet"
-    return shlex.join(
-        ["pcclust", "pretrain", "contrastnet", first["dataset"], *options, *rounds, "--out", name]
-    )
+def _rounds(run: Path) -> int:
+    return int(read_card(run)["pipeline"]["rounds"])
+
+
+def _command(run: Path) -> str:
+    """Returns the command of a run: its settings, where they differ from those of a preset."""
+    made = read_card(run)["pipeline"]
+    dataset = made["contrastnet"]["dataset"]
+    given = {}
+    for preset in PRESETS:
+        there = _flat(asdict(contrastnet_preset(preset, dataset)))
+        given[preset] = {k: v for k, v in _flat(made).items() if k in there and there[k] != v}
+    preset = min(given, key=lambda name: len(given[name]))
+    chosen = [] if preset == DEFAULT_PRESET else ["--preset", preset]
+    options = [word for name, value in given[preset].items() for word in _option(name, value)]
+    words = ["pcclust", "pretrain", "contrastnet", dataset, *chosen, *options, "--out", str(run)]
+    return shlex.join(words)
+
+
+def _flat(pipeline: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings by the names of their options."""
+    network = {f"network.{name}": value for name, value in pipeline["network"].items()}
+    rest = {k: v for k, v in pipeline.items() if k not in ("contrastnet", "network")}
+    return {**rest, **pipeline["contrastnet"], **network}
+
+
+def _option(name: str, value: object) -> list[str]:
+    dashed = name.replace("_", "-")
+    if isinstance(value, bool):
+        group, dot, last = dashed.rpartition(".")
+        return [f"--{group}{dot}{'' if value else 'no-'}{last}"]
+    if isinstance(value, dict):
+        return [f"--{dashed}", *(f"{key}={each}" for key, each in value.items())]
+    return [f"--{dashed}", str(value)]
 
 
 def main(settings: Settings) -> None:
     """Writes or prints the page."""
     encoders = [Encoder.read(told) for told in settings.reports]
-    put(page(encoders, [read_card(run) for run in settings.runs], settings.how), settings.out)
+    put(page(encoders, settings.runs, settings.how), settings.out)
 
 
 if __name__ == "__main__":

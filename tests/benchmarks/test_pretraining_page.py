@@ -1,27 +1,38 @@
 """The page of pretraining results, from reports whose numbers are known."""
 
 import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from benchmarks.pretraining_page import Encoder, page
 from pcclust.evaluate.linear_report import LinearReport, ProbeScores
+from pcclust.methods.contrastnet_presets import contrastnet_preset
 
-CARD = {
-    "method": "contrastnet",
-    "model": "clusternet",
-    "parameters": 1234567,
-    "epoch": 5,
-    "seconds": 600.0,
-    "seed": 0,
-    "config": {"epochs": 5},
-    "data": {"dataset": "modelnet40"},
-    "pipeline": {
-        "rounds": 0,
-        "contrastnet": {"dataset": "modelnet40", "epochs": 5, "precision": "bfloat16"},
-    },
-}
+
+def write_card(folder, **card):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "weights.safetensors").touch()  # a card counts for weights only
+    settings = {"epochs": card["epoch"], "precision": "bfloat16"}
+    held = {"format": "pcclust weights", "model": "clusternet", "seed": 0, "config": settings}
+    unread = {"settings": {}, "class_names": [], "size": 0, "sha256": ""}
+    (folder / "weights.json").write_text(json.dumps(held | unread | card))
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The cards of two stages, with settings of their own."""
+    preset = contrastnet_preset("zhang2019", "modelnet40", epochs=5, shared=True)
+    network = replace(preset.network, epochs=7, balanced=True, settings={"k": 8})
+    made = asdict(replace(preset, network=network))
+    folder = tmp_path / "runs" / "mine"
+    write_card(folder, epoch=7, pipeline=made)
+    metrics = {"train_loss": 0.4567, "train_accuracy": 0.875}
+    first = {"parameters": 1234567, "epoch": 5, "seconds": 600.0, "metrics": metrics}
+    write_card(folder / "contrastnet", **first)
+    write_card(folder / "round1/network", **(first | {"epoch": 7, "seconds": 1200.0}))
+    return folder
 
 
 @pytest.fixture
@@ -55,17 +66,24 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_everything_is_told(folder):
-    text = page([Encoder.read(f"untrained={folder}")], [CARD], "One thread.")
+def test_everything_is_told(folder, run):
+    text = page([Encoder.read(f"untrained={folder}")], [run], "One thread.")
     assert "## ModelNet10, test" in text
-    assert "| untrained | linear SVM | 81.0 ± 1.4 | 81.0 ± 1.4 | 81.0 ± 1.4 |" in text
-    assert "| untrained | weighted kNN | 71.0 ± 1.4 |" in text
+    assert "| untrained | 81.0 ± 1.4 | 81.0 ± 1.4 | 81.0 ± 1.4 |" in text
+    assert "| z/SO3, other machines | weighted kNN |" in text
+    assert "| untrained | 71.0 ± 1.4 |" in text
     assert "| untrained | 55.0 ± 7.1 |" in text
     row = "| untrained | whitened to 64, of length 1 | 50 shapes into 10 | so3 |"
     assert f"{row} 50.0 ± 1.0 | 50.0 ± 1.0 | 50.0 ± 1.0 |" in text
-    assert "| contrastnet on modelnet40 | clusternet | 1,234,567 | 5 of 5 | 0 | 10 |" in text
+    end = "loss 0.457, accuracy 0.875 |"
+    encoder = "clusternet, 1,234,567 | bfloat16 |"
+    assert f"| mine, contrastnet | {encoder} 5 of 5 | 0 | 10 | {end}" in text
+    assert f"| , round1 | {encoder} 7 of 7 | 0 | 20 | {end}" in text
     commands = text.rpartition("```\n")[0].rpartition("```\n")[2].splitlines()
-    assert commands[0].startswith("pcclust pretrain contrastnet modelnet40 --epochs 5")
+    assert commands[0] == (
+        "pcclust pretrain contrastnet modelnet40 --preset zhang2019 --epochs 5 --shared "
+        f"--network.epochs 7 --network.settings k=8 --network.balanced --out {run}"
+    )
     assert commands[1:] == ["pcclust evaluate linear runs/a", "pcclust cluster modelnet10"]
 
 
