@@ -1,10 +1,13 @@
-"""Memory that a step gives back, kept for the next one."""
+"""What steps of training leave in memory: freed blocks, to be kept, and kernels, not too many."""
 
 import ctypes
+import os
 import platform
 
 # Names and numbers of mallopt(3).
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+# Several times what a step of one size needs.
+KERNELS = 256
 
 
 def keep_freed_memory() -> bool:
@@ -28,3 +31,22 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
+
+
+def limit_kernel_caches() -> None:
+    """Lets PyTorch keep the kernels of 256 sizes of tensors on a CPU, and forget those before.
+
+    oneDNN makes a kernel for every size that it meets, and keeps 1,024 of them, twice: in its own
+    cache and in that of ideep, which binds it to PyTorch. Where no two batches have as many points,
+    as in ContrastNet's parts, that is gigabytes of kernels that no step needs again. Environment
+    variables that are set already stay; none has an effect after the first kernel.
+
+    Source: the developer guide of oneDNN, "Primitive Cache", for the one variable; ideep's
+    ``lru_cache.hpp`` for the other.
+
+    Example:
+        >>> from pcclust.training.allocator import limit_kernel_caches
+        >>> limit_kernel_caches()
+    """
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(name, str(KERNELS))

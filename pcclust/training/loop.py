@@ -11,7 +11,7 @@ import torch
 
 from pcclust.data.loader import seeded_generator
 from pcclust.nn.weights import save_weights
-from pcclust.training.allocator import keep_freed_memory
+from pcclust.training.allocator import keep_freed_memory, limit_kernel_caches
 from pcclust.training.interruption import Interruption
 from pcclust.training.method import Batch, Method
 from pcclust.training.optimizer import create_optimizer, learning_rate
@@ -78,6 +78,7 @@ def fit(
     else:
         run.check_free()
     keep_freed_memory()
+    limit_kernel_caches()
     loop = _Loop(method, run, Processes(method.config.precision), watchers)
     deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     with ExitStack() as stack:
