@@ -89,6 +89,7 @@ def ship(settings: Settings) -> tuple[Path, Path]:
         _check_size(weights)
         card["rounding_error"] = _change(encoder, load(weights), card["num_points"])
     _check_complete(card)
+    settings.out.mkdir(parents=True, exist_ok=True)
     target = settings.out / f"{settings.name}.safetensors"
     return save_weights(target, encoder, card, dtype=torch.float16)
 
