@@ -229,7 +229,7 @@ class _Loop:
         model, card = self.method.saved()
         progress = {"epoch": position.epoch, "seconds": line["seconds"], "metrics": measured}
         save_weights(self.run.path, model, card | progress)
-        for watcher in self.watchers:
+        for watcher in self.watchers if measured else ():
             watcher.measured(epoch, step, measured)
 
     def _save(self) -> None:
