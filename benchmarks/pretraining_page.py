@@ -120,9 +120,7 @@ def _sections(encoders: list[Encoder]) -> list[str]:
     rows = [[e.name, *(_score(e, p, "linear_svm") for p in protocols)] for e in encoders]
     parts = [table(head, rows)]
     scores = [score for encoder in encoders for score in encoder.linear.scores]
-    others = [
-        p for p in dict.fromkeys(s.probe for s in scores if s.share == 1) if p != "linear_svm"
-    ]
+    others = dict.fromkeys(s.probe for s in scores if s.probe != "linear_svm")
     if others:
         head = ("z/SO3, other machines", *(PROBES[probe] for probe in others))
         rows = [[e.name, *(_score(e, "z/SO3", probe) for probe in others)] for e in encoders]
