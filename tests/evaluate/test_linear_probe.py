@@ -7,6 +7,7 @@ from sklearn.svm import LinearSVC
 
 from pcclust.evaluate import linear_probe
 from pcclust.evaluate.linear_probe import STRENGTHS, LinearProbe
+from pcclust.evaluate.turns import stratified
 
 
 def noisy(count=120, classes=3, seed=0):
@@ -63,8 +64,14 @@ def test_the_chosen_strength_is_the_best_over_the_folds():
 
 
 def test_many_shapes_choose_the_strength_by_some_of_them(monkeypatch):
+    draw = torch.Generator().manual_seed(2)
+    labels = torch.arange(600) % 2
+    features = torch.randn(600, 40, generator=draw) + 0.15 * labels[:, None]
+    by_all = LinearProbe(features, labels, standardize=False).C
     monkeypatch.setattr(linear_probe, "CHOOSING_SHAPES", 60)
-    assert LinearProbe(*noisy()).C in [C / 2 for C in STRENGTHS]
+    some = stratified(labels, 60, 0)
+    by_some = LinearProbe(features[some], labels[some], standardize=False).C
+    assert LinearProbe(features, labels, standardize=False).C == by_some != by_all
 
 
 def test_same_seed_same_probe_and_rare_classes_are_legal():
