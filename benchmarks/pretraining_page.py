@@ -21,7 +21,8 @@ from benchmarks.machine import processor
 from benchmarks.report import put, table
 from pcclust.cli.pretrain import DEFAULT_PRESET
 from pcclust.evaluate.linear_report import PROBES, LinearReport
-from pcclust.evaluate.rotation_report import percent
+from pcclust.evaluate.probes import PROTOCOLS
+from pcclust.evaluate.rotation_report import percent, protocol
 from pcclust.methods.contrastnet_presets import PRESETS, contrastnet_preset
 from pcclust.nn.weights import read_card
 
@@ -30,6 +31,8 @@ PUBLISHED = (
     ("ContrastNet + ClusterNet (Zhang and Zhu, 2019)", "ModelNet40", "86.8"),
     ("ContrastNet + ClusterNet (Zhang and Zhu, 2019)", "ModelNet10", "93.8"),
 )
+
+ALL_PROTOCOLS = [protocol(seen, test) for seen, tests in PROTOCOLS.items() for test in tests]
 
 TRAINING = ("", "encoder, parameters", "precision", "epochs", "seed", "minutes", "at the end")
 
@@ -92,9 +95,10 @@ def page(encoders: list[Encoder], runs: Sequence[Path], how: str) -> str:
     parts = [
         "# What features learned without labels are worth",
         "Encoders are frozen. z turns shapes about their up axis, SO3 anyhow; z/SO3 was trained on "
-        "the one and tested on the other. Accuracies are in %, mean ± standard deviation over the "
-        "rounds of turns, with few labels over the draws. C of the linear machine is chosen by "
-        "cross-validation on training shapes; nothing was chosen by test shapes.",
+        "the one and tested on the other; upright are shapes as they stand. Accuracies are in %, "
+        "mean ± standard deviation over the rounds of turns, with few labels over the draws. C of "
+        "the linear machine is chosen by cross-validation on training shapes; nothing was chosen "
+        "by test shapes.",
     ]
     for data in dict.fromkeys(encoder.data for encoder in encoders):
         mine = [encoder for encoder in encoders if encoder.data == data]
@@ -115,7 +119,8 @@ def page(encoders: list[Encoder], runs: Sequence[Path], how: str) -> str:
 
 def _sections(encoders: list[Encoder]) -> list[str]:
     """Returns the tables of one dataset."""
-    protocols = encoders[0].linear.protocols
+    tested = {protocol for encoder in encoders for protocol in encoder.linear.protocols}
+    protocols = [each for each in ALL_PROTOCOLS if each in tested]
     head = (f"{PROBES['linear_svm']} on features of", *protocols)
     rows = [[e.name, *(_score(e, p, "linear_svm") for p in protocols)] for e in encoders]
     parts = [table(head, rows)]

@@ -87,6 +87,16 @@ def test_everything_is_told(folder, run):
     assert commands[1:] == ["pcclust evaluate linear runs/a", "pcclust cluster modelnet10"]
 
 
+def test_protocols_of_some_encoders_alone_are_shown(folder):
+    plain = Encoder.read(f"plain={folder}")
+    upright = tuple(replace(s, protocol="upright/upright") for s in plain.linear.scores)
+    both = replace(plain.linear, scores=(*upright, *plain.linear.scores))
+    text = page([plain, replace(plain, name="voted", linear=both)], [], "")
+    assert "| linear SVM on features of | upright/upright | z/z | z/SO3 | SO3/SO3 |" in text
+    assert "| plain | – | 81.0 ± 1.4 | 81.0 ± 1.4 | 81.0 ± 1.4 |" in text
+    assert "| voted | 81.0 ± 1.4 | 81.0 ± 1.4 | 81.0 ± 1.4 | 81.0 ± 1.4 |" in text
+
+
 def test_a_report_needs_a_name(folder):
     with pytest.raises(SystemExit, match="is not NAME=FOLDER"):
         Encoder.read(str(folder))
