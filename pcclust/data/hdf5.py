@@ -18,6 +18,7 @@ from pcclust.data.dataset import UP_AXES, PointDataset, UpAxis
 POINTS = "data"
 BLOCK = 64
 CACHED_BLOCKS = 64
+MOST_CLASSES = 10_000  # higher labels are ids of something, not to be numbered
 
 
 class Hdf5File(NamedTuple):
@@ -189,13 +190,15 @@ def dataset_of_files(
     Args:
         files: what `inspect_hdf5` found.
         num_points: the first so many points of every shape; all if None.
-        class_names: of the labels; those that the first file names if there are none.
+        class_names: of the labels; those that the first file names if there are none, and "class
+            0" and so on if it names none.
         up_axis: the axis against gravity; what the first file says if None.
 
     Raises:
-        ValueError: labels without class names, duplicate names, or too many points asked for.
+        ValueError: labels that are no classes, duplicate names, or too many points asked for.
     """
-    labels = [file.labels for file in files if file.labels is not None]
+    given = [file.labels for file in files if file.labels is not None]
+    labels = np.concatenate(given) if len(given) == len(files) else None
     names = [
         name
         for file in files
@@ -203,11 +206,18 @@ def dataset_of_files(
     ]
     return PointDataset(
         Hdf5Storage(files, num_points),
-        np.concatenate(labels) if len(labels) == len(files) else None,
+        labels,
         names,
-        class_names or files[0].class_names,
+        class_names or files[0].class_names or _numbered(labels),
         up_axis or files[0].up_axis,
     )
+
+
+def _numbered(labels: np.ndarray | None) -> tuple[str, ...]:
+    """Returns names for the classes of a file that names none."""
+    if labels is None or not len(labels) or labels.max() >= MOST_CLASSES:
+        return ()
+    return tuple(f"class {label}" for label in range(int(labels.max()) + 1))
 
 
 @contextmanager

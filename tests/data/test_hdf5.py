@@ -132,8 +132,18 @@ def test_duplicate_names(tmp_path):
 
 
 def test_labels_without_class_names(tmp_path):
-    write_h5(tmp_path / "a.h5", data=clouds(3, 4), label=np.arange(3))
-    with pytest.raises(ValueError, match="label 2 has no name among 0 class names"):
+    write_h5(tmp_path / "a.h5", data=clouds(3, 4), label=np.array([2, 0, 2]))
+    dataset = dataset_of_files([inspect_hdf5(tmp_path / "a.h5")])
+    assert dataset.class_names == ("class 0", "class 1", "class 2")
+    assert dataset.labels.tolist() == [2, 0, 2]
+    named = dataset_of_files([inspect_hdf5(tmp_path / "a.h5")], class_names=["x", "y", "z"])
+    assert named.class_names == ("x", "y", "z")
+
+
+@pytest.mark.parametrize("label", [-1, 2_691_156])  # the other is a synset
+def test_labels_that_are_no_classes(tmp_path, label):
+    write_h5(tmp_path / "a.h5", data=clouds(2, 4), label=np.array([0, label]))
+    with pytest.raises(ValueError, match=f"label {label} has no name among"):
         dataset_of_files([inspect_hdf5(tmp_path / "a.h5")])
 
 
