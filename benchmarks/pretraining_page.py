@@ -119,7 +119,7 @@ def page(encoders: list[Encoder], runs: Sequence[Path], how: str) -> str:
 
 def _sections(encoders: list[Encoder]) -> list[str]:
     """Returns the tables of one dataset."""
-    tested = {protocol for encoder in encoders for protocol in encoder.linear.protocols}
+    tested = {each for encoder in encoders for each in encoder.linear.protocols}
     protocols = [each for each in ALL_PROTOCOLS if each in tested]
     head = (f"{PROBES['linear_svm']} on features of", *protocols)
     rows = [[e.name, *(_score(e, p, "linear_svm") for p in protocols)] for e in encoders]

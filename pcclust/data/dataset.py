@@ -205,6 +205,16 @@ class PointDataset(Dataset[Shape]):
         return chosen
 
 
+def numbered_classes(count: int) -> tuple[str, ...]:
+    """Returns what so many classes are called that have no names.
+
+    Example:
+        >>> numbered_classes(2)
+        ('class 0', 'class 1')
+    """
+    return tuple(f"class {label}" for label in range(count))
+
+
 def _checked_labels(
     labels: Tensor | Sequence[int] | np.ndarray | None, count: int, class_names: tuple[str, ...]
 ) -> Tensor | None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pcclust.data.dataset import UP_AXES, PointDataset, UpAxis
+from pcclust.data.dataset import UP_AXES, PointDataset, UpAxis, numbered_classes
 
 POINTS = "data"
 BLOCK = 64
@@ -217,7 +217,7 @@ def _numbered(labels: np.ndarray | None) -> tuple[str, ...]:
     """Returns names for the classes of a file that names none."""
     if labels is None or not len(labels) or labels.max() >= MOST_CLASSES:
         return ()
-    return tuple(f"class {label}" for label in range(int(labels.max()) + 1))
+    return numbered_classes(int(labels.max()) + 1)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pcclust.data.dataset import numbered_classes
 from pcclust.data.transforms import check_batch
 
 Array: TypeAlias = Tensor | NDArray[np.generic]
@@ -78,7 +79,7 @@ def name_classes(class_names: Sequence[str] | None, *labels: NDArray[np.int64]) 
     """
     highest = max(int(some.max()) for some in labels)
     if class_names is None:
-        return tuple(f"class {label}" for label in range(highest + 1))
+        return numbered_classes(highest + 1)
     if highest >= len(class_names):
         raise ValueError(f"label {highest} has no name among {len(class_names)} class names")
     return tuple(class_names)
