@@ -31,7 +31,7 @@ def why_pure() -> str | None:
 
 
 def warn_pure(reason: str) -> None:
-    """Says once, clearly, that pcclust will run on its slower tier."""
+    """Says once, clearly, that pcclust will run on its slower backend."""
     print(
         f"\nWARNING: pcclust is installed without its native kernels ({reason}).\n"
         "         Every operation works, in pure PyTorch, several times slower.\n"
@@ -42,7 +42,7 @@ def warn_pure(reason: str) -> None:
 
 
 def warn_no_cuda(reason: str) -> None:
-    """Says that CUDA tensors will run on the torch tier."""
+    """Says that CUDA tensors will run on the torch backend."""
     print(
         f"\nWARNING: pcclust is installed without its CUDA kernels ({reason}).\n"
         "         CUDA tensors run in pure PyTorch, several times slower.\n",

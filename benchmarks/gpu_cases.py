@@ -9,7 +9,7 @@ from torch import Tensor
 
 import pcclust
 from pcclust.ops.edge_reduce import edge_reduce
-from pcclust.ops.nearest_center import nearest_center
+from pcclust.ops.kmeans_assign import kmeans_assign
 
 Run = Callable[[], Any]
 
@@ -110,7 +110,7 @@ def assignment(sizes: str, points: Tensor, centers: Tensor) -> Case:
 
     inputs = (points, centers, points.mean(dim=0))
     operations = 2.0 * points.numel() * centers.shape[0]
-    return Case("nearest_center", sizes, inputs, nearest_center, operations, {"cdist": cdist})
+    return Case("kmeans_assign", sizes, inputs, kmeans_assign, operations, {"cdist": cdist})
 
 
 def edge_convolution(sizes: str, points: Tensor, k: int, channels: int) -> list[Case]:

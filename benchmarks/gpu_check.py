@@ -1,12 +1,12 @@
-"""Proves the CUDA tier on a machine with a GPU, and times it: one JSON and one page.
+"""Proves the CUDA backend on a machine with a GPU, and times it: one JSON and one page.
 
 python -m benchmarks.gpu_check --out out/gpu-check
 
 It builds the kernels for the GPU that is here, runs the tests that need one (every operator against
-the torch twin, a busy side stream, a second device), compares all tiers on larger problems, and
+the torch twin, a busy side stream, a second device), compares all backends on larger problems, and
 times each operator against plain torch, against peers, and against the time in which the memory
 could pass its input and output and the cores make its operations. Without a GPU it says so and
-returns 0; it returns 1 where a test fails or tiers disagree.
+returns 0; it returns 1 where a test fails or backends disagree.
 """
 
 import json
@@ -52,7 +52,7 @@ class Timed:
         ours: the median time.
         bound: the least time that memory and cores allow.
         others: the median times of torch and peers; what is missing says why.
-        differences: how far the answers of the other tiers are.
+        differences: how far the answers of the other backends are.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Outcome:
         gpu: facts about it, or None.
         reason: why there is none.
         tests: the last line of pytest.
-        passed: whether all tests did, and all tiers agree; None where nothing was checked.
+        passed: whether all tests did, and all backends agree; None where nothing was checked.
         timed: the cases.
     """
 
@@ -143,7 +143,7 @@ def run_tests() -> tuple[str, bool]:
 
 
 def measure(gpu: dict[str, Any]) -> tuple[list[Timed], bool]:
-    """Compares and times every case; returns also whether all tiers agree."""
+    """Compares and times every case; returns also whether all backends agree."""
     from benchmarks.gpu_cases import cases  # imports pcclust, which must be built by now
 
     timed = [time_case(case, gpu) for case in cases()]
@@ -151,7 +151,7 @@ def measure(gpu: dict[str, Any]) -> tuple[list[Timed], bool]:
 
 
 def time_case(case: "Case", gpu: dict[str, Any]) -> Timed:
-    """Times one case with events on the GPU, and compares the tiers."""
+    """Times one case with events on the GPU, and compares the backends."""
     from pcclust import use_backend
 
     inputs = tuple(on_device(tensor) for tensor in case.inputs)
@@ -230,9 +230,9 @@ def page(outcome: Outcome) -> str:
     if outcome.gpu is None:
         return f"# CUDA on a GPU\n\nNo GPU was found ({outcome.reason}): nothing was checked.\n"
     facts = ", ".join(f"{name} {value}" for name, value in outcome.gpu.items())
-    rows = ["| operator | problem | ours | bound | share | others | tiers differ by |"]
+    rows = ["| operator | problem | ours | bound | share | others | backends differ by |"]
     rows += ["|---" * 7 + "|", *(row(timed) for timed in outcome.timed)]
-    verdict = "All tests pass and all tiers agree." if outcome.passed else "SOMETHING IS WRONG."
+    verdict = "All tests pass and all backends agree." if outcome.passed else "SOMETHING IS WRONG."
     return (
         "\n\n".join(
             ["# CUDA on a GPU", facts, f"{verdict} Tests: {outcome.tests}", "\n".join(rows)]
@@ -249,7 +249,7 @@ def row(timed: Timed) -> str:
         else f"{name}: {value}"
         for name, value in timed.others.items()
     )
-    apart = ", ".join(f"{tier} {value:.1e}" for tier, value in timed.differences.items())
+    apart = ", ".join(f"{backend} {value:.1e}" for backend, value in timed.differences.items())
     return (
         f"| {timed.name} | {timed.sizes} | {timed.ours:.3f} ms | {timed.bound:.4f} ms "
         f"| {timed.bound / timed.ours:.0%} | {others} | {apart} |"

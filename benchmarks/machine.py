@@ -29,7 +29,7 @@ PEERS = (
 
 def facts(threads: int) -> dict[str, str]:
     """Returns what the numbers depend on: the machine, the versions, the data."""
-    tier = why_missing("cpu")
+    backend = why_missing("cpu")
     return {
         "processor": f"{processor()}, {os.cpu_count()} cores, of which {threads} are used",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
@@ -37,7 +37,7 @@ def facts(threads: int) -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "torch": f"{torch.__version__}, {torch.get_num_threads()} threads",
         "pcclust": f"{pcclust.__version__}{commit()}, "
-        + ("native kernels" if tier is None else f"torch tier: {tier}"),
+        + ("native kernels" if backend is None else f"torch backend: {backend}"),
         "peers": ", ".join(f"{name} {installed(name)}" for name in PEERS),
         "clouds of up to 1,024 points": clouds.source(),
     }

@@ -12,24 +12,24 @@ import torch
 
 from pcclust.data.extras import import_laspy, import_open3d
 from pcclust.ops import _registry
-from pcclust.ops._registry import Tier
+from pcclust.ops._registry import Backend
 
 
 @dataclass(frozen=True)
 class OperatorInfo:
-    """Which tier serves an operator.
+    """Which backend serves an operator.
 
     Attributes:
         name: of the operator.
-        cpu: the tier for tensors on a CPU.
-        cuda: the tier for tensors on a CUDA device.
-        reasons: why these are not faster tiers, or cannot run here; empty where every device has
+        cpu: the backend for tensors on a CPU.
+        cuda: the backend for tensors on a CUDA device.
+        reasons: why these are not faster backends, or cannot run here; empty where every device has
             kernels of its own.
     """
 
     name: str
-    cpu: Tier
-    cuda: Tier
+    cpu: Backend
+    cuda: Backend
     reasons: tuple[str, ...]
 
 
@@ -61,7 +61,7 @@ class Info:
         native_reason: why there is a native library or why there is none.
         cuda: facts about the build of the CUDA kernels, or None where there are none.
         cuda_reason: why CUDA tensors have kernels of their own or why they have none.
-        operators: the tier of each operator.
+        operators: the backend of each operator.
         readers: the formats that can be read.
     """
 
@@ -76,7 +76,7 @@ class Info:
 
 
 def info() -> Info:
-    """Says which tier serves each operator and why, and what else is installed.
+    """Says which backend serves each operator and why, and what else is installed.
 
     Example:
         >>> import pcclust
@@ -134,22 +134,22 @@ def _cuda_facts() -> dict[str, str] | None:
 
 
 def _operator(name: str) -> OperatorInfo:
-    cpu, why_not_native = _tier(name, "cpu")
-    cuda, why_not_cuda = _tier(name, "cuda")
+    cpu, why_not_native = _backend(name, "cpu")
+    cuda, why_not_cuda = _backend(name, "cuda")
     reasons = dict.fromkeys(reason for reason in (why_not_native, why_not_cuda) if reason)
     return OperatorInfo(name, cpu, cuda, tuple(reasons))
 
 
-def _tier(name: str, device: Tier) -> tuple[Tier, str | None]:
-    """Returns the tier for tensors on a device, and what keeps it from that device's kernels."""
-    if _registry.forced_tier() == "torch":
-        return "torch", "the torch tier is demanded (PCCLUST_BACKEND or use_backend)"
+def _backend(name: str, device: Backend) -> tuple[Backend, str | None]:
+    """Returns the backend for tensors on a device, and what keeps it from that device's kernels."""
+    if _registry.forced_backend() == "torch":
+        return "torch", "the torch backend is demanded (PCCLUST_BACKEND or use_backend)"
     if torch._C._dispatch_has_kernel_for_dispatch_key(f"pcclust::{name}", device.upper()):
         return device, _registry.why_missing(device)
     library = _registry.native if device == "cpu" else _registry.cuda
     if library is None:
         return "torch", _registry.why_missing(device)
-    return "torch", f"operators on the torch tier have no kernel for {device.upper()} tensors"
+    return "torch", f"operators on the torch backend have no kernel for {device.upper()} tensors"
 
 
 def _reader(formats: str, library: str, load: Callable[[], ModuleType] | None) -> ReaderInfo:

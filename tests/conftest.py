@@ -1,4 +1,4 @@
-"""What the tests share: the tiers that are here, the data, and how Hypothesis searches."""
+"""What the tests share: the backends that are here, the data, and how Hypothesis searches."""
 
 import os
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ settings.register_profile(
     deadline=None,
     derandomize=True,
     max_examples=40,
-    # The tier is one for all examples of a test, so a fixture may set it.
+    # The backend is one for all examples of a test, so a fixture may set it.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.register_profile("explore", settings.get_profile("repeatable"), derandomize=False)
@@ -24,13 +24,13 @@ settings.load_profile("repeatable")
 
 
 @pytest.fixture(params=["torch", "cpu"])
-def tier(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Runs the test on each tier; a native library that was built must load."""
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Runs the test on each backend; a native library that was built must load."""
     reason = why_missing(request.param)
     if reason is not None:
         expected = "was not built" in reason or reason == "PCCLUST_BACKEND=torch"
         if not expected or os.environ.get("PCCLUST_BUILD") == "1":
-            pytest.fail(f"the {request.param!r} tier must be here: {reason}")
+            pytest.fail(f"the {request.param!r} backend must be here: {reason}")
         pytest.skip(reason)
     with use_backend(request.param):
         yield request.param

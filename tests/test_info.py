@@ -7,7 +7,7 @@ import pcclust
 from pcclust.ops import _registry
 
 
-def test_every_operator_is_there_with_the_tier_that_serves_it():
+def test_every_operator_is_there_with_the_backend_that_serves_it():
     operators = {operator.name: operator for operator in pcclust.info().operators}
     assert {"knn", "ball_query", "farthest_point_sample", "rri"} <= set(operators)
     assert not any(name.endswith(_registry.TWIN) for name in operators)
@@ -19,7 +19,7 @@ def test_every_operator_is_there_with_the_tier_that_serves_it():
     assert operators["knn"].cpu == ("torch" if _registry.native is None else "cpu")
 
 
-def test_a_demanded_tier_is_told():
+def test_a_demanded_backend_is_told():
     with pcclust.use_backend("torch"):
         operator = pcclust.info().operators[0]
     assert operator.cpu == "torch"

@@ -25,9 +25,9 @@ struct KernelsOf {
   void (*group_moments_backward)(const GroupMomentsBackwardArguments<T>&, const Threads&);
   void (*group_peaks)(const GroupPeaksArguments<T>&, const Threads&);
   void (*group_peaks_backward)(const GroupPeaksBackwardArguments<T>&, const Threads&);
-  void (*nearest_centers)(const NearestCenterArguments<T>&, const Threads&);
+  void (*kmeans_assign)(const KmeansAssignArguments<T>&, const Threads&);
   void (*greedy_seeds)(const SeedArguments<T>&, const Threads&);
-  void (*sum_clusters)(const ClusterSumsArguments<T>&, const Threads&);
+  void (*sum_clusters)(const KmeansUpdateArguments<T>&, const Threads&);
 };
 
 struct Kernels {

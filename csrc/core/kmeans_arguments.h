@@ -6,7 +6,7 @@
 namespace pcclust {
 
 template <class T>
-struct NearestCenterArguments {
+struct KmeansAssignArguments {
   const T* points;       // (count, dims)
   int64_t count, dims;
   const T* centers;      // (center_count, dims)
@@ -32,7 +32,7 @@ struct SeedArguments {
 };
 
 template <class T>
-struct ClusterSumsArguments {
+struct KmeansUpdateArguments {
   const T* points;        // (count, dims)
   int64_t count, dims;
   const T* weights;       // (count,) or null

@@ -2,7 +2,7 @@
 // time, the selection fused with the arithmetic so that no matrix of distances exists.
 //
 // Up to eight dimensions, and in double, distances are summed in order of dimension: the same bits
-// on every tier. Floats of more dimensions are screened by |p|² - 2⟨q, p⟩ + |q|², a matrix product in
+// on every backend. Floats of more dimensions are screened by |p|² - 2⟨q, p⟩ + |q|², a matrix product in
 // registers; the distances of what passes are summed exactly, and where the product's rounding could
 // have hidden a neighbour, all of them are.
 #pragma once

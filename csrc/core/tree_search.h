@@ -30,7 +30,7 @@ struct Position {
   V high(int axis) const { return coordinate[axis]; }
 };
 
-// ((dx·dx) + (dy·dy)) + (dz·dz), every operation rounded: the same bits on every tier.
+// ((dx·dx) + (dy·dy)) + (dz·dz), every operation rounded: the same bits on every backend.
 template <class V>
 PCCLUST_INLINE V squared_norm(const V (&d)[3]) {
   return (d[0] * d[0] + d[1] * d[1]) + d[2] * d[2];

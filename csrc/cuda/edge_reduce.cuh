@@ -4,7 +4,7 @@
 // by shuffles, and for each loads the pack of v, so that every load of a row is one coalesced
 // stretch of up to 512 bytes. Maximum, chosen neighbour and the two sums stay in registers. Sums of
 // a row are made in the order of its neighbours, those of rows in a fixed order in double: the bits
-// are the same in every run and on every device, those of peaks and chosen also on every tier.
+// are the same in every run and on every device, those of peaks and chosen also on every backend.
 //
 // Per row and channel of float32: 4 bytes u and 4 v once from memory, 4 peaks, 4 chosen; per row 8k
 // of neighbours; 5 operations an edge and channel. For 32 clouds of 1024 points, k = 20, C = 64:

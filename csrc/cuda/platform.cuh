@@ -56,7 +56,7 @@ cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t 
 
 #endif
 
-// Arithmetic that nvcc may not fuse, so that every tier gets the same bits.
+// Arithmetic that nvcc may not fuse, so that every backend gets the same bits.
 __device__ __forceinline__ float rounded_add(float a, float b) { return __fadd_rn(a, b); }
 __device__ __forceinline__ double rounded_add(double a, double b) { return __dadd_rn(a, b); }
 __device__ __forceinline__ float rounded_multiply(float a, float b) { return __fmul_rn(a, b); }

@@ -114,7 +114,7 @@ def _differences(upright: PointView, turned: PointView) -> dict[str, str]:
 def _numbers(report: Report) -> Section:
     measured = Table(["", "float32", "float64", "how it was measured"], rows(report)).html()
     speed = Table(
-        ["tier", "shapes per second"],
+        ["backend", "shapes per second"],
         speed_rows(report),
         caption=f"Speed of rri: a batch of {TIMED_SHAPES} shapes in float32, median of the runs "
         "of one second.",

@@ -21,7 +21,7 @@ from pcclust.evaluate.rri_report import (
     measure_reconstruction,
     shapes_per_second,
 )
-from pcclust.ops._registry import Tier
+from pcclust.ops._registry import Backend
 
 K = 20
 ROTATIONS = 20
@@ -31,7 +31,7 @@ TIMED_SHAPES = 16
 # Without a kernel only some shapes are turned, so that two cores need less than two minutes.
 STRIDE_WITH_KERNEL = 1
 STRIDE_WITHOUT_KERNEL = 24
-TIER_NAMES: dict[Tier, str] = {"cpu": "native CPU", "torch": "torch"}
+BACKEND_NAMES: dict[Backend, str] = {"cpu": "native CPU", "torch": "torch"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Report:
         turned: how many of them were turned.
         invariance: per floating type.
         reconstruction: of all shapes, in float64.
-        rates: shapes per second of each tier that is there.
+        rates: shapes per second of each backend that is there.
         no_native: why there is no native kernel of RRI, or None.
         setup: versions and machine.
     """
@@ -149,19 +149,19 @@ def rows(report: Report) -> list[Row]:
 
 
 def speed_rows(report: Report) -> list[tuple[str, str]]:
-    """Says how many shapes a second each tier describes, or why it does not."""
+    """Says how many shapes a second each backend describes, or why it does not."""
     missing = [("native CPU", f"not there: {report.no_native}")] if report.no_native else []
-    return [(tier, shown(rate)) for tier, rate in report.rates.items()] + missing
+    return [(backend, shown(rate)) for backend, rate in report.rates.items()] + missing
 
 
 def _rates(clouds: Tensor, no_native: str | None) -> dict[str, float]:
-    """Times the same shapes on every tier that serves `rri` here."""
-    tiers: list[Tier] = ["torch"] if no_native else ["cpu", "torch"]
+    """Times the same shapes on every backend that serves `rri` here."""
+    backends: list[Backend] = ["torch"] if no_native else ["cpu", "torch"]
     batch = clouds[:: max(1, len(clouds) // TIMED_SHAPES)][:TIMED_SHAPES].float()
     rates = {}
-    for tier in tiers:
-        with pcclust.use_backend(tier):
-            rates[TIER_NAMES[tier]] = shapes_per_second(batch, K)
+    for backend in backends:
+        with pcclust.use_backend(backend):
+            rates[BACKEND_NAMES[backend]] = shapes_per_second(batch, K)
     return rates
 
 

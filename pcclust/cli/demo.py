@@ -73,7 +73,7 @@ def _terminal(report: Report) -> Iterator[Table | Text | str]:
     yield numbers
     speed = Table(box=SIMPLE_HEAD, title_justify="left", title_style="bold")
     speed.title = f"Speed, {TIMED_SHAPES} shapes at once, float32"
-    speed.add_column("tier")
+    speed.add_column("backend")
     speed.add_column("shapes per second", justify="right")
     for line in speed_rows(report):
         speed.add_row(*line)

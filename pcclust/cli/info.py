@@ -8,10 +8,10 @@ from pcclust.info import Info
 
 
 def info() -> int:
-    """Says which tier serves each operator and why, the versions in use, and the readable formats.
+    """Says which backend serves each operator and why, the versions, and the readable formats.
 
-    The tiers are cuda (NVIDIA kernels), cpu (native kernels) and torch (plain PyTorch, which works
-    everywhere). Put what this prints into a bug report.
+    The backends are cuda (NVIDIA kernels), cpu (native kernels) and torch (plain PyTorch, which
+    works everywhere). Put what this prints into a bug report.
     """
     facts = pcclust.info()
     for part in (_versions(facts), "", _operators(facts), *_reasons(facts), "", _readers(facts)):

@@ -15,7 +15,7 @@ from pcclust.cluster.kmeans_plus_plus import Start, kmeans_plus_plus, random_poi
 from pcclust.cluster.lloyd import Problem, Solution, inertia, lloyd
 from pcclust.cluster.mini_batch import take_in_batch
 from pcclust.ops._distance import BLOCK
-from pcclust.ops.nearest_center import nearest_center
+from pcclust.ops.kmeans_assign import kmeans_assign
 
 
 class KMeans(Estimator):
@@ -250,7 +250,7 @@ class KMeans(Estimator):
     def _assign(self, X: Data) -> tuple[Tensor, Tensor]:
         points = self._points(X)
         centers = self._centers_like(points)
-        return nearest_center(points, centers, middle(centers))
+        return kmeans_assign(points, centers, middle(centers))
 
     def _centers_like(self, points: Tensor) -> Tensor:
         return torch.as_tensor(self.cluster_centers_).to(points.device, points.dtype).contiguous()
@@ -273,7 +273,7 @@ class KMeans(Estimator):
 
 def _mean_variance(points: Tensor) -> float:
     mean = points.mean(dim=0)
-    _, distances = nearest_center(points, mean[None], mean)
+    _, distances = kmeans_assign(points, mean[None], mean)
     return float(distances.mean()) / points.shape[1]
 
 

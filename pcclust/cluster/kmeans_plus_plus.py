@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from pcclust.ops.cluster_sums import wide_dtype
-from pcclust.ops.seed_centers import MOST_TRIALS, seed_centers
+from pcclust.ops.kmeans_plusplus import MOST_TRIALS, kmeans_plusplus
+from pcclust.ops.kmeans_update import wide_dtype
 
 # Multiplications of one call into the seeding operator, so that a long one can be interrupted.
 WORK_OF_A_CALL = 1 << 36
@@ -45,7 +45,7 @@ def kmeans_plus_plus(
     steps = max(16, WORK_OF_A_CALL // (points.numel() * trials))
     for done in range(1, clusters, steps):
         some = uniforms[done : done + steps].contiguous()
-        chosen, labels, distances = seed_centers(
+        chosen, labels, distances = kmeans_plusplus(
             points, weights, shift, some, done, labels, distances
         )
         indices.append(chosen)

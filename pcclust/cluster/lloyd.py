@@ -6,8 +6,8 @@ import torch
 from torch import Generator, Tensor
 
 from pcclust.cluster.kmeans_plus_plus import Start
-from pcclust.ops.cluster_sums import cluster_sums
-from pcclust.ops.nearest_center import nearest_center
+from pcclust.ops.kmeans_assign import kmeans_assign
+from pcclust.ops.kmeans_update import kmeans_update
 
 
 class Problem(NamedTuple):
@@ -56,14 +56,14 @@ def lloyd(
     for iteration in range(1, max_iter + 1):
         if iteration > 1 or labels is None or distances is None:
             previous = labels
-            labels, distances = nearest_center(points, centers, shift, previous)
+            labels, distances = kmeans_assign(points, centers, shift, previous)
             if iteration > 1 and previous is not None and torch.equal(labels, previous):
                 break
         moved = move_centers(problem, centers, labels, distances)
         movement = float((moved - centers).square().sum())
         centers = moved
         if movement <= tolerance or iteration == max_iter:
-            labels, distances = nearest_center(points, centers, shift, labels)
+            labels, distances = kmeans_assign(points, centers, shift, labels)
             break
     assert labels is not None  # max_iter is at least 1
     assert distances is not None
@@ -73,7 +73,7 @@ def lloyd(
 def inertia(problem: Problem, distances: Tensor) -> float:
     """Returns the weighted sum of squared distances."""
     alone = torch.zeros_like(distances, dtype=torch.int64)
-    return float(cluster_sums(distances[:, None], problem.weights, alone, 1)[0])
+    return float(kmeans_update(distances[:, None], problem.weights, alone, 1)[0])
 
 
 def move_centers(problem: Problem, centers: Tensor, labels: Tensor, distances: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def move_centers(problem: Problem, centers: Tensor, labels: Tensor, distances: T
         labels: ``(N,)`` the nearest of them.
         distances: ``(N,)`` its squared distance.
     """
-    sums, masses = cluster_sums(problem.points, problem.weights, labels, centers.shape[0])
+    sums, masses = kmeans_update(problem.points, problem.weights, labels, centers.shape[0])
     means = sums / masses.clamp(min=torch.finfo(masses.dtype).tiny)[:, None]
     empty = masses <= 0
     targets = torch.where(empty[:, None], centers, means)
@@ -124,7 +124,7 @@ def spreads_of_clusters(
         labels: ``(N,)`` clusters.
         distances: ``(N,)`` squared distances to the centers.
     """
-    total, _ = cluster_sums(distances[:, None], problem.weights, labels, centers.shape[0])
+    total, _ = kmeans_update(distances[:, None], problem.weights, labels, centers.shape[0])
     around_center = total[:, 0] / masses.clamp(min=torch.finfo(masses.dtype).tiny)
     spreads = around_center - (means - centers).square().sum(dim=1)
     noise = 16 * torch.finfo(centers.dtype).eps * around_center

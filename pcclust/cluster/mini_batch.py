@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from pcclust.cluster.lloyd import Problem, as_centers, split_for_empty, spreads_of_clusters
-from pcclust.ops.cluster_sums import cluster_sums
-from pcclust.ops.nearest_center import nearest_center
+from pcclust.ops.kmeans_assign import kmeans_assign
+from pcclust.ops.kmeans_update import kmeans_update
 
 
 def take_in_batch(
@@ -21,8 +21,8 @@ def take_in_batch(
     Returns:
         New centers and masses, and the batch's labels and squared distances to the centers before.
     """
-    labels, distances = nearest_center(batch.points, centers, batch.shift)
-    sums, added = cluster_sums(batch.points, batch.weights, labels, centers.shape[0])
+    labels, distances = kmeans_assign(batch.points, centers, batch.shift)
+    sums, added = kmeans_update(batch.points, batch.weights, labels, centers.shape[0])
     before = torch.zeros_like(added) if masses is None else masses.to(added)
     after = before + added
     share = added / after.clamp(min=torch.finfo(after.dtype).tiny)

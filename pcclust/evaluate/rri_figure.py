@@ -35,7 +35,7 @@ def draw_report(
     Args:
         views: one row each; their channels are the columns and share one range of colours.
         changes: per floating type, the largest change of each shape's features.
-        rates: shapes per second of each tier.
+        rates: shapes per second of each backend.
         title: one line above everything.
         footer: one or two lines below, e.g. what it was measured with.
 

@@ -128,7 +128,7 @@ def _aligned_error(cloud: NDArray[np.floating], again: NDArray[np.floating]) -> 
 
 
 def shapes_per_second(clouds: Tensor, k: int, seconds: float = 1.0) -> float:
-    """Times `rri` of a batch on the tier in force.
+    """Times `rri` of a batch on the backend in force.
 
     Args:
         clouds: ``(S, N, 3)``.

@@ -6,16 +6,16 @@ from typing import Any
 
 from torch import Tensor
 
-from pcclust.ops._registry import call, forced_tier, native
+from pcclust.ops._registry import call, forced_backend, native
 
 # Sums of products of codes have 32 bits.
 MOST_DIMENSIONS = 65536
 
 
 def call_coded(name: str, twin: Callable[..., Any], points: Tensor, *args: Any) -> Any:  # noqa: ANN401
-    """Runs the operator ``name`` on the tier in force, or its twin where codes do not help."""
+    """Runs the operator ``name`` on the backend in force, or its twin where codes do not help."""
     helps = points.shape[1] <= MOST_DIMENSIONS and _codes_pay()
-    if points.device.type == "cpu" and forced_tier() is None and not helps:
+    if points.device.type == "cpu" and forced_backend() is None and not helps:
         return twin(points, *args)
     return call(name, points, *args)
 

@@ -1,6 +1,6 @@
 """Geometry of neighbourhoods as seen from the centre of their cloud, in plain torch.
 
-Vectors are triples of tensors, so that every sum has one order on every tier.
+Vectors are triples of tensors, so that every sum has one order on every backend.
 """
 
 from typing import NamedTuple

@@ -1,8 +1,8 @@
-"""Where operators are declared and the tier that serves them is chosen.
+"""Where operators are declared and the backend that serves them is chosen.
 
 Every operator is declared once, in Python, with a pure-torch twin that works on any device. Two
 libraries add faster kernels under the same schema, one for the CPU and one for CUDA, so torch's own
-dispatcher picks the tier: cuda, then native CPU, then torch.
+dispatcher picks the backend: cuda, then native CPU, then torch.
 """
 
 import os
@@ -20,13 +20,13 @@ from torch._ops import OpOverload
 
 from pcclust.ops._clouds import Clouds, check_finite, readable
 
-Tier = Literal["torch", "cpu", "cuda"]
-TIERS: tuple[Tier, ...] = ("torch", "cpu", "cuda")
+Backend = Literal["torch", "cpu", "cuda"]
+BACKENDS: tuple[Backend, ...] = ("torch", "cpu", "cuda")
 TWIN = "_torch"
 
 LIBRARY = torch.library.Library("pcclust", "DEF")  # type: ignore[no-untyped-call]
 _declared: list[str] = []
-_override: ContextVar[Tier | None] = ContextVar("pcclust backend", default=None)
+_override: ContextVar[Backend | None] = ContextVar("pcclust backend", default=None)
 
 
 def _load_native() -> tuple[ModuleType | None, str]:
@@ -58,7 +58,9 @@ def _load_cuda() -> tuple[Path | None, str]:
         torch.ops.load_library(library)  # type: ignore[no-untyped-call]
     except OSError as error:
         reason = f"the CUDA kernels do not load: {error}"
-        warnings.warn(f"{reason}; CUDA tensors run on the torch tier", RuntimeWarning, stacklevel=2)
+        warnings.warn(
+            f"{reason}; CUDA tensors run on the torch backend", RuntimeWarning, stacklevel=2
+        )
         return None, reason
     return library, "built and loaded"
 
@@ -82,7 +84,7 @@ def declare(schema: str, twin: Callable[..., Any], fake: Callable[..., Any]) -> 
     name = schema.split("(", 1)[0]
     _declared.append(name)
     _define(name, schema, twin, fake)
-    # A name that only the twin serves, for those who demand the torch tier.
+    # A name that only the twin serves, for those who demand the torch backend.
     _define(f"{name}{TWIN}", schema.replace(name, f"{name}{TWIN}", 1), twin, fake)
 
 
@@ -160,39 +162,39 @@ def _count_from(results: list[torch.Tensor], operator: OpOverload, first_row: to
 
 
 def call(name: str, *args: Any) -> Any:  # noqa: ANN401
-    """Runs the operator ``name`` on the tier in force."""
-    if not torch.compiler.is_compiling() and forced_tier() is not None:
+    """Runs the operator ``name`` on the backend in force."""
+    if not torch.compiler.is_compiling() and forced_backend() is not None:
         device = next(a.device.type for a in args if isinstance(a, torch.Tensor))
-        _refuse_unless_served(forced_tier(), device)
-        if forced_tier() == "torch":
+        _refuse_unless_served(forced_backend(), device)
+        if forced_backend() == "torch":
             name += TWIN
     return getattr(torch.ops.pcclust, name)(*args)
 
 
-def forced_tier() -> Tier | None:
-    """Returns the tier that ``use_backend`` or ``PCCLUST_BACKEND`` demands, or None."""
+def forced_backend() -> Backend | None:
+    """Returns the backend that ``use_backend`` or ``PCCLUST_BACKEND`` demands, or None."""
     override = _override.get()
     if override is not None:
         return override
     wish = os.environ.get("PCCLUST_BACKEND")
     if not wish:
         return None
-    for tier in TIERS:
-        if wish == tier:
-            return tier
-    raise ValueError(f"PCCLUST_BACKEND={wish!r} is none of {', '.join(TIERS)}")
+    for backend in BACKENDS:
+        if wish == backend:
+            return backend
+    raise ValueError(f"PCCLUST_BACKEND={wish!r} is none of {', '.join(BACKENDS)}")
 
 
 @contextmanager
-def use_backend(tier: Tier) -> Iterator[None]:
-    """Runs the operations of a ``with`` block on one tier, whatever is faster.
+def use_backend(backend: Backend) -> Iterator[None]:
+    """Runs the operations of a ``with`` block on one backend, whatever is faster.
 
     Args:
-        tier: ``"torch"``, ``"cpu"`` or ``"cuda"``.
+        backend: ``"torch"``, ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        ValueError: there is no such tier.
-        RuntimeError: that tier is not available here; the message says why.
+        ValueError: there is no such backend.
+        RuntimeError: that backend is not available here; the message says why.
 
     Example:
         >>> import pcclust, torch
@@ -200,33 +202,33 @@ def use_backend(tier: Tier) -> Iterator[None]:
         ...     pcclust.knn(torch.eye(3), 1).indices.flatten().tolist()
         [0, 1, 2]
     """
-    if tier not in TIERS:
-        raise ValueError(f"backend {tier!r} is none of {', '.join(TIERS)}")
-    reason = why_missing(tier)
+    if backend not in BACKENDS:
+        raise ValueError(f"backend {backend!r} is none of {', '.join(BACKENDS)}")
+    reason = why_missing(backend)
     if reason is not None:
-        raise RuntimeError(f"backend {tier!r} is not available: {reason}")
-    token = _override.set(tier)
+        raise RuntimeError(f"backend {backend!r} is not available: {reason}")
+    token = _override.set(backend)
     try:
         yield
     finally:
         _override.reset(token)
 
 
-def why_missing(tier: Tier) -> str | None:
-    """Returns why ``tier`` cannot be used, or None where it can."""
-    if tier == "cpu" and native is None:
+def why_missing(backend: Backend) -> str | None:
+    """Returns why ``backend`` cannot be used, or None where it can."""
+    if backend == "cpu" and native is None:
         return native_reason
-    if tier == "cuda" and cuda is None:
+    if backend == "cuda" and cuda is None:
         return cuda_reason
-    if tier == "cuda" and not torch.cuda.is_available():
+    if backend == "cuda" and not torch.cuda.is_available():
         return "the CUDA kernels are built, but no CUDA device is visible"
     return None
 
 
-def _refuse_unless_served(tier: Tier | None, device: str) -> None:
-    """Raises where the demanded tier is missing or does not run on the tensors' device."""
-    reason = why_missing(tier) if tier is not None else None
-    if reason is None and tier in ("cpu", "cuda") and device != tier:
+def _refuse_unless_served(backend: Backend | None, device: str) -> None:
+    """Raises where the demanded backend is missing or does not run on the tensors' device."""
+    reason = why_missing(backend) if backend is not None else None
+    if reason is None and backend in ("cpu", "cuda") and device != backend:
         reason = f"the points are on {device!r}"
     if reason is not None:
-        raise RuntimeError(f"the {tier!r} backend is demanded, but cannot serve: {reason}")
+        raise RuntimeError(f"the {backend!r} backend is demanded, but cannot serve: {reason}")

@@ -43,7 +43,7 @@ def farthest_point_sample(
             ``start=None`` or the reverse, and as for `knn`.
 
     Source: Eldar et al., "The farthest point strategy for progressive image sampling" (1997). Every
-    tier returns the same indices: distances are summed in order of dimension, every operation
+    backend returns the same indices: distances are summed in order of dimension, every operation
     rounded.
 
     Example:

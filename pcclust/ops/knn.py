@@ -54,7 +54,7 @@ def knn(
         TypeError: wrong type or dtype.
         ValueError: wrong shape, no points, NaN or inf, ``k`` beyond a cloud, bad lengths.
 
-    For D = 3 every tier returns the same bits (design.md, contract 1).
+    For D = 3 every backend returns the same bits (design.md, contract 1).
 
     Example:
         >>> import torch, pcclust

@@ -25,8 +25,8 @@ INDEXED_DIMENSIONS = 3  # more are searched exhaustively, and there is nothing t
 class NeighborIndex:
     """Answers `knn` and `ball_query` on fixed points without preparing them anew each time.
 
-    The answers are those of the functions, bit for bit. On the native tier the points are put into
-    a kd-tree once; the other tiers keep the points and search them as the functions do.
+    The answers are those of the functions, bit for bit. On the native backend the points are put into
+    a kd-tree once; the other backends keep the points and search them as the functions do.
 
     Args:
         points: ``(N, D)``, ``(B, N, D)`` or, with ``offsets``, packed ``(ΣN, D)``; tensor or array.
@@ -116,7 +116,7 @@ class NeighborIndex:
         self, asked: Clouds | None, radius: float, k: int, exclude_self: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         clouds = self._clouds
-        if self._trees is None or _registry.forced_tier() == "torch":
+        if self._trees is None or _registry.forced_backend() == "torch":
             arguments = (*search_arguments(clouds, asked), radius, k, exclude_self)
             distances, indices, counts = _registry.call("ball_query", *arguments)
         else:
@@ -134,7 +134,7 @@ class NeighborIndex:
 def _build_trees(clouds: Clouds) -> Any:  # noqa: ANN401
     """Builds the native kd-trees, or returns None where they do not serve."""
     small = clouds.rows.shape[1] <= INDEXED_DIMENSIONS and clouds.rows.device.type == "cpu"
-    if _registry.native is None or not small or _registry.forced_tier() == "torch":
+    if _registry.native is None or not small or _registry.forced_backend() == "torch":
         return None
     kind = "NeighborIndexF32" if clouds.rows.dtype == torch.float32 else "NeighborIndexF64"
     tables = (clouds.starts.numpy(), clouds.sizes.numpy())

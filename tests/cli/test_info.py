@@ -4,7 +4,7 @@ import pcclust
 from pcclust.cli.main import main
 
 
-def test_info_prints_versions_tiers_reasons_and_readers(capsys):
+def test_info_prints_versions_backends_reasons_and_readers(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["info"])
     assert stopped.value.code == 0

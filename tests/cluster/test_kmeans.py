@@ -1,4 +1,4 @@
-"""KMeans: what it finds, on each tier and for degenerate data."""
+"""KMeans: what it finds, on each backend and for degenerate data."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def check_consistent(model, points, weights=None, clusters=None):
     "dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str
 )
 @pytest.mark.parametrize("init", ["k-means++", "random"])
-def test_blobs_are_found(tier, dtype, init):
+def test_blobs_are_found(backend, dtype, init):
     points, truth = blobs()
     model = pcclust.KMeans(5, init=init, n_init=8, random_state=0).fit(points.to(dtype))
     pairs = {(int(a), int(b)) for a, b in zip(model.labels_, truth, strict=True)}
@@ -47,7 +47,7 @@ def test_blobs_are_found(tier, dtype, init):
     check_consistent(model, points.to(dtype).double())
 
 
-def test_lloyd_moves_centers_as_the_reference(tier):
+def test_lloyd_moves_centers_as_the_reference(backend):
     points, _ = blobs(spread=2.0)
     weights = torch.rand(300, generator=torch.Generator().manual_seed(1)) + 0.1
     for iterations in (1, 4):
@@ -60,7 +60,7 @@ def test_lloyd_moves_centers_as_the_reference(tier):
         check_consistent(model, points, weights)
 
 
-def test_inertia_is_that_of_scikit_learn(tier):
+def test_inertia_is_that_of_scikit_learn(backend):
     cluster = pytest.importorskip("sklearn.cluster")
     points = torch.randn((1500, 12), generator=torch.Generator().manual_seed(7)).numpy()
     ours, theirs = [], []
@@ -82,7 +82,7 @@ def test_inertia_is_that_of_scikit_learn(tier):
     weighted=st.booleans(),
 )
 @pytest.mark.filterwarnings("ignore:only .* clusters have samples")
-def test_degenerate_data(tier, seed, count, dims, span, share, metric, init, weighted):
+def test_degenerate_data(backend, seed, count, dims, span, share, metric, init, weighted):
     generator = torch.Generator().manual_seed(seed)
     shape = (count, dims)
     points = torch.randint(-span, span + 1, shape, generator=generator).float()
@@ -108,7 +108,7 @@ def test_degenerate_data(tier, seed, count, dims, span, share, metric, init, wei
 
 
 @pytest.mark.parametrize("majority", [1, 2, 3, 50])
-def test_opposite_directions_part(tier, majority):
+def test_opposite_directions_part(backend, majority):
     """Both centers may start at one direction; a small step from there leads back to it."""
     points = torch.tensor([[1.0]] * majority + [[-1.0]])
     for seed in range(4):
@@ -118,7 +118,7 @@ def test_opposite_directions_part(tier, majority):
         assert model.inertia_ == 0
 
 
-def test_equal_points_warn_and_give_equal_centers(tier):
+def test_equal_points_warn_and_give_equal_centers(backend):
     points = torch.full((20, 3), 7.3)
     with pytest.warns(UserWarning, match="only 1 of the 4 clusters have samples"):
         model = pcclust.KMeans(4, random_state=0).fit(points)
@@ -126,14 +126,14 @@ def test_equal_points_warn_and_give_equal_centers(tier):
     assert model.inertia_ == 0
 
 
-def test_as_many_clusters_as_samples(tier):
+def test_as_many_clusters_as_samples(backend):
     points, _ = blobs(count=40)
     model = pcclust.KMeans(40, random_state=0).fit(points)
     assert model.inertia_ == 0
     assert sorted(model.labels_.tolist()) == list(range(40))
 
 
-def test_one_cluster_is_the_weighted_mean(tier):
+def test_one_cluster_is_the_weighted_mean(backend):
     points, _ = blobs()
     weights = torch.arange(300.0)
     model = pcclust.KMeans(1).fit(points, sample_weight=weights)
@@ -141,7 +141,7 @@ def test_one_cluster_is_the_weighted_mean(tier):
     torch.testing.assert_close(model.cluster_centers_[0].double(), mean, rtol=1e-6, atol=1e-6)
 
 
-def test_samples_of_weight_zero_count_for_nothing(tier):
+def test_samples_of_weight_zero_count_for_nothing(backend):
     points, _ = blobs()
     outliers = torch.full((30, 6), 50.0)
     weights = torch.cat([torch.ones(300), torch.zeros(30)])
@@ -153,7 +153,7 @@ def test_samples_of_weight_zero_count_for_nothing(tier):
     )
 
 
-def test_a_cluster_far_away_costs_the_others_nothing(tier):
+def test_a_cluster_far_away_costs_the_others_nothing(backend):
     points, _ = blobs()
     far = torch.cat([points, points[:20] + 1e6])
     model = pcclust.KMeans(6, n_init=8, random_state=0).fit(far)
@@ -196,7 +196,7 @@ def test_a_split_survives_rounding_and_halves_the_donor():
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
-def test_the_same_seed_gives_the_same_bits(tier, metric):
+def test_the_same_seed_gives_the_same_bits(backend, metric):
     points, _ = blobs(spread=2.0)
     models = [pcclust.KMeans(20, metric=metric, n_init=2, random_state=3).fit(points) for _ in "ab"]
     assert torch.equal(models[0].cluster_centers_, models[1].cluster_centers_)
@@ -205,7 +205,7 @@ def test_the_same_seed_gives_the_same_bits(tier, metric):
     assert not torch.equal(models[0].cluster_centers_, other.cluster_centers_)
 
 
-def test_more_starts_are_never_worse(tier):
+def test_more_starts_are_never_worse(backend):
     points, _ = blobs(spread=2.0)
     inertias = [
         pcclust.KMeans(20, init="random", n_init=n, random_state=0).fit(points).inertia_
@@ -214,7 +214,7 @@ def test_more_starts_are_never_worse(tier):
     assert inertias == sorted(inertias, reverse=True)
 
 
-def test_cosine_finds_directions(tier):
+def test_cosine_finds_directions(backend):
     generator = torch.Generator().manual_seed(0)
     directions = torch.eye(4).repeat_interleave(50, dim=0)
     lengths = torch.rand((200, 1), generator=generator) * 1000 + 1e-3
@@ -230,13 +230,13 @@ def test_cosine_finds_directions(tier):
     )
 
 
-def test_opposite_directions_leave_a_center_where_it_was(tier):
+def test_opposite_directions_leave_a_center_where_it_was(backend):
     points = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     model = pcclust.KMeans(1, metric="cosine", init=torch.tensor([[0.0, 2.0]])).fit(points)
     assert model.cluster_centers_.tolist() == [[0.0, 1.0]]
 
 
-def test_batches_follow_the_mean(tier):
+def test_batches_follow_the_mean(backend):
     points, _ = blobs()
     model = pcclust.KMeans(1, random_state=0)
     weights = torch.arange(1.0, 301.0)
@@ -247,7 +247,7 @@ def test_batches_follow_the_mean(tier):
     assert model.n_iter_ == 5
 
 
-def test_batches_find_blobs_and_start_anew_after_fit(tier):
+def test_batches_find_blobs_and_start_anew_after_fit(backend):
     points, truth = blobs()
     model = pcclust.KMeans(5, random_state=1)
     for _ in range(4):

@@ -30,9 +30,9 @@ def values(graph: dict[str, Tensor], channels: int, dtype: torch.dtype) -> dict[
     return {"projected": projected, "sign": torch.arange(channels).remainder(3).sub(1).to(dtype)}
 
 
-def tier(operator: str, tier: str, *arguments: object) -> tuple[Tensor, ...]:
-    with pcclust.use_backend(tier):
-        found = getattr(torch.ops.pcclust, operator + ("_torch" if tier == "torch" else ""))(
+def backend(operator: str, backend: str, *arguments: object) -> tuple[Tensor, ...]:
+    with pcclust.use_backend(backend):
+        found = getattr(torch.ops.pcclust, operator + ("_torch" if backend == "torch" else ""))(
             *arguments
         )
     return found if isinstance(found, tuple) else (found,)
@@ -56,7 +56,7 @@ def test_forward(emulate, sizes, gap, k, channels, dtype):
     given = values(graph, channels, dtype)
     arguments = (given["projected"], *graph.values(), given["sign"], True)
     found = emulate("edge_reduce", **graph, **given, moments=1)
-    peaks, chosen, sums = tier("edge_reduce", "torch", *arguments)
+    peaks, chosen, sums = backend("edge_reduce", "torch", *arguments)
     assert found["refusal"].tolist() == [NOTHING_WRONG] * 3
     assert same_bits(found["peaks"], peaks)
     assert same_bits(found["chosen"], chosen)
@@ -74,7 +74,7 @@ def test_backward(emulate, sizes, gap, k, channels, moments, dtype):
     graph = ragged(sizes, gap, k)
     given = values(graph, channels, dtype)
     projected, tables = given["projected"], tuple(graph.values())
-    peaks, chosen, sums = tier("edge_reduce", "torch", projected, *tables, given["sign"], True)
+    peaks, chosen, sums = backend("edge_reduce", "torch", projected, *tables, given["sign"], True)
     gradients = torch.randn_like(peaks), torch.randn_like(sums)
     arguments = (*gradients, projected, *tables, chosen, moments)
     found = emulate(
@@ -86,11 +86,11 @@ def test_backward(emulate, sizes, gap, k, channels, moments, dtype):
         moment_gradient=gradients[1] if moments else None,
     )
     assert found["refusal"].tolist() == [NOTHING_WRONG] * 3
-    (twin,) = tier("edge_reduce_backward", "torch", *arguments)
+    (twin,) = backend("edge_reduce_backward", "torch", *arguments)
     tolerance = 2e-4 if dtype == torch.float32 else 1e-11
     assert torch.allclose(found["gradient"], twin, rtol=tolerance, atol=tolerance)
     if why_missing("cpu") is None:
-        assert same_bits(found["gradient"], tier("edge_reduce_backward", "cpu", *arguments)[0])
+        assert same_bits(found["gradient"], backend("edge_reduce_backward", "cpu", *arguments)[0])
 
 
 def test_all_edges_lead_to_one_point(emulate):
@@ -98,7 +98,7 @@ def test_all_edges_lead_to_one_point(emulate):
     graph["neighbors"][:] = 3
     given = values(graph, 4, torch.float64)
     arguments = (given["projected"], *graph.values())
-    peaks, chosen, _ = tier("edge_reduce", "torch", *arguments, given["sign"], True)
+    peaks, chosen, _ = backend("edge_reduce", "torch", *arguments, given["sign"], True)
     moment_gradient = torch.randn(2, 4, dtype=torch.float64)
     found = emulate(
         "edge_reduce_backward",
@@ -108,7 +108,7 @@ def test_all_edges_lead_to_one_point(emulate):
         peak_gradient=peaks,
         moment_gradient=moment_gradient,
     )
-    (twin,) = tier(
+    (twin,) = backend(
         "edge_reduce_backward", "torch", peaks, moment_gradient, *arguments, chosen, True
     )
     assert torch.allclose(found["gradient"], twin, rtol=1e-11, atol=1e-11)

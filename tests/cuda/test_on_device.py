@@ -1,4 +1,4 @@
-"""The CUDA tier on a GPU against the torch twin, over clouds, layouts, k's and dtypes."""
+"""The CUDA backend on a GPU against the torch twin, over clouds, layouts, k's and dtypes."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ DTYPES = (torch.float32, torch.float64)
 def _device() -> None:
     reason = _registry.why_missing("cuda")
     if reason is not None:
-        pytest.fail(f"the CUDA tier must be here: {reason}")
+        pytest.fail(f"the CUDA backend must be here: {reason}")
 
 
 def served(*operators: str) -> pytest.MarkDecorator:
@@ -101,12 +101,12 @@ def test_rri(kind: str, dtype: torch.dtype) -> None:
         assert torch.allclose(found[valid], twin[valid], rtol=tolerance, atol=tolerance)
 
 
-@served("nearest_center")
+@served("kmeans_assign")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("dims", "centers"), [(3, 5), (64, 100), (257, 10)])
-def test_nearest_center(dims: int, centers: int, dtype: torch.dtype) -> None:
+def test_kmeans_assign(dims: int, centers: int, dtype: torch.dtype) -> None:
     points, middles = torch.randn(3000, dims, dtype=dtype), torch.randn(centers, dims, dtype=dtype)
-    (_, _), (found, twin) = both("nearest_center", points, middles, points.mean(dim=0), None)
+    (_, _), (found, twin) = both("kmeans_assign", points, middles, points.mean(dim=0), None)
     tolerance = 1e-4 if dtype == torch.float32 else 1e-11
     assert torch.allclose(found, twin, rtol=tolerance, atol=tolerance)
 

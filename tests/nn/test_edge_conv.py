@@ -11,7 +11,7 @@ from pcclust.ops._registry import why_missing
 from pcclust.ops.edge_reduce import edge_reduce
 from tests.ops.sample_clouds import same_bits, sample_cloud
 
-pytestmark = pytest.mark.usefixtures("tier")
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 class Textbook(nn.Module):
@@ -144,16 +144,16 @@ def test_bfloat16_autocast() -> None:
     assert all(parameter.grad.dtype == torch.float32 for parameter in layer.parameters())
 
 
-def test_tiers_agree_and_threads_change_no_bit() -> None:
+def test_backends_agree_and_threads_change_no_bit() -> None:
     if why_missing("cpu") is not None:
-        pytest.skip("one tier only")
+        pytest.skip("one backend only")
     x = torch.randn(3, 400, 5)
     indices = pcclust.knn(x, 9).indices
     before, found = torch.get_num_threads(), []
     try:
-        for threads, tier in ((1, "cpu"), (2, "cpu"), (5, "cpu"), (1, "torch")):
+        for threads, backend in ((1, "cpu"), (2, "cpu"), (5, "cpu"), (1, "torch")):
             torch.set_num_threads(threads)
-            found.append(edge_gradients(x, indices, tier))
+            found.append(edge_gradients(x, indices, backend))
     finally:
         torch.set_num_threads(before)
     for other in found[1:3]:
@@ -162,13 +162,13 @@ def test_tiers_agree_and_threads_change_no_bit() -> None:
     assert all(close(a, b, 1e-5) for a, b in zip(found[0], found[3], strict=True))
 
 
-def edge_gradients(x: Tensor, indices: Tensor, tier: str) -> list[Tensor]:
+def edge_gradients(x: Tensor, indices: Tensor, backend: str) -> list[Tensor]:
     """Returns peaks, moments and gradient of the reduction alone."""
     torch.manual_seed(0)
     projected = torch.randn(1200, 2, 37, requires_grad=True)
     sign = torch.randn(37).sign()
     starts, sizes = torch.arange(3) * 400, torch.full((3,), 400)
-    with use_backend(tier):
+    with use_backend(backend):
         peaks, sums = edge_reduce(projected, indices.view(1200, -1), starts, sizes, sign, True)
         (peaks.square().sum() + sums.sin().sum()).backward()
     return [peaks.detach(), sums.detach(), projected.grad]

@@ -12,7 +12,7 @@ POINTS = np.random.default_rng(0).standard_normal((30, 3))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_arrays_come_back(tier: str, dtype: type) -> None:
+def test_arrays_come_back(backend: str, dtype: type) -> None:
     points = POINTS.astype(dtype)
     near = pcclust.knn(points, 4)
     assert isinstance(near, pcclust.Neighbors)

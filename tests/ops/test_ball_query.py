@@ -1,4 +1,4 @@
-"""`pcclust.ball_query` against its definition, on every tier, dtype, layout and kind of cloud."""
+"""`pcclust.ball_query` against its definition, on every backend, dtype, layout and kind of cloud."""
 
 import math
 
@@ -13,7 +13,7 @@ import pcclust
 from tests.ops import reference_neighbors as reference
 from tests.ops.sample_clouds import DTYPES, KINDS, same_bits, sample_cloud, working
 
-pytestmark = pytest.mark.usefixtures("tier")
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 def assert_ball(

@@ -266,7 +266,7 @@ def test_any_integers_serve_as_lengths_and_offsets(dtype: torch.dtype) -> None:
         assert same_bits(found.indices, expected.indices)
 
 
-def test_padding_may_hold_anything_and_sums_may_overflow(tier: str) -> None:
+def test_padding_may_hold_anything_and_sums_may_overflow(backend: str) -> None:
     lengths = torch.tensor([6, 2, 6, 6])
     padded = spoiled(spoiled(BATCH, 1, 2), 1, 5, value=-INF)
     expected = pcclust.knn(BATCH, 2, lengths=lengths)

@@ -39,7 +39,7 @@ def finite(distances: Tensor) -> Tensor:
 
 
 @each_search
-def test_first_and_second_derivatives(tier: str, search) -> None:
+def test_first_and_second_derivatives(backend: str, search) -> None:
     inputs = (POINTS.clone().requires_grad_(), QUERIES.clone().requires_grad_())
     assert search(*inputs).count_nonzero() > 4
     assert gradcheck(search, inputs)
@@ -69,7 +69,7 @@ def test_forward_mode_needs_no_transform() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("dims", [1, 3, 8])
-def test_asking_for_a_gradient_changes_no_bit(tier: str, dims: int, dtype: torch.dtype) -> None:
+def test_asking_for_a_gradient_changes_no_bit(backend: str, dims: int, dtype: torch.dtype) -> None:
     for kind in ("normal", "lattice", "far_away", "huge", "denormal"):
         points = sample_cloud(kind, 60, dims, dtype)
         queries = sample_cloud(kind, 20, dims, dtype, seed=1)
@@ -82,7 +82,7 @@ def test_asking_for_a_gradient_changes_no_bit(tier: str, dims: int, dtype: torch
         assert same_bits(ball.distances.detach(), plain.distances)
 
 
-def test_gradients_come_in_the_dtype_of_the_points(tier: str) -> None:
+def test_gradients_come_in_the_dtype_of_the_points(backend: str) -> None:
     for dtype in (torch.float16, torch.bfloat16):
         points = sample_cloud("normal", 20, dtype=dtype).requires_grad_()
         pcclust.knn(points, 3).distances.sum().backward()
@@ -90,7 +90,7 @@ def test_gradients_come_in_the_dtype_of_the_points(tier: str) -> None:
         assert points.grad.dtype == dtype
 
 
-def test_padding_and_missing_neighbours_get_no_gradient(tier: str) -> None:
+def test_padding_and_missing_neighbours_get_no_gradient(backend: str) -> None:
     points = torch.full((2, 7, 3), torch.nan)
     points[0, :5], points[1, :3] = sample_cloud("far_away", 5), sample_cloud("normal", 3)
     points.requires_grad_()
@@ -105,7 +105,7 @@ def test_padding_and_missing_neighbours_get_no_gradient(tier: str) -> None:
     assert (points.grad[1, :3] != 0).any()
 
 
-def test_indices_and_counts_carry_no_gradient(tier: str) -> None:
+def test_indices_and_counts_carry_no_gradient(backend: str) -> None:
     points = POINTS.clone().requires_grad_()
     ball = pcclust.ball_query(points, 1.0, 3)
     assert ball.distances.requires_grad
@@ -116,7 +116,7 @@ def test_indices_and_counts_carry_no_gradient(tier: str) -> None:
 
 
 @each_search
-def test_vmap_equals_a_loop(tier: str, search, recwarn: pytest.WarningsRecorder) -> None:
+def test_vmap_equals_a_loop(backend: str, search, recwarn: pytest.WarningsRecorder) -> None:
     points = sample_cloud("lattice", 48, dtype=torch.float64).view(4, 12, 3)
     queries = sample_cloud("lattice", 20, dtype=torch.float64, seed=1).view(4, 5, 3)
 
@@ -133,7 +133,7 @@ def test_vmap_equals_a_loop(tier: str, search, recwarn: pytest.WarningsRecorder)
     assert not [w for w in recwarn if "performance drop" in str(w.message)]
 
 
-def test_vmap_returns_the_indices_of_each_entry(tier: str) -> None:
+def test_vmap_returns_the_indices_of_each_entry(backend: str) -> None:
     points = sample_cloud("duplicates", 36).view(3, 12, 3)
     for options in ({}, {"offsets": OFFSETS}):
         mapped = torch.vmap(lambda p, o=options: pcclust.ball_query(p, 0.8, 3, **o))(points)
@@ -142,7 +142,7 @@ def test_vmap_returns_the_indices_of_each_entry(tier: str) -> None:
             assert all(same_bits(a[entry], b) for a, b in zip(mapped, alone, strict=True))
 
 
-def test_vmap_over_queries_lengths_and_twice(tier: str) -> None:
+def test_vmap_over_queries_lengths_and_twice(backend: str) -> None:
     points, lengths = (
         sample_cloud("normal", 24).view(2, 3, 4, 3),
         torch.tensor([[4, 2, 3], [3, 4, 4]]),
@@ -157,7 +157,7 @@ def test_vmap_over_queries_lengths_and_twice(tier: str) -> None:
     assert same_bits(twice, torch.stack([pcclust.knn(p, 2).indices for p in points]))
 
 
-def test_a_gradient_passes_through_vmap(tier: str) -> None:
+def test_a_gradient_passes_through_vmap(backend: str) -> None:
     points = sample_cloud("normal", 24, dtype=torch.float64).view(2, 12, 3).requires_grad_()
     torch.vmap(lambda p: pcclust.knn(p, 3).distances)(points).sum().backward()
     mapped, points.grad = points.grad, None
@@ -166,7 +166,7 @@ def test_a_gradient_passes_through_vmap(tier: str) -> None:
 
 
 @pytest.mark.parametrize("dims", [3, 32])
-def test_autocast_changes_nothing(tier: str, dims: int) -> None:
+def test_autocast_changes_nothing(backend: str, dims: int) -> None:
     points = sample_cloud("normal", 80, dims).requires_grad_()
     results = []
     for enabled in (False, True):
@@ -204,8 +204,8 @@ with pcclust.use_backend(sys.argv[1]):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
-def test_memory_stays_far_below_all_pairs(tier: str) -> None:
-    command = [sys.executable, "-c", PEAK, tier]
+def test_memory_stays_far_below_all_pairs(backend: str) -> None:
+    command = [sys.executable, "-c", PEAK, backend]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     many_dimensions, many_points = map(int, output.split())
     assert many_dimensions < 4 * 8_000 * 100 * 64 / 1.5  # no (N, k, D) float32

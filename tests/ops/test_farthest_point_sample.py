@@ -1,4 +1,4 @@
-"""`pcclust.farthest_point_sample` against its definition, on every tier and layout."""
+"""`pcclust.farthest_point_sample` against its definition, on every backend and layout."""
 
 import re
 
@@ -12,7 +12,7 @@ import pcclust
 from tests.ops.reference_neighbors import squared_distances
 from tests.ops.sample_clouds import DTYPES, KINDS, same_bits, sample_cloud, working
 
-pytestmark = pytest.mark.usefixtures("tier")
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 def farthest_points(points: np.ndarray, count: int, start: int = 0) -> np.ndarray:
@@ -182,8 +182,8 @@ def test_threads_do_not_change_an_index() -> None:
         assert all(same_bits(a, b) for a, b in zip(found[0], other, strict=True))
 
 
-def test_operator_itself_refuses_what_is_out_of_bounds(tier: str) -> None:
-    if tier == "torch":
+def test_operator_itself_refuses_what_is_out_of_bounds(backend: str) -> None:
+    if backend == "torch":
         pytest.skip("the twin is bounded by torch's own indexing")
     points, long = torch.rand(10, 3), torch.tensor
     for starts, sizes, first, samples in (

@@ -11,7 +11,7 @@ import pcclust
 from pcclust.ops._registry import why_missing
 from pcclust.ops.group_mlp import group_moments, group_peaks
 
-TIERS = [tier for tier in ("torch", "cpu") if why_missing(tier) is None]
+BACKENDS = [backend for backend in ("torch", "cpu") if why_missing(backend) is None]
 TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-12}
 
 
@@ -81,7 +81,7 @@ def assert_close(found: Tensor, expected: Tensor, tolerance: float) -> None:
     )
 
 
-@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @given(
     groups=st.integers(1, 80),
     k=st.sampled_from([1, 2, 5, 20, 150]),
@@ -93,7 +93,7 @@ def assert_close(found: Tensor, expected: Tensor, tolerance: float) -> None:
     seed=st.integers(0, 10**6),
 )
 def test_equal_the_layers_written_out(
-    tier: str,
+    backend: str,
     groups: int,
     k: int,
     inputs: int,
@@ -106,7 +106,7 @@ def test_equal_the_layers_written_out(
     case = Case(groups, k, inputs, hidden, channels, dtype, seed)
     doubles = case.doubles()
     expected = reference(doubles, slope)
-    with pcclust.use_backend(tier):  # type: ignore[arg-type]
+    with pcclust.use_backend(backend):  # type: ignore[arg-type]
         found = operators(case, slope)
         assert [result.dtype for result in found] == [dtype, torch.float64, torch.float64]
         for one, other in zip(found, expected, strict=True):
@@ -118,31 +118,31 @@ def test_equal_the_layers_written_out(
                 assert_close(one, other, 1e-11)
 
 
-@pytest.mark.parametrize("tier", TIERS)
-def test_float32_gradients(tier: str) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_float32_gradients(backend: str) -> None:
     case = Case(3000, 20, 4, 32, 64, torch.float32)
     doubles = case.doubles()
-    with pcclust.use_backend(tier):  # type: ignore[arg-type]
+    with pcclust.use_backend(backend):  # type: ignore[arg-type]
         found = gradients(case, operators(case, 0.2))
     for one, other in zip(found, gradients(doubles, reference(doubles, 0.2)), strict=True):
         assert float((one - other).norm() / other.norm()) < 1e-3
 
 
-@pytest.mark.parametrize("tier", TIERS)
-def test_the_first_of_equal_members_gets_the_gradient(tier: str) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_first_of_equal_members_gets_the_gradient(backend: str) -> None:
     case = Case(groups=4, k=6)
     twice = case.features.detach()[:, [0, 1, 2, 0, 1, 2]].requires_grad_()
-    with pcclust.use_backend(tier):  # type: ignore[arg-type]
+    with pcclust.use_backend(backend):  # type: ignore[arg-type]
         peaks = group_peaks(twice, case.weight, case.bias, case.out_weight, 0.2)
     (gradient,) = torch.autograd.grad(peaks.sum(), twice)
     assert gradient[:, :3].abs().sum() > 0
     assert gradient[:, 3:].abs().sum() == 0
 
 
-@pytest.mark.parametrize("tier", TIERS)
-def test_no_groups(tier: str) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_groups(backend: str) -> None:
     case = Case(groups=0)
-    with pcclust.use_backend(tier):  # type: ignore[arg-type]
+    with pcclust.use_backend(backend):  # type: ignore[arg-type]
         peaks, total, products = operators(case, 0.2)
     assert peaks.shape == (0, 20)
     assert float(total.abs().sum() + products.abs().sum()) == 0
@@ -184,7 +184,7 @@ def test_operators_are_well_made() -> None:
     )
 
 
-@pytest.mark.skipif("cpu" not in TIERS, reason="no native library")
+@pytest.mark.skipif("cpu" not in BACKENDS, reason="no native library")
 def test_kernels_refuse_what_they_would_read_out_of_bounds() -> None:
     case = Case()
     first = [tensor.detach() for tensor in case.first]

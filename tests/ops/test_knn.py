@@ -1,4 +1,4 @@
-"""`pcclust.knn` against its definition, on every tier, dtype, layout and kind of cloud."""
+"""`pcclust.knn` against its definition, on every backend, dtype, layout and kind of cloud."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ import pcclust
 from tests.ops import reference_neighbors as reference
 from tests.ops.sample_clouds import DTYPES, KINDS, same_bits, sample_cloud, working
 
-pytestmark = pytest.mark.usefixtures("tier")
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 def assert_knn(points: Tensor, k: int, queries: Tensor | None = None, **options: bool) -> None:

@@ -32,7 +32,7 @@ def in_layout(layout: str, points: torch.Tensor) -> torch.Tensor:
     seed=st.integers(0, 3),
 )
 def test_finds_what_the_definition_says(
-    tier: str, kind: str, dtype: torch.dtype, count: int, dims: int, k: int, seed: int
+    backend: str, kind: str, dtype: torch.dtype, count: int, dims: int, k: int, seed: int
 ) -> None:
     points, k = sample_cloud(kind, count, dims, dtype, seed), min(k, count)
     queries = sample_cloud("normal", 9, dims, dtype, seed + 1)
@@ -47,7 +47,7 @@ def test_finds_what_the_definition_says(
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_answers_as_the_functions_do(tier: str, layout: str, dtype: torch.dtype) -> None:
+def test_answers_as_the_functions_do(backend: str, layout: str, dtype: torch.dtype) -> None:
     points = in_layout(layout, sample_cloud("duplicates", 60, dtype=dtype))
     queries = in_layout(layout, sample_cloud("normal", 60, dtype=dtype, seed=1))
     shape = LAYOUTS[layout]
@@ -66,7 +66,7 @@ def assert_same(found: tuple[torch.Tensor, ...], expected: tuple[torch.Tensor, .
         assert torch.equal(one, other)
 
 
-def test_a_ball_holds_what_the_definition_says(tier: str) -> None:
+def test_a_ball_holds_what_the_definition_says(backend: str) -> None:
     points = sample_cloud("lattice", 64)
     found = pcclust.NeighborIndex(points).ball_query(0.25, 9, exclude_self=True)
     expected = reference_neighbors.ball_query(working(points), 0.25, 9, exclude_self=True)
@@ -74,7 +74,7 @@ def test_a_ball_holds_what_the_definition_says(tier: str) -> None:
     assert found.counts.tolist() == expected[2].tolist()
 
 
-def test_numpy_in_numpy_out(tier: str) -> None:
+def test_numpy_in_numpy_out(backend: str) -> None:
     points = sample_cloud("normal", 50).numpy()
     index = pcclust.NeighborIndex(points)
     found = index.knn(3, queries=points[:4])
@@ -82,7 +82,7 @@ def test_numpy_in_numpy_out(tier: str) -> None:
     assert (found.indices == pcclust.knn(points, 3, queries=points[:4]).indices).all()
 
 
-def test_keeps_what_it_was_built_from(tier: str) -> None:
+def test_keeps_what_it_was_built_from(backend: str) -> None:
     """What becomes of the caller's array later is no matter to the index."""
     points = sample_cloud("normal", 50)
     before = pcclust.knn(points, 4)
@@ -91,7 +91,7 @@ def test_keeps_what_it_was_built_from(tier: str) -> None:
     assert_same(index.knn(4), before)
 
 
-def test_distances_have_gradients(tier: str) -> None:
+def test_distances_have_gradients(backend: str) -> None:
     points = sample_cloud("normal", 12, dtype=torch.float64).requires_grad_()
     queries = sample_cloud("normal", 5, dtype=torch.float64, seed=1).requires_grad_()
 

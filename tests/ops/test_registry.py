@@ -1,4 +1,4 @@
-"""Operators as torch sees them: opcheck, the compilers, export, and the choice of the tier."""
+"""Operators as torch sees them: opcheck, the compilers, export, and the choice of the backend."""
 
 import os
 import subprocess
@@ -173,20 +173,20 @@ def test_exports_with_dynamic_batch_and_points() -> None:
         assert_equal(program.module()(*arguments), both(*arguments))
 
 
-def test_nan_in_a_compiled_graph_is_nobodys_neighbour(tier: str) -> None:
+def test_nan_in_a_compiled_graph_is_nobodys_neighbour(backend: str) -> None:
     """Graphs do not look at values; whatever they hold, indices stay in range."""
     points = sample_cloud("normal", 40)
     points[3, 1], points[7, 0] = torch.nan, torch.inf
     for name in ("knn", "ball_query"):
         rest = SAMPLES[name][0][3:]
-        operator = getattr(torch.ops.pcclust, name + ("_torch" if tier == "torch" else ""))
+        operator = getattr(torch.ops.pcclust, name + ("_torch" if backend == "torch" else ""))
         indices = operator(points, torch.tensor([0]), torch.tensor([40]), *rest)[1]
         assert ((indices >= -1) & (indices < 40)).all()
         assert (indices != 3).all()
         assert (indices[3] == -1).all()
 
 
-def test_vmap_refuses_values_that_are_not_finite(tier: str) -> None:
+def test_vmap_refuses_values_that_are_not_finite(backend: str) -> None:
     points = sample_cloud("normal", 40).view(4, 10, 3)
     points[2, 7, 0] = torch.inf
     with pytest.raises(ValueError, match=r"points\[2, 7\] is not finite: \[inf"):
@@ -261,11 +261,11 @@ def test_use_backend_chooses_the_operator(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_use_backend_ends_with_its_block_and_stays_in_its_thread() -> None:
     seen = []
-    thread = threading.Thread(target=lambda: seen.append(_registry.forced_tier()))
+    thread = threading.Thread(target=lambda: seen.append(_registry.forced_backend()))
 
     def fail_inside() -> None:
         with pcclust.use_backend("torch"):
-            seen.append(_registry.forced_tier())
+            seen.append(_registry.forced_backend())
             thread.start()
             thread.join()
             raise KeyError
@@ -274,7 +274,7 @@ def test_use_backend_ends_with_its_block_and_stays_in_its_thread() -> None:
         fail_inside()
     expected = os.environ.get("PCCLUST_BACKEND") or None
     assert seen == ["torch", expected]
-    assert _registry.forced_tier() == expected
+    assert _registry.forced_backend() == expected
 
 
 def load_cuda(monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[Path | None, str]:
@@ -295,7 +295,7 @@ def test_cuda_kernels_that_do_not_load_are_one_warning(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "_cuda.so").write_bytes(b"no library")
-    with pytest.warns(RuntimeWarning, match="do not load.*run on the torch tier") as warned:
+    with pytest.warns(RuntimeWarning, match="do not load.*run on the torch backend") as warned:
         library, reason = load_cuda(monkeypatch, tmp_path)
     assert library is None
     assert "the CUDA kernels do not load" in reason

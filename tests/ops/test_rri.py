@@ -1,4 +1,4 @@
-"""`pcclust.rri` against its definition and its promises, on every tier."""
+"""`pcclust.rri` against its definition and its promises, on every backend."""
 
 import math
 
@@ -13,7 +13,7 @@ import pcclust
 from tests.ops.reference_rri import reference_rri
 from tests.ops.sample_clouds import DTYPES, KINDS, sample_cloud
 
-pytestmark = pytest.mark.usefixtures("tier")
+pytestmark = pytest.mark.usefixtures("backend")
 
 DEGENERATE = {
     "point at the centroid": [[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 0]],

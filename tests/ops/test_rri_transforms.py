@@ -10,7 +10,7 @@ from pcclust.ops._clouds import flatten
 from tests.ops.sample_clouds import sample_cloud
 from tests.ops.test_rri import DEGENERATE
 
-pytestmark = pytest.mark.usefixtures("tier")
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 def cloud(count: int = 12, seed: int = 0) -> Tensor:

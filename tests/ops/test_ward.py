@@ -16,7 +16,7 @@ from pcclust import use_backend
 from pcclust.ops._registry import why_missing
 from tests.ops.sample_clouds import DTYPES, KINDS, same_bits, sample_cloud, working
 
-pytestmark = pytest.mark.usefixtures("tier")
+pytestmark = pytest.mark.usefixtures("backend")
 UNTIED = ("normal", "line", "plane", "far_away", "two_scales")
 
 
@@ -120,11 +120,11 @@ def test_ragged_clouds_are_as_each_alone(
     count=st.integers(1, 120),
     seed=st.integers(0, 99),
 )
-def test_tiers_agree_bit_for_bit(
+def test_backends_agree_bit_for_bit(
     kind: str, dtype: torch.dtype, dims: int, count: int, seed: int
 ) -> None:
     if why_missing("cpu") is not None:
-        pytest.skip("one tier only")
+        pytest.skip("one backend only")
     points = sample_cloud(kind, count, dims, dtype, seed)
     levels = sorted({1, count, 1 + seed % count})
     with use_backend("torch"):
@@ -162,8 +162,8 @@ def test_label_layouts() -> None:
     assert isinstance(pcclust.ward_labels(clouds.numpy(), 2), np.ndarray)
 
 
-def test_large_clouds_and_many_equal_points(tier: str) -> None:
-    if tier == "torch":
+def test_large_clouds_and_many_equal_points(backend: str) -> None:
+    if backend == "torch":
         pytest.skip("for the kernels: the twin's time is quadratic")
     points = sample_cloud("normal", 3000, dtype=torch.float64)
     np.testing.assert_allclose(
@@ -207,8 +207,8 @@ def test_wrong_points_are_named() -> None:
         pcclust.ward_labels(torch.rand(10, 3), 2.5)
 
 
-def test_operators_refuse_what_is_out_of_bounds(tier: str) -> None:
-    if tier == "torch":
+def test_operators_refuse_what_is_out_of_bounds(backend: str) -> None:
+    if backend == "torch":
         pytest.skip("the twin is bounded by torch's own indexing")
     points, long = torch.rand(10, 3), torch.tensor
     for starts, sizes in (([0], [11]), ([-1], [5]), ([0, 3], [5, 5]), ([0, 5], [5, 0])):

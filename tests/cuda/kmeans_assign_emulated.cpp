@@ -1,14 +1,14 @@
-#include "cuda/nearest_center.cuh"
+#include "cuda/kmeans_assign.cuh"
 #include "emulator/driver.h"
 
 using namespace pcclust::cuda;
 
-EMULATED_CALL(nearest_center) {
+EMULATED_CALL(kmeans_assign) {
   call.with_floating("points", [&](auto zero) {
     using T = decltype(zero);
     const int64_t count = call.size("points", 0);
-    call.check(nearest_center(
-        NearestCenterArguments<T>{
+    call.check(kmeans_assign(
+        KmeansAssignArguments<T>{
             .points = call.input<T>("points"),
             .count = count,
             .dims = call.size("points", 1),

@@ -27,14 +27,14 @@ struct Members {
 
 // Rows of a cluster lie anywhere, so that the processor cannot foresee the next one.
 template <class T>
-PCCLUST_INLINE void prefetch(const ClusterSumsArguments<T>& to, int64_t row, int64_t begin,
+PCCLUST_INLINE void prefetch(const KmeansUpdateArguments<T>& to, int64_t row, int64_t begin,
                              int64_t width) {
   const T* at = to.points + row * to.dims + begin;
   for (int64_t d = 0; d < width; d += 64 / sizeof(T)) __builtin_prefetch(at + d);
 }
 
 template <class T>
-void sum_clusters(const ClusterSumsArguments<T>& to, const Threads& threads) {
+void sum_clusters(const KmeansUpdateArguments<T>& to, const Threads& threads) {
   constexpr int64_t kSlab = 256;  // dimensions of one task, so that one large cluster is shared
   const Members members(to.labels, to.count, to.clusters);
   const int64_t slabs = (to.dims + kSlab - 1) / kSlab;

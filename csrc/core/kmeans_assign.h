@@ -14,7 +14,7 @@
 namespace pcclust::inline PCCLUST_ISA {
 
 template <class T>
-CenterCodes encode_centers(const NearestCenterArguments<T>& to, const Threads& threads) {
+CenterCodes encode_centers(const KmeansAssignArguments<T>& to, const Threads& threads) {
   constexpr int64_t kRows = 64;
   CenterCodes codes(to.center_count, to.dims);
   for_each_task(threads, (to.center_count + kRows - 1) / kRows, [&](int64_t task) {
@@ -29,7 +29,7 @@ CenterCodes encode_centers(const NearestCenterArguments<T>& to, const Threads& t
 
 // Assigns the points of one tile, from `first` on.
 template <class T>
-void assign_tile(const NearestCenterArguments<T>& to, const CenterCodes& centers, int64_t first,
+void assign_tile(const KmeansAssignArguments<T>& to, const CenterCodes& centers, int64_t first,
                  float* scratch, uint8_t* codes) {
   const int64_t count = std::min<int64_t>(kTile, to.count - first);
   const T* points = to.points + first * to.dims;
@@ -61,7 +61,7 @@ void assign_tile(const NearestCenterArguments<T>& to, const CenterCodes& centers
 }
 
 template <class T>
-void nearest_centers(const NearestCenterArguments<T>& to, const Threads& threads) {
+void kmeans_assign(const KmeansAssignArguments<T>& to, const Threads& threads) {
   constexpr int64_t kPoints = 192;
   const CenterCodes centers = encode_centers(to, threads);
   for_each_task(threads, (to.count + kPoints - 1) / kPoints, [&](int64_t task) {

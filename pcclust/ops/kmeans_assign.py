@@ -8,7 +8,7 @@ from pcclust.ops._distance import BLOCK
 from pcclust.ops._registry import declare
 
 
-def nearest_center(
+def kmeans_assign(
     points: Tensor, centers: Tensor, shift: Tensor, guess: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Finds the nearest of ``centers`` of each point.
@@ -34,16 +34,16 @@ def nearest_center(
     Example:
         >>> import torch
         >>> line = torch.tensor([[0.0], [1.0], [5.0]])
-        >>> nearest_center(line, torch.tensor([[1.0], [4.0]]), torch.zeros(1))
+        >>> kmeans_assign(line, torch.tensor([[1.0], [4.0]]), torch.zeros(1))
         (tensor([0, 0, 1]), tensor([1., 0., 1.]))
     """
     labels, distances = call_coded(
-        "nearest_center", _nearest_center_torch, points, centers, shift, guess
+        "kmeans_assign", _kmeans_assign_torch, points, centers, shift, guess
     )
     return labels, distances
 
 
-def _nearest_center_torch(
+def _kmeans_assign_torch(
     points: Tensor, centers: Tensor, shift: Tensor, guess: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     count, clusters = points.shape[0], centers.shape[0]
@@ -61,7 +61,7 @@ def _nearest_center_torch(
     return labels, distances
 
 
-def _nearest_center_fake(
+def _kmeans_assign_fake(
     points: Tensor, centers: Tensor, shift: Tensor, guess: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     count = points.shape[0]
@@ -69,8 +69,7 @@ def _nearest_center_fake(
 
 
 declare(
-    "nearest_center(Tensor points, Tensor centers, Tensor shift, Tensor? guess) "
-    "-> (Tensor, Tensor)",
-    _nearest_center_torch,
-    _nearest_center_fake,
+    "kmeans_assign(Tensor points, Tensor centers, Tensor shift, Tensor? guess) -> (Tensor, Tensor)",
+    _kmeans_assign_torch,
+    _kmeans_assign_fake,
 )

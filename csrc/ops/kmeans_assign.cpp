@@ -1,4 +1,4 @@
-// pcclust::nearest_center on the CPU; the schema is in pcclust/ops/nearest_center.py.
+// pcclust::kmeans_assign on the CPU; the schema is in pcclust/ops/kmeans_assign.py.
 #include <tuple>
 
 #include "ops/kmeans_tensors.h"
@@ -6,7 +6,7 @@
 namespace pcclust {
 namespace {
 
-std::tuple<Tensor, Tensor> nearest_center(Tensor points, Tensor centers, Tensor shift,
+std::tuple<Tensor, Tensor> kmeans_assign(Tensor points, Tensor centers, Tensor shift,
                                           std::optional<Tensor> guess) {
   check_rows(points, "points");
   check_rows(centers, "centers");
@@ -21,7 +21,7 @@ std::tuple<Tensor, Tensor> nearest_center(Tensor points, Tensor centers, Tensor 
   Tensor distances = torch::stable::new_empty(points, {count});
   with_floating(points, [&](auto zero) {
     using T = decltype(zero);
-    const NearestCenterArguments<T> a{
+    const KmeansAssignArguments<T> a{
         .points = points.const_data_ptr<T>(),
         .count = count,
         .dims = dims,
@@ -32,7 +32,7 @@ std::tuple<Tensor, Tensor> nearest_center(Tensor points, Tensor centers, Tensor 
         .labels = labels.mutable_data_ptr<int64_t>(),
         .distances = distances.mutable_data_ptr<T>(),
     };
-    kernels_of<T>().nearest_centers(a, torch_threads());
+    kernels_of<T>().kmeans_assign(a, torch_threads());
   });
   return {labels, distances};
 }
@@ -41,5 +41,5 @@ std::tuple<Tensor, Tensor> nearest_center(Tensor points, Tensor centers, Tensor 
 }  // namespace pcclust
 
 STABLE_TORCH_LIBRARY_IMPL(pcclust, CPU, m) {
-  m.impl("nearest_center", TORCH_BOX(&pcclust::nearest_center));
+  m.impl("kmeans_assign", TORCH_BOX(&pcclust::kmeans_assign));
 }

@@ -6,12 +6,12 @@ from torch import Tensor
 from pcclust.ops._codes import call_coded
 from pcclust.ops._distance import BLOCK
 from pcclust.ops._registry import declare
-from pcclust.ops.cluster_sums import wide_dtype
+from pcclust.ops.kmeans_update import wide_dtype
 
 MOST_TRIALS = 32
 
 
-def seed_centers(
+def kmeans_plusplus(
     points: Tensor,
     weights: Tensor | None,
     shift: Tensor,
@@ -46,17 +46,17 @@ def seed_centers(
         >>> import torch
         >>> line, first = torch.tensor([[0.0], [1.0], [9.0]]), torch.tensor([0.0, 1.0, 81.0])
         >>> zero, uniforms = torch.zeros(3, dtype=torch.int64), torch.tensor([[0.5]]).double()
-        >>> seed_centers(line, None, line[0], uniforms, 1, zero, first)
+        >>> kmeans_plusplus(line, None, line[0], uniforms, 1, zero, first)
         (tensor([2]), tensor([0, 0, 1]), tensor([0., 1., 0.]))
     """
     state = (first_center, labels, distances)
     chosen, labels, distances = call_coded(
-        "seed_centers", _seed_centers_torch, points, weights, shift, uniforms, *state
+        "kmeans_plusplus", _kmeans_plusplus_torch, points, weights, shift, uniforms, *state
     )
     return chosen, labels, distances
 
 
-def _seed_centers_torch(
+def _kmeans_plusplus_torch(
     points: Tensor,
     weights: Tensor | None,
     shift: Tensor,
@@ -122,7 +122,7 @@ def _nearer_distances(
     return nearer
 
 
-def _seed_centers_fake(
+def _kmeans_plusplus_fake(
     points: Tensor,
     weights: Tensor | None,
     shift: Tensor,
@@ -136,8 +136,8 @@ def _seed_centers_fake(
 
 
 declare(
-    "seed_centers(Tensor points, Tensor? weights, Tensor shift, Tensor uniforms, "
+    "kmeans_plusplus(Tensor points, Tensor? weights, Tensor shift, Tensor uniforms, "
     "int first_center, Tensor labels, Tensor distances) -> (Tensor, Tensor, Tensor)",
-    _seed_centers_torch,
-    _seed_centers_fake,
+    _kmeans_plusplus_torch,
+    _kmeans_plusplus_fake,
 )

@@ -1,4 +1,4 @@
-// pcclust::seed_centers on the CPU; the schema is in pcclust/ops/seed_centers.py.
+// pcclust::kmeans_plusplus on the CPU; the schema is in pcclust/ops/kmeans_plusplus.py.
 #include <tuple>
 
 #include "ops/kmeans_tensors.h"
@@ -6,7 +6,7 @@
 namespace pcclust {
 namespace {
 
-std::tuple<Tensor, Tensor, Tensor> seed_centers(Tensor points, std::optional<Tensor> weights,
+std::tuple<Tensor, Tensor, Tensor> kmeans_plusplus(Tensor points, std::optional<Tensor> weights,
                                                 Tensor shift, Tensor uniforms,
                                                 int64_t first_center, Tensor labels,
                                                 Tensor distances) {
@@ -49,5 +49,5 @@ std::tuple<Tensor, Tensor, Tensor> seed_centers(Tensor points, std::optional<Ten
 }  // namespace pcclust
 
 STABLE_TORCH_LIBRARY_IMPL(pcclust, CPU, m) {
-  m.impl("seed_centers", TORCH_BOX(&pcclust::seed_centers));
+  m.impl("kmeans_plusplus", TORCH_BOX(&pcclust::kmeans_plusplus));
 }

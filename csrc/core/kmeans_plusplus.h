@@ -11,7 +11,7 @@
 
 #include "core/buffer.h"
 #include "core/kmeans_arguments.h"
-#include "core/nearest_center.h"
+#include "core/kmeans_assign.h"
 #include "core/parallel.h"
 #include "core/row_codes.h"
 #include "core/simd.h"

@@ -7,7 +7,7 @@ from pcclust.ops._distance import BLOCK
 from pcclust.ops._registry import call, declare
 
 
-def cluster_sums(
+def kmeans_update(
     points: Tensor, weights: Tensor | None, labels: Tensor, clusters: int
 ) -> tuple[Tensor, Tensor]:
     """Adds up the points of each cluster, in float64 and in an order that never changes.
@@ -27,11 +27,11 @@ def cluster_sums(
 
     Example:
         >>> import torch
-        >>> sums, masses = cluster_sums(torch.eye(3), None, torch.tensor([0, 1, 1]), 2)
+        >>> sums, masses = kmeans_update(torch.eye(3), None, torch.tensor([0, 1, 1]), 2)
         >>> sums.tolist(), masses.tolist()
         ([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], [1.0, 2.0])
     """
-    sums, masses = call("cluster_sums", points, weights, labels, clusters)
+    sums, masses = call("kmeans_update", points, weights, labels, clusters)
     return sums, masses
 
 
@@ -40,7 +40,7 @@ def wide_dtype(points: Tensor) -> torch.dtype:
     return torch.float32 if points.device.type == "mps" else torch.float64
 
 
-def _cluster_sums_torch(
+def _kmeans_update_torch(
     points: Tensor, weights: Tensor | None, labels: Tensor, clusters: int
 ) -> tuple[Tensor, Tensor]:
     wide = wide_dtype(points)
@@ -77,7 +77,7 @@ def _sums_of_segments(
     return sums
 
 
-def _cluster_sums_fake(
+def _kmeans_update_fake(
     points: Tensor, weights: Tensor | None, labels: Tensor, clusters: int
 ) -> tuple[Tensor, Tensor]:
     sums = points.new_empty((clusters, points.shape[1]), dtype=wide_dtype(points))
@@ -85,7 +85,7 @@ def _cluster_sums_fake(
 
 
 declare(
-    "cluster_sums(Tensor points, Tensor? weights, Tensor labels, int clusters) -> (Tensor, Tensor)",
-    _cluster_sums_torch,
-    _cluster_sums_fake,
+    "kmeans_update(Tensor points, Tensor? weights, Tensor labels, int clusters) -> (Tensor, Tensor)",
+    _kmeans_update_torch,
+    _kmeans_update_fake,
 )

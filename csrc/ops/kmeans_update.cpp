@@ -1,4 +1,4 @@
-// pcclust::cluster_sums on the CPU; the schema is in pcclust/ops/cluster_sums.py.
+// pcclust::kmeans_update on the CPU; the schema is in pcclust/ops/kmeans_update.py.
 #include <tuple>
 
 #include "ops/kmeans_tensors.h"
@@ -6,7 +6,7 @@
 namespace pcclust {
 namespace {
 
-std::tuple<Tensor, Tensor> cluster_sums(Tensor points, std::optional<Tensor> weights,
+std::tuple<Tensor, Tensor> kmeans_update(Tensor points, std::optional<Tensor> weights,
                                         Tensor labels, int64_t clusters) {
   check_rows(points, "points");
   const int64_t count = points.size(0), dims = points.size(1);
@@ -17,7 +17,7 @@ std::tuple<Tensor, Tensor> cluster_sums(Tensor points, std::optional<Tensor> wei
   Tensor masses = torch::stable::new_empty(points, {clusters}, ScalarType::Double);
   with_floating(points, [&](auto zero) {
     using T = decltype(zero);
-    const ClusterSumsArguments<T> a{
+    const KmeansUpdateArguments<T> a{
         .points = points.const_data_ptr<T>(),
         .count = count,
         .dims = dims,
@@ -36,5 +36,5 @@ std::tuple<Tensor, Tensor> cluster_sums(Tensor points, std::optional<Tensor> wei
 }  // namespace pcclust
 
 STABLE_TORCH_LIBRARY_IMPL(pcclust, CPU, m) {
-  m.impl("cluster_sums", TORCH_BOX(&pcclust::cluster_sums));
+  m.impl("kmeans_update", TORCH_BOX(&pcclust::kmeans_update));
 }

@@ -37,7 +37,7 @@ def lattice(seed: int, count: int, dims: int, dtype: torch.dtype) -> Tensor:
 @pytest.mark.parametrize(("count", "clusters", "dims"), SHAPES)
 def test_the_first_of_the_nearest_wins(emulate, count, clusters, dims, dtype):
     points, centers = lattice(1, count, dims, dtype), lattice(2, clusters, dims, dtype)
-    found = emulate("nearest_center", points=points, centers=centers)
+    found = emulate("kmeans_assign", points=points, centers=centers)
     expected = direct_distances(points, centers).min(dim=1)
     assert torch.equal(found["distances"], expected.values)
     # torch's argmin names any of several; the first is where the running minimum last sank.
@@ -51,7 +51,7 @@ def test_distances_are_direct(emulate, dims, offset, dtype):
     generator = torch.Generator().manual_seed(dims)
     points = torch.randn((100, dims), generator=generator, dtype=dtype) + offset
     centers = torch.cat([points[:30:2], points[:40:3] + 0.1])
-    found = emulate("nearest_center", points=points, centers=centers)
+    found = emulate("kmeans_assign", points=points, centers=centers)
     table = direct_distances(points, centers)
     expected = table.min(dim=1)
     if dims <= 8:
@@ -66,10 +66,10 @@ def test_distances_are_direct(emulate, dims, offset, dtype):
 def test_follows_the_twin(emulate):
     generator = torch.Generator().manual_seed(0)
     points = torch.randn((90, 20), generator=generator, dtype=torch.float64)
-    labels, distances = torch.ops.pcclust.nearest_center_torch(
+    labels, distances = torch.ops.pcclust.kmeans_assign_torch(
         points, points[:66:2], points[0], None
     )
-    found = emulate("nearest_center", points=points, centers=points[:66:2])
+    found = emulate("kmeans_assign", points=points, centers=points[:66:2])
     assert torch.equal(found["labels"], labels)
     torch.testing.assert_close(found["distances"], distances)
 
@@ -77,11 +77,11 @@ def test_follows_the_twin(emulate):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_squares_that_overflow_choose_the_first_center(emulate, dtype):
     points = torch.full((3, 2), torch.finfo(dtype).max / 2, dtype=dtype)
-    found = emulate("nearest_center", points=points, centers=-points.repeat(30, 1))
+    found = emulate("kmeans_assign", points=points, centers=-points.repeat(30, 1))
     assert found["labels"].tolist() == [0, 0, 0]
     assert (found["distances"] == torch.inf).all()
 
 
 def test_no_points(emulate):
-    found = emulate("nearest_center", points=torch.empty(0, 4), centers=torch.zeros(2, 4))
+    found = emulate("kmeans_assign", points=torch.empty(0, 4), centers=torch.zeros(2, 4))
     assert found["labels"].shape == (0,)

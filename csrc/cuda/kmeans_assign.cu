@@ -1,5 +1,5 @@
-// pcclust::nearest_center on CUDA; the schema is in pcclust/ops/nearest_center.py.
-#include "cuda/nearest_center.cuh"
+// pcclust::kmeans_assign on CUDA; the schema is in pcclust/ops/kmeans_assign.py.
+#include "cuda/kmeans_assign.cuh"
 
 #include <optional>
 #include <tuple>
@@ -22,7 +22,7 @@ std::tuple<Tensor, Tensor> assigned(Tensor points, Tensor centers, Tensor /*shif
   Tensor distances = torch::stable::new_empty(points, {count});
   with_floating(points, [&](auto zero) {
     using T = decltype(zero);
-    const NearestCenterArguments<T> a{
+    const KmeansAssignArguments<T> a{
         .points = points.const_data_ptr<T>(),
         .count = count,
         .dims = dims,
@@ -31,7 +31,7 @@ std::tuple<Tensor, Tensor> assigned(Tensor points, Tensor centers, Tensor /*shif
         .labels = labels.mutable_data_ptr<int64_t>(),
         .distances = distances.mutable_data_ptr<T>(),
     };
-    check(nearest_center(a, device.stream()), "nearest_center");
+    check(kmeans_assign(a, device.stream()), "kmeans_assign");
   });
   return {labels, distances};
 }
@@ -40,5 +40,5 @@ std::tuple<Tensor, Tensor> assigned(Tensor points, Tensor centers, Tensor /*shif
 }  // namespace pcclust::cuda
 
 STABLE_TORCH_LIBRARY_IMPL(pcclust, CUDA, m) {
-  m.impl("nearest_center", TORCH_BOX(&pcclust::cuda::assigned));
+  m.impl("kmeans_assign", TORCH_BOX(&pcclust::cuda::assigned));
 }

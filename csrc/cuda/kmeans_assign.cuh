@@ -26,7 +26,7 @@
 namespace pcclust::cuda {
 
 template <class T>
-struct NearestCenterArguments {
+struct KmeansAssignArguments {
   const T* points;  // (count, dims)
   int64_t count, dims;
   const T* centers;      // (center_count, dims)
@@ -35,7 +35,7 @@ struct NearestCenterArguments {
   T* distances;          // (count,) squared
 };
 
-namespace nearest_center_tiles {
+namespace kmeans_assign_tiles {
 
 constexpr int kSide = 16;               // threads of a block in either direction
 constexpr int kThreads = kSide * kSide;
@@ -133,7 +133,7 @@ struct Nearest {
 };
 
 template <class T, bool kExact>
-__global__ void __launch_bounds__(kThreads, 2) assign_tile(NearestCenterArguments<T> a) {
+__global__ void __launch_bounds__(kThreads, 2) assign_tile(KmeansAssignArguments<T> a) {
   alignas(16) __shared__ Tile<T> points;
   alignas(16) __shared__ Tile<T> centers;
   const int row = static_cast<int>(threadIdx.x) / kSide;
@@ -169,11 +169,11 @@ __global__ void __launch_bounds__(kThreads, 2) assign_tile(NearestCenterArgument
   }
 }
 
-}  // namespace nearest_center_tiles
+}  // namespace kmeans_assign_tiles
 
 template <class T>
-cudaError_t nearest_center(const NearestCenterArguments<T>& a, cudaStream_t stream) {
-  using namespace nearest_center_tiles;
+cudaError_t kmeans_assign(const KmeansAssignArguments<T>& a, cudaStream_t stream) {
+  using namespace kmeans_assign_tiles;
   const dim3 grid = blocks_for(a.count, kTile);
   return a.dims <= kExactDims ? launch(assign_tile<T, true>, grid, kThreads, 0, stream, a)
                               : launch(assign_tile<T, false>, grid, kThreads, 0, stream, a);
