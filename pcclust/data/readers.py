@@ -1,41 +1,20 @@
 """Points of any supported file."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pcclust.data._blame import ContentError, blaming, check_finite
-from pcclust.data._containers import open_hdf5, open_npy, open_npz
-from pcclust.data._meshes import load_mesh
-from pcclust.data._scans import load_las, load_pcd
-from pcclust.data._tables import load_table
+from pcclust.data.formats import BY_SUFFIX, Shape
 from pcclust.data.sampling import resample, sample_surface
-
-if TYPE_CHECKING:
-    import trimesh
 
 # How many points a mesh gives where none are asked for: our choice, the size of common benchmarks.
 MESH_POINTS = 1024
-
-Shape: TypeAlias = "trimesh.Trimesh | NDArray[np.float64]"
-
-_ONE_SHAPE: dict[str, Callable[[Path], Shape]] = {
-    **dict.fromkeys((".off", ".obj", ".ply", ".stl", ".glb", ".gltf"), load_mesh),
-    **dict.fromkeys((".xyz", ".pts", ".txt", ".csv"), load_table),
-    **dict.fromkeys((".las", ".laz"), load_las),
-    ".pcd": load_pcd,
-}
-_MANY_SHAPES: dict[str, Callable[[Path], AbstractContextManager[Sequence[Shape]]]] = {
-    ".npy": open_npy,
-    ".npz": open_npz,
-    **dict.fromkeys((".h5", ".hdf5"), open_hdf5),
-}
-SUFFIXES = (*_ONE_SHAPE, *_MANY_SHAPES)
+SUFFIXES = tuple(BY_SUFFIX)
 
 
 def read_points(
@@ -158,7 +137,8 @@ def count_clouds(path: str | PathLike[str]) -> int:
 
 def holds_many(path: Path) -> bool:
     """Tells whether files of this format may hold more than one shape."""
-    return path.suffix.lower() in _MANY_SHAPES
+    format = BY_SUFFIX.get(path.suffix.lower())
+    return format is not None and format.many
 
 
 def _shapes_of(
@@ -185,14 +165,8 @@ def _shapes_of(
 @contextmanager
 def _open(path: Path) -> Iterator[Sequence[Shape]]:
     """Opens the shapes of a file; only what goes wrong in opening is blamed on it here."""
-    suffix = path.suffix.lower()
-    if suffix in _ONE_SHAPE:
-        with blaming(path, _format(path)):
-            shape = _ONE_SHAPE[suffix](path)
-        yield [shape]
-        return
-    file = _MANY_SHAPES[suffix](path)
     with blaming(path, _format(path)):
+        file = BY_SUFFIX[path.suffix.lower()].open(path)
         shapes = file.__enter__()
     try:
         yield shapes

@@ -1,0 +1,53 @@
+"""The file formats, one row each: a new one is a file with its reader, and a row here."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcclust.data._containers import open_hdf5, open_npy, open_npz
+from pcclust.data._meshes import load_mesh
+from pcclust.data._scans import load_las, load_pcd
+from pcclust.data._tables import load_table
+
+if TYPE_CHECKING:
+    import trimesh
+
+Shape: TypeAlias = "trimesh.Trimesh | NDArray[np.float64]"
+
+
+Open: TypeAlias = Callable[[Path], AbstractContextManager[Sequence[Shape]]]
+
+
+class Format(NamedTuple):
+    """What reads the files of some endings.
+
+    Attributes:
+        suffixes: the endings of the names, in lower case.
+        open: opens a file as the sequence of its shapes, each read when it is asked for.
+        many: whether a file may hold more than one.
+    """
+
+    suffixes: tuple[str, ...]
+    open: Open
+    many: bool = False
+
+
+def _one(load: Callable[[Path], Shape]) -> Open:
+    """Makes a function that reads one shape into one that opens a file of one shape."""
+    return lambda path: nullcontext([load(path)])
+
+
+FORMATS = (
+    Format((".off", ".obj", ".ply", ".stl", ".glb", ".gltf"), _one(load_mesh)),
+    Format((".xyz", ".pts", ".txt", ".csv"), _one(load_table)),
+    Format((".las", ".laz"), _one(load_las)),
+    Format((".pcd",), _one(load_pcd)),
+    Format((".npy",), open_npy, many=True),
+    Format((".npz",), open_npz, many=True),
+    Format((".h5", ".hdf5"), open_hdf5, many=True),
+)
+BY_SUFFIX = {suffix: row for row in FORMATS for suffix in row.suffixes}
