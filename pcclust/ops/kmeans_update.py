@@ -85,7 +85,8 @@ def _kmeans_update_fake(
 
 
 declare(
-    "kmeans_update(Tensor points, Tensor? weights, Tensor labels, int clusters) -> (Tensor, Tensor)",
+    "kmeans_update(Tensor points, Tensor? weights, Tensor labels, int clusters)"
+    " -> (Tensor, Tensor)",
     _kmeans_update_torch,
     _kmeans_update_fake,
 )

@@ -38,8 +38,8 @@ def ward_linkage(
         TypeError: wrong type or dtype.
         ValueError: wrong shape, no points, NaN or inf, bad lengths or offsets.
 
-    Ties are decided as in SciPy's nearest-neighbour chain, by the lower index, so that every backend
-    returns the same bits.
+    Ties are decided as in SciPy's nearest-neighbour chain, by the lower index, so that every
+    backend returns the same bits.
 
     Source: Ward, "Hierarchical grouping to optimize an objective function" (1963); Murtagh, "A
     survey of recent advances in hierarchical clustering algorithms" (1983).

@@ -1,4 +1,4 @@
-"""`pcclust.ball_query` against its definition, on every backend, dtype, layout and kind of cloud."""
+"""`pcclust.ball_query` against its definition: every backend, dtype, layout and kind of cloud."""
 
 import math
 
