@@ -1,6 +1,10 @@
 """What the commands print with: results on one stream, progress and complaints on the other."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -13,6 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from pcclust.data import DataWarning
 
 # Without markup: names of files and extras ("pcclust[open3d]") are printed as they are.
 output = Console(highlight=False, soft_wrap=True, markup=False)
@@ -57,3 +63,27 @@ def progress_bar(unit: str) -> Progress:
         console=errors,
         disable=not errors.is_terminal,
     )
+
+
+@contextmanager
+def data_warnings_printed() -> Iterator[None]:
+    """Prints what is said of the data as a line of its own, without a place in our code."""
+    usual = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, DataWarning):
+            errors.print(f"Note: {message}")
+        else:
+            usual(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", DataWarning)
+        warnings.showwarning = show
+        yield

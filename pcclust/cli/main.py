@@ -8,7 +8,7 @@ from importlib import import_module
 import tyro
 from rich.text import Text
 
-from pcclust.cli.console import ExitCode, errors
+from pcclust.cli.console import ExitCode, data_warnings_printed, errors
 
 # Each is the function of that name in the module pcclust.cli of that name; its docstring is its
 # help, its arguments are the options, and it returns the exit code.
@@ -38,13 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        code = tyro.extras.subcommand_cli_from_dict(
-            {name: _command(name, given) for name in COMMANDS},
-            prog="pcclust",
-            description=DESCRIPTION,
-            args=given,
-            config=(tyro.conf.FlagCreatePairsOff,),
-        )
+        with data_warnings_printed():
+            code = tyro.extras.subcommand_cli_from_dict(
+                {name: _command(name, given) for name in COMMANDS},
+                prog="pcclust",
+                description=DESCRIPTION,
+                args=given,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
     except KeyboardInterrupt:
         errors.print("Interrupted.")
         code = ExitCode.INTERRUPTED

@@ -5,6 +5,7 @@ from pcclust.data.detect import open_dataset
 from pcclust.data.folder import PointFolder
 from pcclust.data.layouts import LayoutError
 from pcclust.data.loader import Batch, PointLoader
+from pcclust.data.measured import DataWarning
 from pcclust.data.modelnet import ModelNet
 from pcclust.data.readers import count_clouds, read_clouds, read_points
 from pcclust.data.sampling import resample, sample_surface
@@ -14,6 +15,7 @@ from pcclust.data.streaming import NamedCloud, ReadFailure, find_files, name_clo
 
 __all__ = [
     "Batch",
+    "DataWarning",
     "LayoutError",
     "ModelNet",
     "NamedCloud",

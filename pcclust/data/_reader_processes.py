@@ -4,16 +4,25 @@ import multiprocessing
 import os
 import signal
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
-from typing import TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class _Told(NamedTuple, Generic[R]):
+    """A result, and what its process warned of, which this one has to pass on."""
+
+    result: R
+    warned: list[Warning]
+
 
 AHEAD = 4  # files in flight per process: enough to keep it busy, few enough to keep memory low
 
@@ -24,7 +33,7 @@ def map_in_processes(
     """Applies a function to files (or what stands for them) ahead, in several processes.
 
     Args:
-        function: picklable; what it raises is raised here.
+        function: picklable; what it raises is raised here, what it warns of is warned of here.
         items: the files.
         workers: how many processes, at least 1.
 
@@ -33,7 +42,7 @@ def map_in_processes(
         died (for want of memory, or of a fault in a library).
     """
     remaining = iter(items)
-    flying: deque[tuple[T, Future[R]]] = deque()
+    flying: deque[tuple[T, Future[_Told[R]]]] = deque()
     executor = _start(workers)
     try:
         while True:
@@ -43,7 +52,7 @@ def map_in_processes(
                 return
             item, future = flying.popleft()
             try:
-                yield future.result()
+                yield _passed_on(future.result())
             except BrokenProcessPool:
                 # A file in flight killed its process; alone, each shows whether it was the one.
                 suspects = [item, *(other for other, _ in flying)]
@@ -73,9 +82,24 @@ def _exit_with_parent() -> None:
         os._exit(1)
 
 
-def _submit(executor: ProcessPoolExecutor, function: Callable[[T], R], item: T) -> "Future[R]":
+def _submit(
+    executor: ProcessPoolExecutor, function: Callable[[T], R], item: T
+) -> "Future[_Told[R]]":
     with _interrupts_ignored():
-        return executor.submit(function, item)
+        return executor.submit(_listened_to, function, item)
+
+
+def _listened_to(function: Callable[[T], R], item: T) -> _Told[R]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        result = function(item)
+    return _Told(result, [w.message for w in caught if isinstance(w.message, Warning)])
+
+
+def _passed_on(told: _Told[R]) -> R:
+    for warned in told.warned:
+        warnings.warn(warned, stacklevel=3)
+    return told.result
 
 
 @contextmanager
@@ -96,7 +120,7 @@ def _one_by_one(function: Callable[[T], R], items: Sequence[T]) -> Generator[R |
     try:
         for item in items:
             try:
-                yield _submit(executor, function, item).result()
+                yield _passed_on(_submit(executor, function, item).result())
             except BrokenProcessPool:
                 executor = _start(1)
                 yield None

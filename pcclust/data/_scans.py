@@ -18,7 +18,7 @@ POINTS_PER_READ = 1 << 20
 
 
 def load_pcd(path: Path) -> NDArray[np.float64]:
-    """Reads a PCD file; rows that are all NaN, its mark for "no measurement", are left out."""
+    """Reads a PCD file."""
     open3d = import_open3d()
     check_promises(path)
     # The reader of tensors, since open3d.io gives zeros where the coordinates are doubles. Where it
@@ -27,8 +27,7 @@ def load_pcd(path: Path) -> NDArray[np.float64]:
         cloud = open3d.t.io.read_point_cloud(str(path), format="pcd")
     if "positions" not in cloud.point or len(cloud.point.positions) == 0:
         raise ContentError("open3d finds no points in it: it is empty, truncated or no PCD file")
-    points = np.asarray(cloud.point.positions.numpy(), dtype=np.float64)
-    return points[~np.isnan(points).all(axis=1)]
+    return np.asarray(cloud.point.positions.numpy(), dtype=np.float64)
 
 
 def load_las(path: Path) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from pcclust.data._blame import ContentError, blaming, check_finite
 from pcclust.data.formats import BY_SUFFIX, Shape
+from pcclust.data.measured import measured_points
 from pcclust.data.sampling import resample, sample_surface
 
 # How many points a mesh gives where none are asked for: our choice, the size of common benchmarks.
@@ -30,8 +31,9 @@ def read_points(
     The name's ending decides: OFF, OBJ, PLY, STL, GLB and glTF are meshes, or clouds where they
     have no faces; PCD, XYZ, PTS, TXT, CSV, LAS and LAZ are clouds; NPY, NPZ and HDF5 hold one cloud
     ``(N, 3)``, many of equal size ``(B, N, 3)``, or many packed ``(ΣN, 3)`` with ``offsets``.
-    Columns beyond x, y and z are not read. PCD needs ``pcclust[open3d]``, LAS and LAZ
-    ``pcclust[las]``.
+    Columns beyond x, y and z are not read; rows of a cloud that are NaN throughout, which mark that
+    nothing was measured, are left out with a `DataWarning`. PCD needs ``pcclust[open3d]``, LAS and
+    LAZ ``pcclust[las]``.
 
     Args:
         path: the file.
@@ -155,7 +157,7 @@ def _shapes_of(
                 raise ValueError(f"{path}: index={index} is not one of its {len(shapes)} clouds")
             place = path if len(shapes) == 1 else Path(f"{path}[{index}]")
             with blaming(place, _format(path)):
-                points = _points_of(shapes[index], num_points, seed)
+                points = _points_of(shapes[index], num_points, seed, place)
                 with np.errstate(over="ignore"):
                     points = points.astype(dtype, copy=False)
                 check_finite(points, f"exceeds {dtype}; read it as float64")
@@ -174,7 +176,9 @@ def _open(path: Path) -> Iterator[Sequence[Shape]]:
         file.__exit__(None, None, None)
 
 
-def _points_of(shape: Shape, num_points: int | None, seed: int) -> NDArray[np.floating]:
+def _points_of(
+    shape: Shape, num_points: int | None, seed: int, place: Path
+) -> NDArray[np.floating]:
     if not isinstance(shape, np.ndarray):
         try:
             return sample_surface(shape, num_points or MESH_POINTS, seed)
@@ -182,8 +186,8 @@ def _points_of(shape: Shape, num_points: int | None, seed: int) -> NDArray[np.fl
             raise ContentError(str(error)) from error
     if len(shape) == 0:
         raise ContentError("holds no points")
-    check_finite(shape, "is not finite")
-    return shape if num_points is None else resample(shape, num_points, seed)
+    points = measured_points(shape, place)
+    return points if num_points is None else resample(points, num_points, seed)
 
 
 def _check_file(path: Path) -> None:
