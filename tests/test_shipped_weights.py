@@ -8,10 +8,10 @@ import torch
 
 import pcclust
 from benchmarks.ship_weights import DATA_FIELDS, FIELDS, MOST_BYTES, MOST_CHANGE
-from pcclust.cli._bundled_shapes import BUNDLED
-from pcclust.cli._demo_clusters import WEIGHTS
 from pcclust.data import open_dataset
 from pcclust.data.transforms import RotateSO3
+from pcclust.demo.clusters import WEIGHTS
+from pcclust.demo.shapes import BUNDLED
 from pcclust.nn.weights import REQUIRED, read_card
 from pcclust.nn.weights_source import SHIPPED, shipped_names
 

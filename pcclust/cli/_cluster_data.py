@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tyro.conf import Positional, arg
 
-from pcclust.cli._feature_file import is_feature_file, read_feature_file
 from pcclust.cli.console import errors, progress_bar
 from pcclust.data import PointDataset, ReadFailure
 from pcclust.data.dataset import UpAxis
 from pcclust.data.detect import SPLITS
+from pcclust.data.feature_file import is_feature_file, read_feature_file
 from pcclust.data.layouts import FileStorage
-from pcclust.data.loader import seeded_generator
 from pcclust.data.named import open_named
+from pcclust.data.seeding import seeded_generator
 from pcclust.data.transforms import RotateSO3, RotateUp, UnitSphere, stand_on_z
-from pcclust.evaluate.cluster_rows import Shapes
 from pcclust.evaluate.forward import Answerer, Layout, Model, batches
 from pcclust.evaluate.model_source import find_model
 from pcclust.nn.rri_statistics import rri_statistics
+from pcclust.report.cluster_rows import Shapes
 
 UNTRAINED = "statistics of RRI, untrained"
 TURNS, TEST_TURNS = 0, 1  # the uses of the seed

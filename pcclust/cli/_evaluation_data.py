@@ -9,8 +9,8 @@ from torch import Tensor
 from pcclust.cli.console import errors
 from pcclust.data.dataset import UpAxis
 from pcclust.data.named import has_splits, open_named
+from pcclust.data.splits import stratified
 from pcclust.data.transforms import UnitSphere
-from pcclust.evaluate.turns import stratified
 
 # How far centres and radii may be from those of the unit sphere, for which points that were left
 # out of a shape account.

@@ -5,8 +5,8 @@ from pathlib import Path
 from pcclust._files import whole_file
 from pcclust.cli._out_folder import make_folder
 from pcclust.evaluate import CorruptionReport, LinearReport, RotationReport
-from pcclust.evaluate.report import new_figure
-from pcclust.evaluate.rotation_page import evaluation_page
+from pcclust.report.evaluation_page import evaluation_page
+from pcclust.report.page import new_figure
 
 Report = RotationReport | CorruptionReport | LinearReport
 PAGE = "report.html"

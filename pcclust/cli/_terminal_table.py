@@ -3,7 +3,7 @@
 from rich.box import SIMPLE_HEAD
 from rich.table import Table as Drawn
 
-from pcclust.evaluate.report import Table
+from pcclust.report.page import Table
 
 
 def drawn(table: Table) -> Drawn:

@@ -24,11 +24,11 @@ from pcclust.cli._many_shapes import report_failures
 from pcclust.cli._out_folder import make_folder
 from pcclust.cli._terminal_table import drawn
 from pcclust.cli.console import errors, output, progress_bar
-from pcclust.evaluate.cluster_gallery import gallery_page
 from pcclust.evaluate.cluster_methods import METHODS
-from pcclust.evaluate.cluster_rows import Shapes
 from pcclust.evaluate.clustering import clustering
 from pcclust.evaluate.clustering_report import ClusteringReport
+from pcclust.report.cluster_gallery import gallery_page
+from pcclust.report.cluster_rows import Shapes
 
 MethodName = Literal["kmeans", "ward", "spectral", "gmm"]
 # What serves the untrained features of the training shapes of ModelNet10 turned any way.

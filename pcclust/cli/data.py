@@ -15,7 +15,6 @@ from rich.progress import (
 from rich.table import Table
 from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
 
-from pcclust.cli._contact_sheet import Sheet, sheet_of, write_html, write_png
 from pcclust.cli.console import ExitCode, errors, output, progress_bar
 from pcclust.data import PointDataset, open_dataset
 from pcclust.data.dataset import UpAxis
@@ -23,6 +22,7 @@ from pcclust.data.fetch import fetch, read_receipt, verify
 from pcclust.data.layouts import data_root
 from pcclust.data.prepare import prepare
 from pcclust.data.registry import SOURCES, find_source
+from pcclust.report.contact_sheet import Sheet, sheet_of, write_html, write_png
 
 Name = Annotated[str, Positional, arg(metavar="NAME")]
 Names = Annotated[tuple[str, ...], Positional, arg(metavar="[NAME…]")]

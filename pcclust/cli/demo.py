@@ -10,18 +10,18 @@ from rich.table import Table
 from rich.text import Text
 
 from pcclust._files import write_whole
-from pcclust.cli._bundled_shapes import BUNDLED, NUM_POINTS, load_shapes
-from pcclust.cli._demo_clusters import (
+from pcclust.cli._out_folder import make_folder
+from pcclust.cli._terminal_table import drawn
+from pcclust.cli.console import ExitCode, errors, output, progress_bar
+from pcclust.demo.clusters import (
     FurnitureClusters,
     cluster_furniture,
     cluster_notes,
     cluster_table,
 )
-from pcclust.cli._demo_page import page, pictures, upright_and_turned
-from pcclust.cli._demo_report import TIMED_SHAPES, K, Report, measure, rows, speed_rows
-from pcclust.cli._out_folder import make_folder
-from pcclust.cli._terminal_table import drawn
-from pcclust.cli.console import ExitCode, errors, output, progress_bar
+from pcclust.demo.page import page, pictures, upright_and_turned
+from pcclust.demo.report import TIMED_SHAPES, K, Report, measure, rows, speed_rows
+from pcclust.demo.shapes import BUNDLED, NUM_POINTS, load_shapes
 
 
 def demo(*, out: Path = Path("out/demo"), data: Path = BUNDLED) -> int:

@@ -10,12 +10,12 @@ from torch import nn
 from tyro.conf import Positional, arg
 
 import pcclust
-from pcclust.cli._embedding_output import EmbeddedBatch, EmbeddingOutput, EmbeddingSettings
 from pcclust.cli._embedding_source import NamedShape, ShapeSource
-from pcclust.cli._feature_output import check_destination, partial_folder
 from pcclust.cli._many_shapes import in_batches, refuse_strangers, report_failures
 from pcclust.cli.console import ExitCode, errors, output, progress_bar
 from pcclust.data import ReadFailure
+from pcclust.data.embedding_file import EmbeddedBatch, EmbeddingOutput, EmbeddingSettings
+from pcclust.data.partial_output import check_destination, partial_folder
 from pcclust.nn import Classifier
 from pcclust.nn.weights import load
 

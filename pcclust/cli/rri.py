@@ -11,19 +11,19 @@ import torch
 from tyro.conf import Positional, arg
 
 import pcclust
-from pcclust.cli._cloud_folder import CloudFolder
-from pcclust.cli._feature_arrays import FeatureArrays
-from pcclust.cli._feature_output import (
+from pcclust.cli._many_shapes import in_batches, names_in, refuse_strangers, report_failures
+from pcclust.cli.console import ExitCode, errors, output, progress_bar
+from pcclust.data import NamedCloud, ReadFailure, find_files, stream_clouds
+from pcclust.data.cloud_folder import CloudFolder
+from pcclust.data.extras import import_open3d
+from pcclust.data.feature_arrays import FeatureArrays
+from pcclust.data.partial_output import (
     FeatureBatch,
     FeatureOutput,
     Settings,
     check_destination,
     partial_folder,
 )
-from pcclust.cli._many_shapes import in_batches, names_in, refuse_strangers, report_failures
-from pcclust.cli.console import ExitCode, errors, output, progress_bar
-from pcclust.data import NamedCloud, ReadFailure, find_files, stream_clouds
-from pcclust.data.extras import import_open3d
 from pcclust.data.streaming import ReadResult
 
 CLOUD_FORMATS = ("ply", "pcd")

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from pcclust.data.dataset import PointDataset
+from pcclust.data.seeding import seeded_generator
 from pcclust.data.transforms import Transform
 
 # Datasets up to this size are read into memory at the first epoch.
@@ -161,13 +161,6 @@ class PointLoader:
             points = self.transform(points, generator)
         labels = self.dataset.labels
         return Batch(points, None if labels is None else labels[indices], indices)
-
-
-def seeded_generator(*keys: int) -> Generator:
-    """Returns a generator whose stream belongs to these numbers, and to no others."""
-    # With their count, since a SeedSequence does not see zeros at the end.
-    state = np.random.SeedSequence((len(keys), *keys)).generate_state(1, np.uint64)
-    return Generator().manual_seed(int(state[0]))
 
 
 def _shuffled_blocks(rows: Tensor, block: int, generator: Generator) -> Tensor:

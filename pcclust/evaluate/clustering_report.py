@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcclust.evaluate.cluster_methods import METHODS
-from pcclust.evaluate.report import Table
+from pcclust.report.page import Table
 
 # By their names in JSON: what tables call them, and whether they are written in per cent.
 MEASURES: dict[str, tuple[str, bool]] = {

@@ -14,8 +14,8 @@ from pcclust.data.corruptions import (
     Kind,
     corruption_scores,
 )
-from pcclust.evaluate.report import Table, about_table, told_by
 from pcclust.evaluate.rotation_report import percent
+from pcclust.report.page import Table, about_table, told_by
 
 
 @dataclass(frozen=True)

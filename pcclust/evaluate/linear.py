@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pcclust.data.dataset import UpAxis
+from pcclust.data.splits import few_labels
 from pcclust.data.transforms import rotation_about
 from pcclust.evaluate.answers import Answers
 from pcclust.evaluate.extras import require_scikit_learn
-from pcclust.evaluate.few_labels import few_labels
 from pcclust.evaluate.forward import Advance, Answerer, Asker, Layout, Model
 from pcclust.evaluate.labelled import Array, LabelledShapes, labelled_shapes, name_classes
 from pcclust.evaluate.linear_probe import LinearProbe, check_classes

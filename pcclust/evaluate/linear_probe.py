@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pcclust.data.loader import seeded_generator
-from pcclust.evaluate.turns import stratified
+from pcclust.data.seeding import seeded_generator
+from pcclust.data.splits import stratified
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1)
 FOLDS = 5

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.evaluate.report import Table, about_table, told_by
 from pcclust.evaluate.rotation_report import percent
+from pcclust.report.page import Table, about_table, told_by
 
 # By their names in JSON, what tables call them.
 PROBES = {

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pcclust.evaluate.answers import Answers
 from pcclust.evaluate.failures import Failure
-from pcclust.evaluate.report import Table, about_table, told_by
+from pcclust.report.page import Table, about_table, told_by
 
 # How a model was trained: on shapes as they stand, turned about the up axis, or turned in space.
 Trained = Literal["upright", "z", "SO3"]

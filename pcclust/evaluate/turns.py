@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from pcclust.data.dataset import UP_AXES, UpAxis
-from pcclust.data.loader import seeded_generator
 from pcclust.data.rotations import Sampler, random_rotations
+from pcclust.data.seeding import seeded_generator
+from pcclust.data.splits import stratified
 from pcclust.data.transforms import rotation_about
 
 # Every use of the seed has a stream of its own, so that one setting changes one set of turns only.
-ABOUT_UP, ANYWHERE, TILTS, SUBSET = range(4)
+ABOUT_UP, ANYWHERE, TILTS = range(3)
 
 
 @dataclass(frozen=True)
@@ -110,34 +111,3 @@ class Turns:
         generator = seeded_generator(self.seed, ABOUT_UP)
         size = (self.rotations, count)
         return 2 * math.pi * torch.rand(size, generator=generator, dtype=torch.float64)
-
-
-def stratified(labels: Tensor, count: int, seed: int = 0) -> Tensor:
-    """Chooses shapes so that each class keeps its share, to within one shape.
-
-    Args:
-        labels: ``(S,)`` classes.
-        count: how many to choose; all if there are fewer.
-        seed: of the choice.
-
-    Returns:
-        Sorted positions ``(min(count, S),)`` int64.
-
-    Raises:
-        ValueError: ``count`` is not positive.
-
-    Example:
-        >>> import torch
-        >>> labels = torch.tensor([0] * 6 + [1] * 3)
-        >>> labels[stratified(labels, 3)].tolist()
-        [0, 0, 1]
-    """
-    if count < 1:
-        raise ValueError(f"{count} shapes cannot be chosen; at least 1")
-    if count >= len(labels):
-        return torch.arange(len(labels))
-    shuffled = torch.randperm(len(labels), generator=seeded_generator(seed, SUBSET))
-    by_class = shuffled[labels[shuffled].argsort(stable=True)]
-    # Every so many of the sorted shapes, beginning in the middle of the first stride.
-    places = ((torch.arange(count) * 2 + 1) * len(labels)) // (2 * count)
-    return by_class[places].sort().values

@@ -12,7 +12,9 @@ from tyro.conf import Positional, arg
 
 from pcclust.data import PointDataset, PointLoader
 from pcclust.data.dataset import UpAxis
+from pcclust.data.fingerprint import data_sha256
 from pcclust.data.named import has_splits, open_named
+from pcclust.data.splits import stratified_split
 from pcclust.data.transforms import Compose, Jitter, RotateSO3, RotateUp, Scale, Shift, Transform
 from pcclust.methods._backbone import (
     check_backbone,
@@ -24,8 +26,7 @@ from pcclust.methods._backbone import (
 from pcclust.nn import Classifier, create_backbone
 from pcclust.training import Method, Progress, TrainingConfig
 from pcclust.training.config import Settings
-from pcclust.training.split import stratified_split
-from pcclust.training.ward_cache import cached_hierarchy, data_sha256
+from pcclust.training.ward_cache import cached_hierarchy
 
 
 @dataclass(frozen=True, kw_only=True)

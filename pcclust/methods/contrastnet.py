@@ -12,9 +12,10 @@ from tyro.conf import Positional, arg
 
 from pcclust.data import PointDataset, PointLoader
 from pcclust.data.dataset import UpAxis
-from pcclust.data.loader import seeded_generator
+from pcclust.data.fingerprint import data_sha256
 from pcclust.data.part_pairs import part_pairs
 from pcclust.data.parts import Normals, cut_parts, draw_parts, random_planes
+from pcclust.data.seeding import seeded_generator
 from pcclust.methods._backbone import (
     check_backbone,
     check_cloud_size,
@@ -26,7 +27,6 @@ from pcclust.methods._backbone import (
 from pcclust.methods.unlabelled import EncoderConfig, card_of_encoder, open_unlabelled, views
 from pcclust.nn import PairClassifier
 from pcclust.training import Method
-from pcclust.training.ward_cache import data_sha256
 
 SAME_SHARE = 1 / 3  # of the loss, that pairs of one object have; as in pairs of the official code
 SHAPES_AT_ONCE = 512

@@ -17,6 +17,7 @@ from tyro.conf import arg
 
 from pcclust.cluster import PCAWhitening, pseudo_labels
 from pcclust.data import PointDataset
+from pcclust.data.fingerprint import data_sha256
 from pcclust.methods._backbone import count_parameters
 from pcclust.methods.contrastnet import ContrastNet, ContrastNetConfig
 from pcclust.methods.pseudo_label_file import StoredLabels, labels_key, read_labels, write_labels
@@ -26,7 +27,6 @@ from pcclust.nn import Classifier
 from pcclust.nn.weights import load, read_card, save_weights
 from pcclust.training import Method, Outcome, RunFolder, Watcher, fit
 from pcclust.training.run_folder import CONFIG
-from pcclust.training.ward_cache import data_sha256
 
 LABELS = "pseudo_labels.npz"
 Tell = Callable[[str], None]

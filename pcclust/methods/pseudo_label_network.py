@@ -11,7 +11,9 @@ from tyro.conf import Suppress
 
 from pcclust.data import PointDataset, PointLoader
 from pcclust.data.dataset import UpAxis
-from pcclust.data.loader import seeded_generator
+from pcclust.data.fingerprint import data_sha256
+from pcclust.data.seeding import seeded_generator
+from pcclust.data.splits import balanced_order
 from pcclust.methods._backbone import (
     check_backbone,
     check_cloud_size,
@@ -25,7 +27,6 @@ from pcclust.methods.classification import LabelledBatch
 from pcclust.methods.unlabelled import EncoderConfig, card_of_encoder, views
 from pcclust.nn import Classifier
 from pcclust.training import Method
-from pcclust.training.ward_cache import data_sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,36 +149,3 @@ def _create_network(config: PseudoLabelConfig) -> Classifier:
     backbone = create_seeded(config.model, config.settings, config.seed)
     with seeded_weights(config.seed):
         return Classifier(backbone, config.num_clusters)
-
-
-def balanced_order(labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Draws as many items as there are, of every label equally many.
-
-    A label with fewer items than its share gives each of them equally often, to within one.
-
-    Args:
-        labels: ``(N,)`` int64.
-        generator: source of randomness, on the CPU.
-
-    Returns:
-        ``(N,)`` positions in random order; labels occur equally often, to within one.
-
-    Example:
-        >>> import torch
-        >>> from pcclust.methods.pseudo_label_network import balanced_order
-        >>> labels = torch.tensor([0] * 9 + [1] * 2 + [5])
-        >>> labels[balanced_order(labels, torch.Generator().manual_seed(0))].bincount().tolist()
-        [4, 4, 0, 0, 0, 4]
-    """
-    present = torch.unique(labels)
-    shares = torch.full((len(present),), len(labels) // len(present))
-    extra = torch.randperm(len(present), generator=generator)[: len(labels) % len(present)]
-    shares[extra] += 1
-    drawn = []
-    for label, share in zip(present.tolist(), shares.tolist(), strict=True):
-        rows = (labels == label).nonzero().flatten()
-        rounds = -(-share // len(rows))
-        orders = [torch.randperm(len(rows), generator=generator) for _ in range(rounds)]
-        drawn.append(rows[torch.cat(orders)[:share]])
-    order = torch.cat(drawn)
-    return order[torch.randperm(len(order), generator=generator)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from pcclust.data.loader import seeded_generator
+from pcclust.data.seeding import seeded_generator
 from pcclust.nn.weights import save_weights
 from pcclust.training.allocator import keep_freed_memory, limit_kernel_caches
 from pcclust.training.interruption import Interruption

@@ -12,6 +12,7 @@ from torch import Tensor
 import pcclust
 from pcclust._files import whole_file
 from pcclust.data import PointDataset
+from pcclust.data.fingerprint import data_sha256
 from pcclust.nn import ward_hierarchy
 
 SHAPES_AT_ONCE = 64
@@ -21,16 +22,6 @@ DEFAULT_CACHE = Path("~/.cache/pcclust")
 def cache_root() -> Path:
     """Returns the folder of what can be computed again: $PCCLUST_CACHE, else the user's cache."""
     return Path(os.environ.get("PCCLUST_CACHE") or DEFAULT_CACHE).expanduser()
-
-
-def data_sha256(dataset: PointDataset) -> str:
-    """Returns the SHA-256 of the points and labels of a dataset, in their order."""
-    points = dataset.points.contiguous()
-    digest = hashlib.sha256(str(tuple(points.shape)).encode())
-    digest.update(points.numpy().data)
-    if dataset.labels is not None:
-        digest.update(dataset.labels.contiguous().numpy().data)
-    return digest.hexdigest()
 
 
 def cached_hierarchy(

@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from pcclust.cli import _contact_sheet as sheets
 from pcclust.cli.main import main
 from pcclust.data import open_dataset, registry
 from pcclust.data.registry import SOURCES, Source
+from pcclust.report import contact_sheet as sheets
 from tests.data.dataset_layouts import CUBE_OBJ, TRIANGLES, modelnet_off
 from tests.data.loopback import Behaviour, server
 

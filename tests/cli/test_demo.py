@@ -15,15 +15,17 @@ from rich.progress import Progress
 from scipy.spatial.transform import Rotation
 from torch import nn
 
-from pcclust.cli import _demo_clusters, _demo_page, _demo_report
-from pcclust.cli._bundled_shapes import BUNDLED, load_mesh, load_shapes
-from pcclust.cli._demo_clusters import cluster_furniture, cluster_section
 from pcclust.cli.demo import demo
 from pcclust.cli.main import main
 from pcclust.cluster import normalized_mutual_information
-from pcclust.evaluate.point_view import render_section
+from pcclust.demo import clusters as _demo_clusters
+from pcclust.demo import page as _demo_page
+from pcclust.demo import report as _demo_report
+from pcclust.demo.clusters import cluster_furniture, cluster_section
+from pcclust.demo.shapes import BUNDLED, load_mesh, load_shapes
 from pcclust.nn import ClusterNet, weights_source
 from pcclust.nn.weights import save_weights
+from pcclust.report.point_view import render_section
 
 LICENCES = {"CC0-1.0": 80 + 45, "CC-BY-3.0": 190, "CC-BY-3.0-US": 63}
 

@@ -8,8 +8,8 @@ import torch
 
 import pcclust
 from pcclust.cli import embed as embed_module
-from pcclust.cli._feature_file import read_feature_file
 from pcclust.cli.main import main
+from pcclust.data.feature_file import read_feature_file
 from pcclust.data.transforms import UnitSphere
 from pcclust.nn import DGCNN, Classifier, weights_source
 from pcclust.nn.weights import save_weights

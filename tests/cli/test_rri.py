@@ -7,10 +7,10 @@ import trimesh
 
 import pcclust
 from pcclust.cli import rri as command
-from pcclust.cli._feature_arrays import FeatureArrays
-from pcclust.cli._feature_output import FeatureOutput
 from pcclust.cli.main import main
 from pcclust.data import read_points
+from pcclust.data.feature_arrays import FeatureArrays
+from pcclust.data.partial_output import FeatureOutput
 
 
 def run(*arguments):

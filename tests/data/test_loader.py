@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pcclust.data import PointDataset, PointLoader, open_dataset
 from pcclust.data.hdf5_writer import write_hdf5
-from pcclust.data.loader import seeded_generator
+from pcclust.data.seeding import seeded_generator
 from pcclust.data.transforms import Compose, Jitter, RotateSO3, Scale
 
 AUGMENT = Compose(RotateSO3(), Jitter(), Scale())

@@ -11,9 +11,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from pcclust.data.dataset import UP_AXES
+from pcclust.data.splits import few_labels
 from pcclust.data.transforms import rotation_about
 from pcclust.evaluate import LinearReport, Probes, Turns, linear, rotation
-from pcclust.evaluate.few_labels import few_labels
 from pcclust.evaluate.linear_probe import LinearProbe
 from tests.evaluate.known_shapes import rods_and_balls
 from tests.evaluate.test_weighted_knn import slow as slow_knn

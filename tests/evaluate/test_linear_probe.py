@@ -5,9 +5,9 @@ import pytest
 import torch
 from sklearn.svm import LinearSVC
 
+from pcclust.data.splits import stratified
 from pcclust.evaluate import linear_probe
 from pcclust.evaluate.linear_probe import STRENGTHS, LinearProbe
-from pcclust.evaluate.turns import stratified
 
 
 def noisy(count=120, classes=3, seed=0):

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pcclust.data.dataset import UP_AXES
-from pcclust.evaluate.turns import Turns, stratified
+from pcclust.data.splits import stratified
+from pcclust.evaluate.turns import Turns
 
 
 @pytest.mark.parametrize("up_axis", UP_AXES)

@@ -6,11 +6,8 @@ from torch.nn import functional as F
 
 import pcclust
 from pcclust.data import PointDataset
-from pcclust.methods.pseudo_label_network import (
-    PseudoLabelConfig,
-    PseudoLabelNetwork,
-    balanced_order,
-)
+from pcclust.data.splits import balanced_order
+from pcclust.methods.pseudo_label_network import PseudoLabelConfig, PseudoLabelNetwork
 from pcclust.training import RunFolder, fit
 from tests.methods.test_classification import CLUSTERS, shapes
 

@@ -3,10 +3,11 @@ import pytest
 import torch
 
 from pcclust.data import PointDataset
+from pcclust.data.fingerprint import data_sha256
 from pcclust.data.transforms import RotateSO3
 from pcclust.nn import ward_hierarchy
 from pcclust.training import ward_cache
-from pcclust.training.ward_cache import cached_hierarchy, data_sha256
+from pcclust.training.ward_cache import cached_hierarchy
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcclust._files import whole_file
-from pcclust.cli._feature_output import FeatureBatch, FeatureOutput, Settings
+from pcclust.data.partial_output import FeatureBatch, FeatureOutput, Settings
 
 CHANNELS = ("r_i", "r_ik", "theta_ik", "phi_ik")
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.evaluate.point_view import PointView
-from pcclust.evaluate.report import INK, QUIET, SERIES, STYLE
+from pcclust.report.page import INK, QUIET, SERIES, STYLE
+from pcclust.report.point_view import PointView
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def draw_report(
 
     Example:
         >>> import numpy as np
-        >>> from pcclust.evaluate.point_view import PointView
+        >>> from pcclust.report.point_view import PointView
         >>> view = PointView(np.eye(3), {"height: z": [0, 0, 1]}, "triangle")
         >>> changes = {"float32": np.array([1e-6, 2e-6])}
         >>> figure = draw_report([view], changes, {"torch": 30.0}, title="One", footer="by hand")
@@ -80,7 +80,7 @@ def draw_views(views: Sequence[PointView], *, title: str) -> "Figure":
 
     Example:
         >>> import numpy as np
-        >>> from pcclust.evaluate.point_view import PointView
+        >>> from pcclust.report.point_view import PointView
         >>> view = PointView(np.eye(3), {"height: z": [0, 0, 1], "x": [1, 0, 0]}, "triangle")
         >>> len(draw_views([view, view], title="Twice").axes)  # and two colour bars
         6
@@ -99,7 +99,7 @@ def png(figure: "Figure") -> bytes:
 
     Example:
         >>> import numpy as np
-        >>> from pcclust.evaluate.point_view import PointView
+        >>> from pcclust.report.point_view import PointView
         >>> view = PointView(np.eye(3), {"height: z": [0, 0, 1]}, "triangle")
         >>> png(draw_views([view], title="One"))[1:4]
         b'PNG'

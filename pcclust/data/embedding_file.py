@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcclust._files import whole_file
-from pcclust.cli._feature_output import open_partial, partial_folder
+from pcclust.data.partial_output import open_partial, partial_folder
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pcclust.evaluate.point_view import PointView, Section
-from pcclust.evaluate.report import Table, render_page
+from pcclust.report.page import Table, render_page
+from pcclust.report.point_view import PointView, Section
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 

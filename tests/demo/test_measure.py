@@ -5,13 +5,14 @@ import torch
 
 import pcclust
 from pcclust.data.rotations import random_rotations
-from pcclust.evaluate import invariance, rri_report
-from pcclust.evaluate.rri_report import (
+from pcclust.demo import measure
+from pcclust.demo.measure import (
     channels,
     measure_invariance,
     measure_reconstruction,
     shapes_per_second,
 )
+from pcclust.evaluate import invariance
 
 
 def test_invariance_takes_the_reports_of_single_clouds_together():
@@ -52,10 +53,8 @@ def test_reconstruction_counts_errors_and_refusals(monkeypatch):
     assert found.errors[0] < 1e-9
     (reason,) = found.refused
     assert "not connected" in reason
-    honest = rri_report.rri_decode
-    monkeypatch.setattr(
-        rri_report, "rri_decode", lambda code: honest(code) * torch.tensor([1, 1, -1])
-    )
+    honest = measure.rri_decode
+    monkeypatch.setattr(measure, "rri_decode", lambda code: honest(code) * torch.tensor([1, 1, -1]))
     assert (
         measure_reconstruction(clouds[:1], 8).errors[0] > 0.05
     )  # a mirrored shape is not the shape
@@ -63,7 +62,7 @@ def test_reconstruction_counts_errors_and_refusals(monkeypatch):
 
 def test_speed_counts_shapes_not_runs(monkeypatch):
     clock = iter(np.arange(0, 100, 0.5))
-    monkeypatch.setattr(rri_report.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: next(clock))
     assert shapes_per_second(torch.randn(6, 30, 3), 4) == 12
 
 

@@ -9,7 +9,7 @@ from html import escape
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-from pcclust.evaluate.point_view import Section, asset, render_section
+from pcclust.report.point_view import Section, asset, render_section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -144,7 +144,7 @@ def render_page(
         ValueError: the views of a section have different channels.
 
     Example:
-        >>> from pcclust.evaluate.point_view import PointView, Section
+        >>> from pcclust.report.point_view import PointView, Section
         >>> view = PointView([[0, 0, 0], [1, 0, 0]], [0.5, 2], title="pole")
         >>> page = render_page("Heights", [Section(title="A pole", views=[view])])
         >>> page.startswith("<!doctype html>"), "http" in page

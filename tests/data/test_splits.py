@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pcclust.data import PointDataset
-from pcclust.training.split import stratified_split
+from pcclust.data.splits import stratified_split
 
 COUNTS = [40, 20, 7, 2, 1, 0]
 

@@ -11,17 +11,17 @@ from rich.progress import Progress
 from torch import Tensor
 
 import pcclust
-from pcclust.cli._bundled_shapes import Shapes
 from pcclust.data.rotations import random_rotations
-from pcclust.evaluate.rri_figure import shown
-from pcclust.evaluate.rri_report import (
+from pcclust.demo.measure import (
     Invariance,
     Reconstruction,
     measure_invariance,
     measure_reconstruction,
     shapes_per_second,
 )
+from pcclust.demo.shapes import Shapes
 from pcclust.ops._registry import Backend
+from pcclust.report.rri_figure import shown
 
 K = 20
 ROTATIONS = 20

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.cli._feature_output import FeatureBatch, FeatureOutput, Settings
 from pcclust.data.extras import import_open3d
+from pcclust.data.partial_output import FeatureBatch, FeatureOutput, Settings
 
 
 class CloudFolder(FeatureOutput):

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from pcclust.evaluate import cluster_gallery as module
-from pcclust.evaluate.cluster_gallery import gallery_page
-from pcclust.evaluate.cluster_map import map_features
-from pcclust.evaluate.cluster_rows import Shapes
 from pcclust.evaluate.clustering import clustering
+from pcclust.report import cluster_gallery as module
+from pcclust.report.cluster_gallery import gallery_page
+from pcclust.report.cluster_map import map_features
+from pcclust.report.cluster_rows import Shapes
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 SIZES = (5, 20, 11)

@@ -5,14 +5,14 @@ from html import escape
 from pathlib import Path
 from statistics import mean
 
-from pcclust.cli._bundled_shapes import NUM_POINTS, load_mesh
-from pcclust.cli._demo_clusters import FurnitureClusters, cluster_section
-from pcclust.cli._demo_report import ROTATIONS, TIMED_SHAPES, K, Report, rotations, rows, speed_rows
-from pcclust.evaluate.cluster_rows import SCRIPT as CLUSTER_SCRIPT
-from pcclust.evaluate.point_view import PointView, Section
-from pcclust.evaluate.report import Table, render_page
-from pcclust.evaluate.rri_figure import draw_report, draw_views, png
-from pcclust.evaluate.rri_report import channels
+from pcclust.demo.clusters import FurnitureClusters, cluster_section
+from pcclust.demo.measure import channels
+from pcclust.demo.report import ROTATIONS, TIMED_SHAPES, K, Report, rotations, rows, speed_rows
+from pcclust.demo.shapes import NUM_POINTS, load_mesh
+from pcclust.report.cluster_rows import SCRIPT as CLUSTER_SCRIPT
+from pcclust.report.page import Table, render_page
+from pcclust.report.point_view import PointView, Section
+from pcclust.report.rri_figure import draw_report, draw_views, png
 
 SHOWN, SHOWN_POINTS = "meshes/horse2.obj", 4096
 TURN = 1  # which of the rotations turns it

@@ -7,8 +7,8 @@ import numpy as np
 
 from pcclust.evaluate.corruption_report import CorruptionReport
 from pcclust.evaluate.linear_report import LinearReport
-from pcclust.evaluate.point_view import PointView, Section
-from pcclust.evaluate.report import (
+from pcclust.evaluate.rotation_report import RotationReport, percent
+from pcclust.report.page import (
     INK,
     QUIET,
     RULE,
@@ -20,7 +20,7 @@ from pcclust.evaluate.report import (
     new_figure,
     render_page,
 )
-from pcclust.evaluate.rotation_report import RotationReport, percent
+from pcclust.report.point_view import PointView, Section
 
 CELL = (0.16, 0.55, 0.55)  # a colour that stands out on white and on black
 MISTAKES = 10

@@ -2,8 +2,10 @@
 
 import numpy as np
 import torch
+from tests.report.test_cluster_gallery import Page, browse, decoded
 
-from pcclust.evaluate.cluster_rows import (
+from pcclust.evaluate.clustering import clustering
+from pcclust.report.cluster_rows import (
     SCRIPT,
     Shapes,
     Turned,
@@ -11,10 +13,8 @@ from pcclust.evaluate.cluster_rows import (
     render_rows,
     rows_script,
 )
-from pcclust.evaluate.clustering import clustering
-from pcclust.evaluate.point_view import PointView, Section
-from pcclust.evaluate.report import render_page
-from tests.evaluate.test_cluster_gallery import Page, browse, decoded
+from pcclust.report.page import render_page
+from pcclust.report.point_view import PointView, Section
 
 GROUPS = np.array([0] * 5 + [1] * 4 + [2] * 3)
 

@@ -10,8 +10,8 @@ import torch
 from pcclust._files import whole_file, write_whole
 from pcclust.data import PointDataset
 from pcclust.data.transforms import UnitSphere, stand_on_z
-from pcclust.evaluate.point_view import PointView, Section
-from pcclust.evaluate.report import render_page
+from pcclust.report.page import render_page
+from pcclust.report.point_view import PointView, Section
 
 # The view from the front, a little from the right and from above.
 AZIMUTH = math.radians(35)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.evaluate.cluster_map import map_features
 from pcclust.evaluate.cluster_methods import METHODS
-from pcclust.evaluate.cluster_rows import (
+from pcclust.evaluate.clustering_report import ClusteringReport
+from pcclust.report.cluster_map import map_features
+from pcclust.report.cluster_rows import (
     SCRIPT,
     ClusterRow,
     Shapes,
@@ -19,9 +20,8 @@ from pcclust.evaluate.cluster_rows import (
     render_rows,
     rows_script,
 )
-from pcclust.evaluate.clustering_report import ClusteringReport
-from pcclust.evaluate.point_view import Section, asset
-from pcclust.evaluate.report import about_table, render_page
+from pcclust.report.page import about_table, render_page
+from pcclust.report.point_view import Section, asset
 
 MAPPED = 1500  # shapes on the map
 POINTING = "Point at a dot to see its shape, click it to go to its row."

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from pcclust.data import open_dataset
 from pcclust.data.transforms import RotateSO3, UnitSphere, stand_on_z
-from pcclust.evaluate.cluster_rows import Shapes, Turned, cluster_rows, render_rows, rows_script
 from pcclust.evaluate.clustering import clustering
 from pcclust.evaluate.clustering_report import MEASURES, ClusteringReport
-from pcclust.evaluate.point_view import Section
-from pcclust.evaluate.report import Table
 from pcclust.nn.weights import Card, load
+from pcclust.report.cluster_rows import Shapes, Turned, cluster_rows, render_rows, rows_script
+from pcclust.report.page import Table
+from pcclust.report.point_view import Section
 
 WEIGHTS = "clusternet-contrastnet-modelnet40"
 FURNITURE = "furniture.h5"

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pcclust.evaluate.few_labels import few_labels
+from pcclust.data.splits import few_labels
 
 
 @settings(deadline=None, max_examples=50)

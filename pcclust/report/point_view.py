@@ -2,7 +2,7 @@
 
 The views need no network and no library: drag to turn, wheel to zoom, choose the channel that
 colours the points, read a point's value under the pointer. They draw with WebGL 2, or with the 2-D
-canvas where there is none. `pcclust.evaluate.report` makes pages of them.
+canvas where there is none. `pcclust.report.page` makes pages of them.
 """
 
 import base64
@@ -177,4 +177,4 @@ def _finite(what: str, values: Values) -> NDArray[np.float64]:
 
 def asset(name: str) -> str:
     """Returns the text of a file that comes with this package: a template, a style or a script."""
-    return resources.files("pcclust.evaluate").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("pcclust.report").joinpath(name).read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from pcclust.data.transforms import UnitSphere
-from pcclust.evaluate.cluster_rows import Shapes
+from pcclust.report.cluster_rows import Shapes
 
 HDF5 = (".h5", ".hdf5")
 # The names of arrays, the first one preferred: ours, and those of datasets.

@@ -1,0 +1,1 @@
+"""What `pcclust demo` measures and shows."""
