@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from tests.report.test_cluster_gallery import Page, browse, decoded
 
 from pcclust.evaluate.clustering import clustering
 from pcclust.report.cluster_rows import (
@@ -15,6 +14,7 @@ from pcclust.report.cluster_rows import (
 )
 from pcclust.report.page import render_page
 from pcclust.report.point_view import PointView, Section
+from tests.report.test_cluster_gallery import Page, browse, decoded
 
 GROUPS = np.array([0] * 5 + [1] * 4 + [2] * 3)
 
