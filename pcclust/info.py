@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import torch
 
-from pcclust.data.extras import import_laspy, import_open3d
+from pcclust.data.extras import import_laspy
 from pcclust.ops import _registry
 from pcclust.ops._registry import Backend
 
@@ -95,8 +95,7 @@ def info() -> Info:
         readers=(
             _reader("meshes, PLY", "trimesh", None),
             _reader("HDF5", "h5py", None),
-            _reader("text, NPY, NPZ", "numpy", None),
-            _reader("PCD", "open3d", import_open3d),
+            _reader("text, PCD, NPY, NPZ", "numpy", None),
             _reader("LAS, LAZ", "laspy", lambda: import_laspy(compressed=True)),
         ),
     )

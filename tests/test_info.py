@@ -65,7 +65,7 @@ def test_built_cuda_kernels_are_told_from_devices(monkeypatch):
 
 @pytest.mark.parametrize(
     ("module", "library", "extra"),
-    [("open3d", "open3d", "pcclust[open3d]"), ("laspy", "laspy", "pcclust[las]")],
+    [("laspy", "laspy", "pcclust[las]")],
 )
 def test_a_missing_reader_is_told(monkeypatch, module, library, extra):
     monkeypatch.setitem(sys.modules, module, None)

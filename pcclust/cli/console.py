@@ -20,7 +20,7 @@ from rich.text import Text
 
 from pcclust.data import DataWarning
 
-# Without markup: names of files and extras ("pcclust[open3d]") are printed as they are.
+# Without markup: names of files and extras ("pcclust[las]") are printed as they are.
 output = Console(highlight=False, soft_wrap=True, markup=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 

@@ -117,8 +117,6 @@ def _output_kind(out: Path, format: str | None) -> str:
         return FORMAT_OF_SUFFIX[suffix]
     if suffix in (*FORMAT_OF_SUFFIX, ".ply", ".pcd"):
         raise ValueError(f"--format {format} writes a file per shape: --out {out} is no folder")
-    if format == "pcd":
-        import_open3d()
     return format
 
 

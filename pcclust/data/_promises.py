@@ -11,7 +11,7 @@ from pcclust.data._blame import ContentError
 
 
 def check_promises(path: Path) -> None:
-    """Raises where an OFF, ASCII PLY or ASCII PCD file has fewer rows than its header promises.
+    """Raises where an OFF or ASCII PLY file has fewer rows than its header promises.
 
     Args:
         path: a file of any format; those that promise no rows of text pass.
@@ -58,28 +58,8 @@ def _check_ply(content: bytes) -> None:
         raise ContentError(f"the PLY header promises {counts}, but {rows} rows follow")
 
 
-def _check_pcd(content: bytes) -> None:
-    header, data, body = content.partition(b"DATA ascii")
-    promised = re.search(rb"^POINTS\s+(\d+)", header, flags=re.MULTILINE)
-    if not data or promised is None:
-        return
-    width = _pcd_columns(header)
-    rows = [row for row in body.splitlines() if row.strip()]
-    if int(promised[1]) > len(rows):
-        raise ContentError(
-            f"the PCD header promises {int(promised[1])} points, but {len(rows)} follow"
-        )
-    if width and rows and len(rows[-1].split()) < width:
-        raise ContentError(f"the last PCD point is cut off: {rows[-1].decode(errors='replace')!r}")
-
-
-def _pcd_columns(header: bytes) -> int:
-    counts = re.search(rb"^COUNT\s+(.*)", header, flags=re.MULTILINE)
-    return sum(int(count) for count in counts[1].split()) if counts else 0
-
-
 def _count_rows(body: bytes) -> int:
     return sum(1 for row in body.splitlines() if row.strip())
 
 
-_PROMISES = {".off": _check_off, ".ply": _check_ply, ".pcd": _check_pcd}
+_PROMISES = {".off": _check_off, ".ply": _check_ply}

@@ -1,4 +1,4 @@
-"""Point clouds of scanners: PCD, read by open3d, and LAS/LAZ, read by laspy."""
+"""Point clouds of scanners as LAS and LAZ, read by laspy."""
 
 import struct
 from collections.abc import Iterator
@@ -11,23 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcclust.data._blame import ContentError
-from pcclust.data._promises import check_promises
-from pcclust.data.extras import import_laspy, import_open3d
+from pcclust.data.extras import import_laspy
 
 POINTS_PER_READ = 1 << 20
-
-
-def load_pcd(path: Path) -> NDArray[np.float64]:
-    """Reads a PCD file."""
-    open3d = import_open3d()
-    check_promises(path)
-    # The reader of tensors, since open3d.io gives zeros where the coordinates are doubles. Where it
-    # cannot read, it only warns and returns an empty cloud.
-    with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):
-        cloud = open3d.t.io.read_point_cloud(str(path), format="pcd")
-    if "positions" not in cloud.point or len(cloud.point.positions) == 0:
-        raise ContentError("open3d finds no points in it: it is empty, truncated or no PCD file")
-    return np.asarray(cloud.point.positions.numpy(), dtype=np.float64)
 
 
 def load_las(path: Path) -> NDArray[np.float64]:

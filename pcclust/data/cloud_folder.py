@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data.extras import import_open3d
+from pcclust.data.formats.pcd import write_pcd
 from pcclust.data.partial_output import FeatureBatch, FeatureOutput, Settings
 
 
@@ -111,7 +111,6 @@ def write_cloud(
         scalars: ``(N,)`` each.
 
     Raises:
-        ImportError: PCD without open3d.
         OSError: the file cannot be written.
     """
     if path.suffix == ".ply":
@@ -120,9 +119,4 @@ def write_cloud(
         mesh: Any = trimesh.Trimesh(points, vertex_attributes={**scalars}, process=False)
         path.write_bytes(mesh.export(file_type="ply"))
         return
-    open3d = import_open3d()
-    cloud = open3d.t.geometry.PointCloud(open3d.core.Tensor(points))
-    for name, values in scalars.items():
-        cloud.point[name] = open3d.core.Tensor(np.ascontiguousarray(values)[:, None])
-    if not open3d.t.io.write_point_cloud(str(path), cloud):
-        raise OSError(f"open3d cannot write {path}")
+    write_pcd(path, points, scalars)

@@ -3,27 +3,6 @@
 from types import ModuleType
 
 
-def import_open3d() -> ModuleType:
-    """Imports open3d.
-
-    Raises:
-        ImportError: it is not installed, or lacks a system library; the message says what to do.
-    """
-    try:
-        import open3d
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"PCD files need open3d (no module {error.name!r}): pip install 'pcclust[open3d]'"
-        ) from error
-    except (ImportError, OSError) as error:
-        raise ImportError(
-            f"open3d is installed but does not load ({error}); it needs the system libraries "
-            "libusb-1.0-0 and libgl1 (on Debian and Ubuntu: apt-get install libusb-1.0-0 libgl1)"
-        ) from error
-    module: ModuleType = open3d
-    return module
-
-
 def import_laspy(compressed: bool = False) -> ModuleType:
     """Imports laspy.
 

@@ -32,8 +32,7 @@ def read_points(
     have no faces; PCD, XYZ, PTS, TXT, CSV, LAS and LAZ are clouds; NPY, NPZ and HDF5 hold one cloud
     ``(N, 3)``, many of equal size ``(B, N, 3)``, or many packed ``(ΣN, 3)`` with ``offsets``.
     Columns beyond x, y and z are not read; rows of a cloud that are NaN throughout, which mark that
-    nothing was measured, are left out with a `DataWarning`. PCD needs ``pcclust[open3d]``, LAS and
-    LAZ ``pcclust[las]``.
+    nothing was measured, are left out with a `DataWarning`. LAS and LAZ need ``pcclust[las]``.
 
     Args:
         path: the file.

@@ -44,7 +44,7 @@ def test_output_that_nobody_reads():
     [
         (ValueError("k=2 [bold] is wrong"), 2, "pcclust: error: k=2 [bold] is wrong"),
         (OSError(28, "No space left on device"), 2, "No space left"),
-        (ImportError("needs open3d"), 2, "needs open3d"),
+        (ImportError("needs laspy"), 2, "needs laspy"),
         (RuntimeError("the 'cuda' backend is demanded"), 2, "the 'cuda' backend"),
         (MemoryError(), 2, "MemoryError"),
         (KeyboardInterrupt(), 130, "Interrupted."),

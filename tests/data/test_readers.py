@@ -185,26 +185,6 @@ def test_hdf5_points_in_a_group(tmp_path):
 # Scans
 
 
-@pytest.mark.parametrize("ascii_", [True, False])
-@pytest.mark.parametrize("compressed", [True, False])
-def test_pcd(tmp_path, ascii_, compressed):
-    open3d = pytest.importorskip("open3d", exc_type=ImportError)
-    rows = np.vstack([POINTS, np.full((1, 3), np.nan), POINTS + 1])
-    cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(rows))
-    path = tmp_path / "a.pcd"
-    assert open3d.io.write_point_cloud(str(path), cloud, write_ascii=ascii_, compressed=compressed)
-    expected = np.vstack([POINTS, POINTS + 1])  # without the row of no measurement
-    np.testing.assert_allclose(read_points(path), expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize("ascii_", [True, False])
-def test_pcd_of_doubles(tmp_path, ascii_):
-    open3d = pytest.importorskip("open3d", exc_type=ImportError)
-    cloud = open3d.t.geometry.PointCloud(open3d.core.Tensor(POINTS))
-    open3d.t.io.write_point_cloud(str(tmp_path / "a.pcd"), cloud, write_ascii=ascii_)
-    np.testing.assert_array_equal(read_points(tmp_path / "a.pcd", dtype=np.float64), POINTS)
-
-
 @pytest.mark.parametrize("suffix", ["las", "laz"])
 def test_georeferenced_las_needs_float64(tmp_path, suffix):
     laspy = pytest.importorskip("laspy")

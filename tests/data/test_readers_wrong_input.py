@@ -16,10 +16,6 @@ PLY = "ply\nformat ascii 1.0\nelement vertex {0}\n" + "".join(
 )
 PLY_FACES = "element face {1}\nproperty list uchar int vertex_indices\nend_header\n"
 OBJ = "".join(f"v {row}\n" for row in V.splitlines())
-PCD = (
-    "VERSION .7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\nWIDTH {0}\nHEIGHT 1\n"
-    "VIEWPOINT 0 0 0 1 0 0 0\nPOINTS {0}\nDATA ascii\n"
-)
 
 
 @pytest.mark.parametrize(
@@ -165,17 +161,6 @@ def test_which_cloud_of_many_is_broken(tmp_path):
         list(read_clouds(tmp_path / "a.npy"))
 
 
-@pytest.mark.parametrize("count", [5, 10**5, 10**15])
-def test_pcd_that_promises_too_much(tmp_path, count):
-    pytest.importorskip("open3d", exc_type=ImportError)
-    (tmp_path / "a.pcd").write_text(PCD.format(count) + V)
-    with pytest.raises(ValueError, match=f"promises {count} points, but 4 follow"):
-        read_points(tmp_path / "a.pcd")
-    (tmp_path / "a.pcd").write_text(PCD.format(4) + V[:-3])
-    with pytest.raises(ValueError, match="last PCD point is cut off"):
-        read_points(tmp_path / "a.pcd")
-
-
 def test_files_that_are_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"lost\.off: there is no such file"):
         read_points(tmp_path / "lost.off")
@@ -208,7 +193,6 @@ def test_bad_arguments(tmp_path, arguments, message):
 @pytest.mark.parametrize(
     ("module", "name", "message"),
     [
-        ("open3d", "a.pcd", r"pip install 'pcclust\[open3d\]'"),
         ("laspy", "a.las", r"pip install 'pcclust\[las\]'"),
     ],
 )
@@ -217,16 +201,3 @@ def test_a_missing_extra_is_named(tmp_path, monkeypatch, module, name, message):
     (tmp_path / name).write_bytes(b"anything")
     with pytest.raises(ImportError, match=message):
         read_points(tmp_path / name)
-
-
-def test_an_open3d_without_its_system_libraries(tmp_path, monkeypatch):
-    (tmp_path / "open3d.py").write_text(
-        "raise OSError('libusb-1.0.so.0: cannot open shared object file')"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "open3d", raising=False)
-    (tmp_path / "a.pcd").write_bytes(b"anything")
-    with pytest.raises(
-        ImportError, match=r"libusb-1\.0\.so\.0.*apt-get install libusb-1\.0-0 libgl1"
-    ):
-        read_points(tmp_path / "a.pcd")

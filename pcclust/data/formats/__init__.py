@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from pcclust.data._containers import open_hdf5, open_npy, open_npz
 from pcclust.data._meshes import load_mesh
-from pcclust.data._scans import load_las, load_pcd
+from pcclust.data._scans import load_las
 from pcclust.data._tables import load_table
+from pcclust.data.formats.pcd import load_pcd
 
 if TYPE_CHECKING:
     import trimesh
