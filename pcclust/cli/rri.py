@@ -15,7 +15,6 @@ from pcclust.cli._many_shapes import in_batches, names_in, refuse_strangers, rep
 from pcclust.cli.console import ExitCode, errors, output, progress_bar
 from pcclust.data import NamedCloud, ReadFailure, find_files, stream_clouds
 from pcclust.data.cloud_folder import CloudFolder
-from pcclust.data.extras import import_open3d
 from pcclust.data.feature_arrays import FeatureArrays
 from pcclust.data.partial_output import (
     FeatureBatch,
