@@ -1,10 +1,10 @@
 """pcclust: cluster 3-D shapes from bare point clouds, in any orientation, without labels."""
 
-from pcclust import evaluate
-from pcclust.cluster import KMeans
-from pcclust.data import read_points
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pcclust._version import __version__
 from pcclust.info import info
-from pcclust.nn.weights import load
 from pcclust.ops import (
     Ball,
     NeighborIndex,
@@ -21,7 +21,17 @@ from pcclust.ops import (
     ward_linkage,
 )
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from pcclust import cluster, data, evaluate, methods, nn, training
+    from pcclust.cluster import KMeans
+    from pcclust.data import read_points
+    from pcclust.nn.weights import load
+
+# The operators need torch alone. All else is imported when it is first asked for, so that whoever
+# wants the operators does not wait for libraries that read files or solve assignments.
+_PACKAGES = ("cluster", "data", "evaluate", "methods", "nn", "training")
+_HOMES = {"KMeans": "cluster", "load": "nn.weights", "read_points": "data"}
+
 __all__ = [
     "Ball",
     "KMeans",
@@ -30,16 +40,36 @@ __all__ = [
     "RRICode",
     "__version__",
     "ball_query",
+    "cluster",
+    "data",
     "evaluate",
     "farthest_point_sample",
     "info",
     "knn",
     "load",
+    "methods",
+    "nn",
     "read_points",
     "rri",
     "rri_decode",
     "rri_encode",
+    "training",
     "use_backend",
     "ward_labels",
     "ward_linkage",
 ]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    """Imports what is asked for the first time; the module keeps it."""
+    if name in _PACKAGES:
+        return import_module(f"pcclust.{name}")
+    if name in _HOMES:
+        value = getattr(import_module(f"pcclust.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'pcclust' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import torch
 
-from pcclust.data.extras import import_laspy
+from pcclust._version import __version__
 from pcclust.ops import _registry
 from pcclust.ops._registry import Backend
 
@@ -96,14 +96,12 @@ def info() -> Info:
             _reader("meshes, PLY", "trimesh", None),
             _reader("HDF5", "h5py", None),
             _reader("text, PCD, NPY, NPZ", "numpy", None),
-            _reader("LAS, LAZ", "laspy", lambda: import_laspy(compressed=True)),
+            _reader("LAS, LAZ", "laspy", _require_laspy),
         ),
     )
 
 
 def _versions() -> dict[str, str]:
-    from pcclust import __version__  # the package imports this module first
-
     return {
         "pcclust": __version__,
         "python": platform.python_version(),
@@ -149,6 +147,12 @@ def _backend(name: str, device: Backend) -> tuple[Backend, str | None]:
     if library is None:
         return "torch", _registry.why_missing(device)
     return "torch", f"operators on the torch backend have no kernel for {device.upper()} tensors"
+
+
+def _require_laspy() -> ModuleType:
+    from pcclust.data._scans import require_laspy
+
+    return require_laspy(compressed=True)
 
 
 def _reader(formats: str, library: str, load: Callable[[], ModuleType] | None) -> ReaderInfo:

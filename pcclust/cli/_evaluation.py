@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from tyro.conf import Positional, arg
 
-import pcclust
+from pcclust._version import __version__
 from pcclust.cli._evaluation_data import TestData, open_labelled
 from pcclust.cli._evaluation_folder import EvaluationFolder, Report
 from pcclust.cli._terminal_table import drawn
@@ -110,7 +110,7 @@ class Evaluation:
             "kind": model.size,
             "data": shown.title,
             "command": shlex.join(["pcclust", *sys.argv[1:]]),
-            "pcclust": pcclust.__version__,
+            "pcclust": __version__,
             "torch": torch.__version__,
         }
 

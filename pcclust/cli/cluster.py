@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from tyro.conf import UseAppendAction, arg
 
-import pcclust
 from pcclust._files import whole_file
+from pcclust._version import __version__
 from pcclust.cli._cluster_data import (
     UNTRAINED,
     Clusterable,
@@ -127,7 +127,7 @@ class Cluster:
             "features": shown.encoder,
             "rotation": self.inputs.rotate,
             "command": shlex.join(["pcclust", *sys.argv[1:]]),
-            "pcclust": pcclust.__version__,
+            "pcclust": __version__,
         }
 
     def _write(self, report: ClusteringReport, shown: Clusterable) -> None:

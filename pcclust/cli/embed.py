@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from tyro.conf import Positional, arg
 
-import pcclust
+from pcclust._version import __version__
 from pcclust.cli._embedding_source import NamedShape, ShapeSource
 from pcclust.cli._many_shapes import in_batches, refuse_strangers, report_failures
 from pcclust.cli.console import ExitCode, errors, output, progress_bar
@@ -68,7 +68,7 @@ def embed(
     card = model.__dict__["card"]
     count = num_points or card.get("num_points") or DEFAULT_POINTS
     source = ShapeSource(paths, split, count, seed, [out, partial_folder(out)])
-    settings = EmbeddingSettings(weights, card["sha256"], count, points, seed, pcclust.__version__)
+    settings = EmbeddingSettings(weights, card["sha256"], count, points, seed, __version__)
     store = EmbeddingOutput(out, settings, resume)
     refuse_strangers(store.partial, store.done(), source.names())
     encoder = (model.backbone if isinstance(model, Classifier) else model).to(device or "cpu")

@@ -8,7 +8,8 @@ from importlib import import_module
 import tyro
 from rich.text import Text
 
-from pcclust.cli.console import ExitCode, data_warnings_printed, errors
+from pcclust._version import __version__
+from pcclust.cli.console import ExitCode, data_warnings_printed, errors, output
 
 # Each is the function of that name in the module pcclust.cli of that name; its docstring is its
 # help, its arguments are the options, and it returns the exit code.
@@ -37,15 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: of the command line; by default those of this process.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
+    if given == ["--version"]:
+        output.print(f"pcclust {__version__}")
+        sys.exit(ExitCode.DONE)
     try:
         with data_warnings_printed():
-            code = tyro.extras.subcommand_cli_from_dict(
-                {name: _command(name, given) for name in COMMANDS},
-                prog="pcclust",
-                description=DESCRIPTION,
-                args=given,
-                config=(tyro.conf.FlagCreatePairsOff,),
-            )
+            code = _run(given)
     except KeyboardInterrupt:
         errors.print("Interrupted.")
         code = ExitCode.INTERRUPTED
@@ -58,6 +56,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         errors.print(Text.assemble(("pcclust: error:", "bold red"), " ", message))
         code = ExitCode.WRONG_USE
     sys.exit(code)
+
+
+def _run(given: list[str]) -> int:
+    flags = (tyro.conf.FlagCreatePairsOff,)
+    code: int
+    # One that is named is imported alone, since each brings libraries of its own.
+    if given and given[0] in COMMANDS:
+        command = _command(given[0], given)
+        code = tyro.cli(command, prog=f"pcclust {given[0]}", args=given[1:], config=flags)
+    else:
+        commands = {name: _command(name, given) for name in COMMANDS}
+        about = f"{DESCRIPTION} pcclust --version says which pcclust this is."
+        code = tyro.extras.subcommand_cli_from_dict(
+            commands, prog="pcclust", description=about, args=given, config=flags
+        )
+    return code
 
 
 def _command(name: str, arguments: list[str]) -> Callable[..., int]:

@@ -11,6 +11,7 @@ import torch
 from tyro.conf import Positional, arg
 
 import pcclust
+from pcclust._version import __version__
 from pcclust.cli._many_shapes import in_batches, names_in, refuse_strangers, report_failures
 from pcclust.cli.console import ExitCode, errors, output, progress_bar
 from pcclust.data import NamedCloud, ReadFailure, find_files, stream_clouds
@@ -75,9 +76,7 @@ def rri(
     check_destination(out, kind in CLOUD_FORMATS)
     files = find_files(paths, ignore=[out, partial_folder(out)])
     names = [name for file in files for name in names_in(file)]
-    store = _open_output(
-        out, Settings(k, num_points, seed, kind, pcclust.__version__), resume, names
-    )
+    store = _open_output(out, Settings(k, num_points, seed, kind, __version__), resume, names)
     start, done = time.perf_counter(), store.done()
     stream = stream_clouds(files, num_points, seed, skip=done, workers=workers)
     try:

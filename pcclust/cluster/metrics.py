@@ -6,7 +6,6 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 Labels: TypeAlias = Any  # (N,) integers in a tensor, an array or a sequence
@@ -67,6 +66,8 @@ def fit_cluster_map(labels: Labels, clusters: Labels) -> ClusterMap:
         >>> mapping.apply([0, 1, 2]).tolist()
         [4, 7, -1]
     """
+    from scipy.optimize import linear_sum_assignment  # half a second, for those who need it
+
     table, classes, found = contingency_table(labels, clusters)
     columns, rows = linear_sum_assignment(table.T, maximize=True)
     return ClusterMap(found[columns], classes[rows])

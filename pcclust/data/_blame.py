@@ -16,7 +16,7 @@ class ContentError(ValueError):
 def blaming(path: Path, what: str) -> Iterator[None]:
     """Turns whatever a parser raises on a broken file into a ValueError that names the file.
 
-    A missing optional library (ImportError) is no fault of the file and passes unchanged.
+    A missing optional library is no fault of the file: it stays an ImportError, which names both.
 
     Args:
         path: the file, or part of a file, at fault.
@@ -26,8 +26,8 @@ def blaming(path: Path, what: str) -> Iterator[None]:
         yield
     except ContentError as error:
         raise ValueError(f"{path}: {error}") from error
-    except ImportError:
-        raise
+    except ImportError as error:
+        raise ImportError(f"{path}: {error}", name=error.name) from error
     # Parsers raise anything, from IndexError to UnicodeDecodeError, where a file is broken.
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".rstrip(": \n")

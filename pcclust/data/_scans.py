@@ -10,15 +10,15 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pcclust._extras import install_line, require
 from pcclust.data._blame import ContentError
-from pcclust.data.extras import import_laspy
 
 POINTS_PER_READ = 1 << 20
 
 
 def load_las(path: Path) -> NDArray[np.float64]:
     """Reads a LAS or LAZ file, scaled and offset as its header says."""
-    laspy = import_laspy(compressed=path.suffix.lower() == ".laz")
+    laspy = require_laspy(compressed=path.suffix.lower() == ".laz")
     _check_las_counts(path)
     # In pieces, since the header of a broken file may promise more points than memory holds.
     with _panics_raised(), laspy.open(path, laz_backend=_laz_backends(laspy)) as file:
@@ -31,6 +31,21 @@ def load_las(path: Path) -> NDArray[np.float64]:
     if found != promised:
         raise ContentError(f"the header promises {promised} points, but {found} follow")
     return np.concatenate([np.empty((0, 3)), *pieces])
+
+
+def require_laspy(compressed: bool) -> ModuleType:
+    """Imports laspy.
+
+    Args:
+        compressed: whether LAZ is to be read, which needs a decompressor as well.
+
+    Raises:
+        ImportError: laspy or the decompressor is not installed; the message says what to do.
+    """
+    laspy = require("laspy", "LAS and LAZ files")
+    if compressed and not laspy.LazBackend.detect_available():
+        raise ImportError(f"LAZ files need laspy with lazrs: {install_line('laspy')}")
+    return laspy
 
 
 def _laz_backends(laspy: ModuleType) -> list[Any]:

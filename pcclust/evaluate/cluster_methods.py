@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pcclust._extras import require
 from pcclust.cluster import KMeans
-from pcclust.evaluate.extras import require_scikit_learn
 from pcclust.ops import ward_labels
 
 Features = NDArray[np.floating]
@@ -54,7 +54,7 @@ def _ward(features: Features, clusters: int, seed: int) -> Clustering:
 
 def _spectral(features: Features, clusters: int, seed: int) -> Clustering:
     """Normalised cuts of the symmetric graph of the 10 nearest neighbours, then k-means."""
-    require_scikit_learn("the method spectral")
+    require("sklearn", "the method spectral")
     from sklearn.cluster import SpectralClustering
 
     if clusters >= len(features):
@@ -72,7 +72,7 @@ def _spectral(features: Features, clusters: int, seed: int) -> Clustering:
 
 def _gaussian_mixture(features: Features, clusters: int, seed: int) -> Clustering:
     """A mixture with diagonal covariances, begun from k-means, in features of unit scale."""
-    require_scikit_learn("the method gmm")
+    require("sklearn", "the method gmm")
     from sklearn.mixture import GaussianMixture
 
     scale = float(features.std())  # scikit-learn's regularisation has a fixed size

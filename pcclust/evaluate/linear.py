@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pcclust._extras import require
 from pcclust.data.dataset import UpAxis
 from pcclust.data.splits import few_labels
 from pcclust.data.transforms import rotation_about
 from pcclust.evaluate.answers import Answers
-from pcclust.evaluate.extras import require_scikit_learn
 from pcclust.evaluate.forward import Advance, Answerer, Asker, Layout, Model
 from pcclust.evaluate.labelled import Array, LabelledShapes, labelled_shapes, name_classes
 from pcclust.evaluate.linear_probe import LinearProbe, check_classes
@@ -102,7 +102,7 @@ def linear(
         >>> report.score("z/SO3").mean, report.score("SO3/SO3", share=0.05).mean
         (1.0, 1.0)
     """
-    require_scikit_learn("the RBF SVC")
+    require("sklearn", "the RBF SVC")
     turns, probes = turns or Turns(), probes or Probes()
     shapes, learned = labelled_shapes(points, labels), labelled_shapes(*train)
     names = name_classes(class_names, shapes.labels, learned.labels)

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pcclust.evaluate.extras import require_scikit_learn
+from pcclust._extras import require
 
 # Up to so many training shapes all kernel values fit into memory (1.2 GB): a matrix product gives
 # them some five times as fast as scikit-learn computes them one after the other.
@@ -35,7 +35,7 @@ class RBFMachine:
     """
 
     def __init__(self, features: Tensor, labels: Tensor) -> None:
-        require_scikit_learn("the RBF SVC")
+        require("sklearn", "the RBF SVC")
         from sklearn.svm import SVC
 
         self._kept = features.double() if len(features) <= KEPT_SHAPES else None

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-import pcclust
 from pcclust._files import whole_file
+from pcclust._version import __version__
 from pcclust.cluster import PseudoLabels
 
 
@@ -64,7 +64,7 @@ def labels_key(
         previous: the key of the round before, or None.
     """
     # Another version may number clusters differently.
-    parts = [dict(settings), weights_sha256, data_sha256, previous, pcclust.__version__]
+    parts = [dict(settings), weights_sha256, data_sha256, previous, __version__]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pcclust._files import whole_file
+from pcclust._version import __version__
 from pcclust.nn.weights_source import NAME, locate
 
 FORMAT = "pcclust weights"
@@ -246,9 +247,8 @@ def _fill(model: nn.Module, state: dict[str, Tensor], card: Card, path: Path) ->
 
 
 def _identity() -> Card:
-    import pcclust
 
-    return {"format": FORMAT, "pcclust_version": pcclust.__version__}
+    return {"format": FORMAT, "pcclust_version": __version__}
 
 
 def _versions(card: Card) -> str:

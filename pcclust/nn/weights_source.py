@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+from pcclust._extras import require
 from pcclust._names import nearest
 
 # Those that come with pcclust, each as NAME.safetensors and its card NAME.json.
@@ -119,12 +120,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _import_hub() -> ModuleType:
-    try:
-        import huggingface_hub.errors
-    except ImportError as error:
-        raise ImportError(
-            f"weights on the Hugging Face Hub need huggingface_hub ({error}): "
-            "pip install 'pcclust[hub]'"
-        ) from error
-    module: ModuleType = huggingface_hub
-    return module
+    hub = require("huggingface_hub", "loading from the Hugging Face Hub")
+    import huggingface_hub.errors  # noqa: F401 (which the package leaves out)
+
+    return hub

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from pcclust._extras import install_line
 from pcclust.cluster import PCAWhitening
 
 PERPLEXITY = 30.0
@@ -37,7 +38,7 @@ def map_features(features: NDArray[np.floating], seed: int = 0) -> tuple[NDArray
         try:
             from sklearn.manifold import TSNE
         except ImportError:
-            how += " For t-SNE: pip install 'pcclust[train]'."
+            how += f" For t-SNE: {install_line('sklearn')}."
         else:
             perplexity = min(PERPLEXITY, len(features) / 4)
             # t-SNE begins small: 1e-4 is the deviation that its authors begin with.

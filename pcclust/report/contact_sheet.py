@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pcclust._extras import require
 from pcclust._files import whole_file, write_whole
 from pcclust.data import PointDataset
 from pcclust.data.transforms import UnitSphere, stand_on_z
@@ -77,12 +78,9 @@ def write_png(sheet: Sheet, out: Path) -> None:
         ImportError: matplotlib is not there.
         OSError: the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "a PNG needs matplotlib: pip install 'pcclust[report]', or write a .html"
-        ) from error
+    require("matplotlib", "a .png, unlike a .html,")
+    from matplotlib.figure import Figure
+
     columns = max(len(row.names) for row in sheet.rows)
     figure = Figure(figsize=(2.2 + 1.3 * columns, 0.6 + 1.3 * len(sheet.rows)), dpi=100)
     axes = figure.add_axes((0, 0, 1, 1))

@@ -5,6 +5,7 @@ from html import escape
 
 import numpy as np
 
+from pcclust._extras import require
 from pcclust.evaluate.corruption_report import CorruptionReport
 from pcclust.evaluate.linear_report import LinearReport
 from pcclust.evaluate.rotation_report import RotationReport, percent
@@ -102,7 +103,7 @@ def _details(title: str, table: Table) -> str:
 
 
 def _style() -> AbstractContextManager[None]:
-    new_figure(1, 1)  # says which extra is missing
+    require("matplotlib", "reports")
     from matplotlib.style import context
 
     return context(STYLE)

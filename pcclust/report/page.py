@@ -9,6 +9,7 @@ from html import escape
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+from pcclust._extras import require
 from pcclust.report.point_view import Section, asset, render_section
 
 if TYPE_CHECKING:
@@ -172,10 +173,9 @@ def new_figure(width: float, height: float) -> "Figure":
     Raises:
         ImportError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("reports need matplotlib: pip install 'pcclust[report]'") from error
+    require("matplotlib", "reports")
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(width, height), dpi=100, layout="constrained")
 
 

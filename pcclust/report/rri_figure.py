@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pcclust._extras import require
 from pcclust.report.page import INK, QUIET, SERIES, STYLE
 from pcclust.report.point_view import PointView
 
@@ -113,10 +114,9 @@ def png(figure: "Figure") -> bytes:
 
 
 def _style() -> AbstractContextManager[None]:
-    try:
-        from matplotlib.style import context
-    except ImportError as error:
-        raise ImportError("pictures need matplotlib: pip install 'pcclust[report]'") from error
+    require("matplotlib", "pictures")
+    from matplotlib.style import context
+
     return context(STYLE)
 
 

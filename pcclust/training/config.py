@@ -5,13 +5,14 @@ import types
 import typing
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, Union
 
 from tyro.constructors import PrimitiveConstructorSpec
 
+from pcclust._extras import require
 from pcclust._files import whole_file
 from pcclust._names import nearest
+from pcclust._version import __version__
 
 Config = TypeVar("Config", bound="TrainingConfig")
 
@@ -27,7 +28,7 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
         >>> parse_settings(["k=20", "channels=[64, 128]"])
         {'k': 20, 'channels': [64, 128]}
     """
-    yaml = _import_yaml()
+    yaml = require("yaml", "config files")
     settings = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -111,12 +112,10 @@ class TrainingConfig:
 
 def write_config(path: Path, config: TrainingConfig) -> None:
     """Writes all settings of a run as a YAML file that `read_config` reads."""
-    import pcclust
-
     settings = {"method": config.method} | dataclasses.asdict(config)
-    text = _import_yaml().safe_dump(settings, sort_keys=False, allow_unicode=True)
+    text = require("yaml", "config files").safe_dump(settings, sort_keys=False, allow_unicode=True)
     with whole_file(path) as file:
-        file.write(f"# The settings of a run of pcclust {pcclust.__version__}\n{text}".encode())
+        file.write(f"# The settings of a run of pcclust {__version__}\n{text}".encode())
 
 
 def read_config(path: Path, kind: type[Config]) -> dict[str, Any]:
@@ -132,7 +131,7 @@ def read_config(path: Path, kind: type[Config]) -> dict[str, Any]:
             wrong type, or the settings of another method.
         ImportError: PyYAML is not installed.
     """
-    yaml = _import_yaml()
+    yaml = require("yaml", "config files")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such config file")
     try:
@@ -185,14 +184,3 @@ def _converted(value: object, hint: type[Any], where: str) -> object:
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
         raise ValueError(f"{where}={value!r} must be of the type {expected.__name__}")
     return value
-
-
-def _import_yaml() -> ModuleType:
-    try:
-        import yaml
-    except ImportError as error:
-        raise ImportError(
-            f"config files need PyYAML ({error}): pip install 'pcclust[train]'"
-        ) from error
-    module: ModuleType = yaml
-    return module

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
+from pcclust._extras import require
 from pcclust.training.method import Batch
 
 if TYPE_CHECKING:
@@ -91,13 +92,10 @@ class Processes:
 
 
 def _create_accelerator(precision: str) -> "Accelerator":
-    try:
-        from accelerate import Accelerator
-        from accelerate.state import AcceleratorState
-    except ImportError as error:
-        raise ImportError(
-            f"training needs accelerate ({error}): pip install 'pcclust[train]'"
-        ) from error
+    require("accelerate", "training")
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
     # It is one per interpreter, and would refuse a second run of another precision.
     AcceleratorState._reset_state()
     return Accelerator(

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from pcclust._extras import require
 from pcclust.training.method import Method
 from pcclust.training.run_folder import Position
 from pcclust.training.watcher import Step, Watcher
@@ -19,12 +20,9 @@ class TensorBoard(Watcher):
     """
 
     def __init__(self, folder: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise ImportError(
-                f"--tensorboard needs tensorboard ({error}): pip install 'pcclust[tensorboard]'"
-            ) from error
+        require("tensorboard", "--tensorboard")
+        from torch.utils.tensorboard import SummaryWriter
+
         self._folder = folder
         self._create: Any = SummaryWriter
         self._writer: Any = None

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import pcclust
 from pcclust._files import whole_file
+from pcclust._version import __version__
 from pcclust.data import PointDataset
 from pcclust.data.fingerprint import data_sha256
 from pcclust.nn import ward_hierarchy
@@ -53,7 +53,7 @@ def cached_hierarchy(
     """
     folder = cache_root() / "ward" if folder is None else folder
     # Another version might number clusters differently.
-    key = f"{data_sha256(dataset)} {list(num_clusters)} {pcclust.__version__}"
+    key = f"{data_sha256(dataset)} {list(num_clusters)} {__version__}"
     path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
     shape = (len(dataset), dataset.num_points, len(num_clusters))
     labels = _read(path, shape)
