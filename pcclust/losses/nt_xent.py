@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pcclust.losses._pairs import check_views
+from pcclust.losses._checks import check_views
 from pcclust.ops._clouds import working_precision
 
 

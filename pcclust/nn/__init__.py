@@ -1,6 +1,7 @@
 """Layers and backbones."""
 
 from pcclust.nn.backbones import BACKBONES, create_backbone
+from pcclust.nn.canonical_pose import CanonicalPose
 from pcclust.nn.classifier import Classifier
 from pcclust.nn.cluster_abstraction import ClusterAbstraction
 from pcclust.nn.clusternet import ClusterNet
@@ -14,6 +15,7 @@ from pcclust.nn.ward_hierarchy import ward_hierarchy
 __all__ = [
     "BACKBONES",
     "DGCNN",
+    "CanonicalPose",
     "Classifier",
     "ClusterAbstraction",
     "ClusterNet",

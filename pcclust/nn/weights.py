@@ -247,7 +247,6 @@ def _fill(model: nn.Module, state: dict[str, Tensor], card: Card, path: Path) ->
 
 
 def _identity() -> Card:
-
     return {"format": FORMAT, "pcclust_version": __version__}
 
 
