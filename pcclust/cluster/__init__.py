@@ -1,5 +1,6 @@
 """Clustering of feature vectors and of points, and what clusters are worth."""
 
+from pcclust.cluster.kernel_map import KernelMap
 from pcclust.cluster.kmeans import KMeans
 from pcclust.cluster.metrics import (
     ClusterMap,
@@ -18,6 +19,7 @@ __all__ = [
     "ClusterCollapseWarning",
     "ClusterMap",
     "KMeans",
+    "KernelMap",
     "PCAWhitening",
     "PseudoLabels",
     "adjusted_rand_index",

@@ -1,0 +1,196 @@
+"""A kernel map: features whose inner products are the values of a Gaussian kernel."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from typing_extensions import Self
+
+from pcclust.cluster._estimator import Estimator
+from pcclust.cluster._inputs import Data, as_generator, as_points, middle
+from pcclust.cluster.kmeans_plus_plus import kmeans_plus_plus, random_points
+
+# What is left of a direction of the landmarks that rounding made, as in scikit-learn.
+SMALLEST_VALUE = 1e-12
+ROWS_AT_ONCE = 4096
+
+
+class KernelMap(Estimator):
+    """Nyström's map: a linear method on its output is that method with a Gaussian kernel.
+
+    Columns are brought to mean 0 and variance 1 / (columns of their block), so that features of
+    several kinds, each a block, have an equal say. The kernel is ``exp(-d² / (bandwidth m))`` with
+    m the mean squared distance of two different rows (of which the mean is taken over all pairs).
+    With L the landmarks, some of the rows, the map of x is ``k(x, L) k(L, L)^(-1/2)``: as
+    scikit-learn's ``Nystroem`` has it, whose ``gamma`` is 1 / (bandwidth m). No label is looked at.
+
+    Args:
+        n_components: how many landmarks, and columns of the output; all rows where there are fewer.
+        bandwidth: of the kernel, in units of the mean squared distance.
+        blocks: columns of each block, in their order; one block if None.
+        landmarks: "k-means++", which spreads them over the rows, or "random".
+        random_state: a seed, a generator of torch or NumPy, or None for torch's global generator.
+
+    Attributes:
+        mean_: ``(D,)`` of the columns.
+        scale_: ``(D,)`` by which they are multiplied; 0 for one that is constant.
+        gamma_: of the kernel.
+        landmarks_: ``(C, D)`` scaled rows.
+        normalization_: ``(C, C)``, k(L, L)^(-1/2).
+        landmark_indices_: ``(C,)`` the rows that are landmarks.
+        n_components_: C.
+        n_features_in_: D.
+
+    Source: Williams and Seeger, "Using the Nyström Method to Speed Up Kernel Machines" (2001).
+
+    Example:
+        >>> import torch
+        >>> X = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+        >>> Z = KernelMap(50, random_state=0).fit_transform(X)
+        >>> Z.shape, torch.allclose(Z.square().sum(dim=1), torch.ones(50), atol=1e-3)
+        (torch.Size([50, 50]), True)
+    """
+
+    mean_: Any
+    scale_: Any
+    gamma_: float
+    landmarks_: Any
+    normalization_: Any
+    landmark_indices_: Any
+    n_components_: int
+    n_features_in_: int
+
+    def __init__(
+        self,
+        n_components: int = 1000,
+        *,
+        bandwidth: float = 0.5,
+        blocks: Sequence[int] | None = None,
+        landmarks: Literal["k-means++", "random"] = "k-means++",
+        random_state: Any = None,  # noqa: ANN401
+    ) -> None:
+        self.n_components = n_components
+        self.bandwidth = bandwidth
+        self.blocks = blocks
+        self.landmarks = landmarks
+        self.random_state = random_state
+
+    def fit(self, X: Data, y: object = None) -> Self:
+        """Chooses the landmarks.
+
+        Args:
+            X: ``(N, D)`` features.
+            y: ignored, there by convention.
+
+        Raises:
+            TypeError: wrong types or dtypes.
+            ValueError: wrong shape, NaN or inf, equal rows, blocks that do not add up to D.
+        """
+        points = as_points(X)
+        self._check_parameters(points.shape[1])
+        mean, scale = self._mean_and_scale(points)
+        scaled = (points - mean) * scale
+        count = min(self.n_components, len(points))
+        chosen = self._choose(scaled, count)
+        centers = scaled[chosen]
+        # Σ over all pairs of |x - y|² is 2 N Σ |x|² for centred rows.
+        distance = 2 * float(scaled.double().square().sum()) / (len(points) - 1)
+        self.gamma_ = 1 / (self.bandwidth * distance)
+        values, axes = torch.linalg.eigh(_kernel(centers.double(), centers.double(), self.gamma_))
+        root = (axes / values.clamp(min=SMALLEST_VALUE).sqrt()) @ axes.T
+        fitted = {"mean_": mean, "scale_": scale, "landmarks_": centers, "normalization_": root}
+        for name, value in fitted.items():
+            setattr(self, name, _like(X, value.to(points.dtype)))
+        self.landmark_indices_ = _like(X, chosen)
+        self.n_components_, self.n_features_in_ = count, points.shape[1]
+        return self
+
+    def transform(self, X: Data) -> Any:  # noqa: ANN401
+        """Returns mapped features ``(N, C)``.
+
+        Args:
+            X: ``(N, D)`` features.
+
+        Raises:
+            TypeError: wrong types or dtypes.
+            ValueError: not fitted, or X is wrong.
+        """
+        self._check_fitted("landmarks_")
+        points = as_points(X)
+        if points.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {points.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input"
+            )
+        mean, scale, landmarks, root = (
+            torch.as_tensor(fitted).to(points)
+            for fitted in (self.mean_, self.scale_, self.landmarks_, self.normalization_)
+        )
+        mapped = [
+            _kernel((rows - mean) * scale, landmarks, self.gamma_) @ root
+            for rows in torch.split(points, ROWS_AT_ONCE)
+        ]
+        return _like(X, torch.cat(mapped))
+
+    def fit_transform(self, X: Data, y: object = None) -> Any:  # noqa: ANN401
+        """Chooses the landmarks and returns the mapped features; see `fit` and `transform`."""
+        return self.fit(X, y).transform(X)
+
+    def __sklearn_tags__(self) -> Any:  # noqa: ANN401
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = None  # a transformer
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _check_parameters(self, features: int) -> None:
+        if isinstance(self.n_components, bool) or not isinstance(self.n_components, int):
+            raise TypeError(f"n_components must be an int, got {self.n_components!r}")
+        if self.n_components < 1:
+            raise ValueError(f"n_components={self.n_components} must be positive")
+        if not 0 < self.bandwidth < float("inf"):
+            raise ValueError(f"bandwidth={self.bandwidth!r} must be positive and finite")
+        if self.landmarks not in ("k-means++", "random"):
+            raise ValueError(f"landmarks={self.landmarks!r} must be 'k-means++' or 'random'")
+        blocks = self.blocks
+        if blocks is not None and (min(blocks, default=0) < 1 or sum(blocks) != features):
+            raise ValueError(
+                f"blocks={tuple(blocks)} must be positive and add up to the {features} features "
+                "of X"
+            )
+
+    def _mean_and_scale(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns what columns are centred on and multiplied by."""
+        wide = points.double()
+        mean = wide.mean(dim=0)
+        deviation = (wide - mean).square().mean(dim=0).sqrt()
+        noise = 8 * torch.finfo(points.dtype).eps * wide.abs().amax(dim=0)
+        varies = deviation > noise
+        if not bool(varies.any()):
+            raise ValueError(
+                f"all {len(points)} rows of X are equal (to rounding): features that do not "
+                "differ have no distances to measure"
+            )
+        blocks = self.blocks or (points.shape[1],)
+        widths = torch.tensor(blocks, dtype=wide.dtype, device=wide.device)
+        width = widths.repeat_interleave(torch.tensor(blocks, device=wide.device))
+        scale = torch.where(varies, 1 / (deviation * width.sqrt()), 0)
+        return mean.to(points), scale.to(points)
+
+    def _choose(self, scaled: Tensor, count: int) -> Tensor:
+        """Returns the rows that become landmarks."""
+        if count == len(scaled):
+            return torch.arange(count, device=scaled.device)
+        generator = as_generator(self.random_state)
+        if self.landmarks == "random":
+            return random_points(scaled, None, count, generator).indices
+        return kmeans_plus_plus(scaled, None, count, middle(scaled), generator).indices
+
+
+def _kernel(rows: Tensor, landmarks: Tensor, gamma: float) -> Tensor:
+    return torch.cdist(rows, landmarks).square_().mul_(-gamma).exp_()
+
+
+def _like(data: Data, result: Tensor) -> Any:  # noqa: ANN401
+    """Returns a tensor where a tensor was given, and an array otherwise."""
+    return result if isinstance(data, Tensor) else result.cpu().numpy()
