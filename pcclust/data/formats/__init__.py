@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pcclust.data._containers import open_hdf5, open_npy, open_npz
 from pcclust.data._meshes import load_mesh
 from pcclust.data._scans import load_las
-from pcclust.data._tables import load_table
 from pcclust.data.formats.pcd import load_pcd
+from pcclust.data.formats.table import load_table
 
 if TYPE_CHECKING:
     import trimesh
