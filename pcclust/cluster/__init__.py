@@ -11,6 +11,7 @@ from pcclust.cluster.metrics import (
     normalized_mutual_information,
     purity,
 )
+from pcclust.cluster.number import CurvePoint, NumberOfClusters, number_of_clusters
 from pcclust.cluster.pseudo_labels import ClusterCollapseWarning, PseudoLabels, pseudo_labels
 from pcclust.cluster.silhouette import silhouette
 from pcclust.cluster.whitening import PCAWhitening, unit_length
@@ -18,8 +19,10 @@ from pcclust.cluster.whitening import PCAWhitening, unit_length
 __all__ = [
     "ClusterCollapseWarning",
     "ClusterMap",
+    "CurvePoint",
     "KMeans",
     "KernelMap",
+    "NumberOfClusters",
     "PCAWhitening",
     "PseudoLabels",
     "adjusted_rand_index",
@@ -27,6 +30,7 @@ __all__ = [
     "clustering_accuracy",
     "fit_cluster_map",
     "normalized_mutual_information",
+    "number_of_clusters",
     "pseudo_labels",
     "purity",
     "silhouette",
