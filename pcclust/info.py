@@ -93,7 +93,7 @@ def info() -> Info:
         cuda_reason=_registry.why_missing("cuda") or _registry.cuda_reason,
         operators=tuple(_operator(name) for name in _registry.declared()),
         readers=(
-            _reader("meshes, PLY", "trimesh", None),
+            _reader("meshes, PLY", "numpy", None),
             _reader("HDF5", "h5py", None),
             _reader("text, PCD, NPY, NPZ", "numpy", None),
             _reader("LAS, LAZ", "laspy", _require_laspy),

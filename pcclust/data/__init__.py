@@ -6,6 +6,7 @@ from pcclust.data.folder import PointFolder
 from pcclust.data.layouts import LayoutError
 from pcclust.data.loader import Batch, PointLoader
 from pcclust.data.measured import DataWarning
+from pcclust.data.mesh import Mesh
 from pcclust.data.modelnet import ModelNet
 from pcclust.data.readers import count_clouds, read_clouds, read_points
 from pcclust.data.sampling import resample, sample_surface
@@ -17,6 +18,7 @@ __all__ = [
     "Batch",
     "DataWarning",
     "LayoutError",
+    "Mesh",
     "ModelNet",
     "NamedCloud",
     "PointDataset",

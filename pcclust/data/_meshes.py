@@ -1,4 +1,4 @@
-"""Mesh files, read by trimesh."""
+"""glTF files, read by trimesh."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,17 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcclust.data._blame import ContentError, check_finite
-from pcclust.data._promises import check_promises
+from pcclust.data.mesh import Geometry, Mesh
 
 if TYPE_CHECKING:  # importing trimesh takes half a second, which only those who read meshes pay
     import trimesh
 
 
-def load_mesh(path: Path) -> "trimesh.Trimesh | NDArray[np.float64]":
+def load_mesh(path: Path) -> Geometry:
     """Reads a mesh file.
 
     Args:
-        path: an OFF, OBJ, PLY, STL, GLB or glTF file.
+        path: a GLB or glTF file.
 
     Returns:
         All its surfaces as one mesh, each where the scene places it; or, where the file has no
@@ -25,14 +25,13 @@ def load_mesh(path: Path) -> "trimesh.Trimesh | NDArray[np.float64]":
     """
     import trimesh
 
-    check_promises(path)
     scene = trimesh.load_scene(path, process=False, skip_materials=True)
     for part in scene.geometry.values():
         if isinstance(part, trimesh.Trimesh):
             _check_mesh(part)
     mesh: trimesh.Trimesh = scene.to_mesh()
     if len(mesh.faces):
-        return mesh
+        return Mesh(np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64))
     clouds = [_placed(scene, node) for node in scene.graph.nodes_geometry]
     if not clouds:
         kind = path.suffix[1:].upper()

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pcclust.data._blame import ContentError, blaming, check_finite
-from pcclust.data.formats import BY_SUFFIX, Shape
+from pcclust.data.formats import BY_SUFFIX
 from pcclust.data.measured import measured_points
+from pcclust.data.mesh import Geometry, Mesh
 from pcclust.data.sampling import resample, sample_surface
 
 # How many points a mesh gives where none are asked for: our choice, the size of common benchmarks.
@@ -164,7 +165,7 @@ def _shapes_of(
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Sequence[Shape]]:
+def _open(path: Path) -> Iterator[Sequence[Geometry]]:
     """Opens the shapes of a file; only what goes wrong in opening is blamed on it here."""
     with blaming(path, _format(path)):
         file = BY_SUFFIX[path.suffix.lower()].open(path)
@@ -176,9 +177,9 @@ def _open(path: Path) -> Iterator[Sequence[Shape]]:
 
 
 def _points_of(
-    shape: Shape, num_points: int | None, seed: int, place: Path
+    shape: Geometry, num_points: int | None, seed: int, place: Path
 ) -> NDArray[np.floating]:
-    if not isinstance(shape, np.ndarray):
+    if isinstance(shape, Mesh):
         try:
             return sample_surface(shape, num_points or MESH_POINTS, seed)
         except ValueError as error:

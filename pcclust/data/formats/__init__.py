@@ -3,24 +3,20 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import NamedTuple, TypeAlias
 
 from pcclust.data._containers import open_hdf5, open_npy, open_npz
 from pcclust.data._meshes import load_mesh
 from pcclust.data._scans import load_las
+from pcclust.data.formats.obj import load_obj
+from pcclust.data.formats.off import load_off
 from pcclust.data.formats.pcd import load_pcd
+from pcclust.data.formats.ply import load_ply
+from pcclust.data.formats.stl import load_stl
 from pcclust.data.formats.table import load_table
+from pcclust.data.mesh import Geometry
 
-if TYPE_CHECKING:
-    import trimesh
-
-Shape: TypeAlias = "trimesh.Trimesh | NDArray[np.float64]"
-
-
-Open: TypeAlias = Callable[[Path], AbstractContextManager[Sequence[Shape]]]
+Open: TypeAlias = Callable[[Path], AbstractContextManager[Sequence[Geometry]]]
 
 
 class Format(NamedTuple):
@@ -37,13 +33,17 @@ class Format(NamedTuple):
     many: bool = False
 
 
-def _one(load: Callable[[Path], Shape]) -> Open:
+def _one(load: Callable[[Path], Geometry]) -> Open:
     """Makes a function that reads one shape into one that opens a file of one shape."""
     return lambda path: nullcontext([load(path)])
 
 
 FORMATS = (
-    Format((".off", ".obj", ".ply", ".stl", ".glb", ".gltf"), _one(load_mesh)),
+    Format((".off",), _one(load_off)),
+    Format((".obj",), _one(load_obj)),
+    Format((".ply",), _one(load_ply)),
+    Format((".stl",), _one(load_stl)),
+    Format((".glb", ".gltf"), _one(load_mesh)),
     Format((".xyz", ".pts", ".txt", ".csv"), _one(load_table)),
     Format((".las", ".laz"), _one(load_las)),
     Format((".pcd",), _one(load_pcd)),
