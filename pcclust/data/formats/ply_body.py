@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcclust.data._blame import ContentError
-from pcclust.data.formats.ply_header import Element, Header
 from pcclust.data.formats._rows import Rows, numbers, rows_of
+from pcclust.data.formats.ply_header import Element, Header
 
 CODES = {"i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I", "i8": "q", "u8": "Q"}
 NUMBER = np.dtype("<f8")  # what a word of text becomes
