@@ -58,7 +58,7 @@ OBJ = "".join(f"v {row}\n" for row in V.splitlines())
         ("a.obj", "# nothing\n", "no vertices"),
         ("a.obj", "v 0 0 0\nv 1 1 1\nv 2 2 2\nf 1 2 3\n", "no area"),
         ("a.stl", "solid\nendsolid\n", "no vertices"),
-        ("a.glb", b"glTF" + bytes(20), "not a readable GLB file"),
+        ("a.glb", b"glTF" + bytes(20), "GLB version 0 is not read"),
         ("a.gltf", '{"asset": {"version": "2.0"}, "buffers": [{"uri": "lost.bin"}]}', "a.gltf"),
         ("a.npy", b"\x93NUMPY\x01\x00v\x00{'descr': '<f8'", "not a readable NPY file"),
         ("a.npz", b"PK\x03\x04 garbage", "not a readable NPZ file"),

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from pcclust.data._containers import open_hdf5, open_npy, open_npz
-from pcclust.data._meshes import load_mesh
 from pcclust.data._scans import load_las
+from pcclust.data.formats.gltf import load_gltf
 from pcclust.data.formats.obj import load_obj
 from pcclust.data.formats.off import load_off
 from pcclust.data.formats.pcd import load_pcd
@@ -43,7 +43,7 @@ FORMATS = (
     Format((".obj",), _one(load_obj)),
     Format((".ply",), _one(load_ply)),
     Format((".stl",), _one(load_stl)),
-    Format((".glb", ".gltf"), _one(load_mesh)),
+    Format((".glb", ".gltf"), _one(load_gltf)),
     Format((".xyz", ".pts", ".txt", ".csv"), _one(load_table)),
     Format((".las", ".laz"), _one(load_las)),
     Format((".pcd",), _one(load_pcd)),
