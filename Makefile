@@ -13,7 +13,7 @@ setup: .venv/installed
 
 .venv/python:
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --upgrade pip "setuptools>=77" wheel ninja pybind11
+	$(BIN)/pip install --quiet --upgrade pip "setuptools>=77" wheel ninja
 	$(BIN)/pip install --quiet "$(TORCH)" numpy
 	touch $@
 

@@ -23,7 +23,6 @@ def why_pure() -> str | None:
     if os.environ.get("PCCLUST_BUILD") == "0":
         return "PCCLUST_BUILD=0"
     try:
-        import pybind11  # noqa: F401
         import torch.utils.cpp_extension  # noqa: F401
     except ImportError as error:
         return f"{error.name} is not there at build time"
@@ -51,14 +50,13 @@ def warn_no_cuda(reason: str) -> None:
 
 
 def native_extension() -> Extension:
-    """Describes the extension: stable-ABI operators and the pybind11 face in one library."""
-    import pybind11
+    """Describes the library of stable-ABI operators, which no Python needs to be linked to."""
     from torch.utils.cpp_extension import include_paths, library_paths
 
     # The baseline comes first: where instruction sets share a standard inline function, the linker
     # keeps the first it meets, and every processor runs that one.
     found = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("csrc/*/*.cpp"))
-    sources = ["csrc/isa/baseline.cpp", "csrc/bindings.cpp"]
+    sources = ["csrc/isa/baseline.cpp"]
     sources += [path for path in found if path not in sources]
     compile_args = [
         "-std=c++20",
@@ -80,7 +78,7 @@ def native_extension() -> Extension:
     return Extension(
         "pcclust._native",
         sources,
-        include_dirs=[str(ROOT / "csrc"), pybind11.get_include(), *include_paths()],
+        include_dirs=[str(ROOT / "csrc"), *include_paths()],
         library_dirs=library_paths(),
         libraries=["torch_cpu"],
         extra_compile_args=compile_args + os.environ.get("PCCLUST_CXXFLAGS", "").split(),
@@ -163,7 +161,7 @@ def build_command() -> type:
                 self.extensions = [other for other in self.extensions if other is not extension]
                 warn_no_cuda(str(error).splitlines()[0])
 
-    return OptionalBuildExtension.with_options(use_ninja=True)
+    return OptionalBuildExtension.with_options(use_ninja=True, no_python_abi_suffix=True)
 
 
 reason = why_pure()

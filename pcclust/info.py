@@ -1,6 +1,5 @@
 """What this installation of pcclust runs on, and why."""
 
-import ctypes
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import torch
 
 from pcclust._version import __version__
 from pcclust.ops import _registry
+from pcclust.ops._facts import cuda_facts, native_facts
 from pcclust.ops._registry import Backend
 
 
@@ -87,9 +87,9 @@ def info() -> Info:
     return Info(
         versions=_versions(),
         threads=torch.get_num_threads(),
-        native=_build_facts(),
+        native=native_facts(),
         native_reason=_registry.native_reason,
-        cuda=_cuda_facts(),
+        cuda=cuda_facts(),
         cuda_reason=_registry.why_missing("cuda") or _registry.cuda_reason,
         operators=tuple(_operator(name) for name in _registry.declared()),
         readers=(
@@ -109,25 +109,6 @@ def _versions() -> dict[str, str]:
         "numpy": np.__version__,
         "platform": f"{platform.system()} {platform.machine()}",
     }
-
-
-def _build_facts() -> dict[str, str] | None:
-    if _registry.native is None:
-        return None
-    facts: Callable[[], dict[str, str]] = getattr(_registry.native, "build_facts", dict)
-    return dict(facts())
-
-
-def _cuda_facts() -> dict[str, str] | None:
-    if _registry.cuda is None:
-        return None
-    library = ctypes.CDLL(str(_registry.cuda))
-    facts = {}
-    for name in ("compiler", "targets"):
-        fact = library[f"pcclust_cuda_{name}"]
-        fact.restype = ctypes.c_char_p
-        facts[name] = fact().decode()
-    return facts
 
 
 def _operator(name: str) -> OperatorInfo:

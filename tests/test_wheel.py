@@ -89,9 +89,18 @@ def test_the_cuda_library_needs_the_stable_abi_and_no_cuda_runtime(tmp_path: Pat
     assert "libcudart" not in dynamic.stdout
 
 
-def test_gives_away_nothing_but_its_module(library: Path) -> None:
+def test_needs_no_python(library: Path) -> None:
+    """So one library serves every version of it."""
+    undefined = [columns[-1] for columns in symbols(library, "--undefined-only")]
+    assert [name for name in undefined if name.lstrip("_").startswith("Py")] == []
+    dynamic = subprocess.run(["readelf", "-d", library], check=True, capture_output=True, text=True)
+    assert "libpython" not in dynamic.stdout
+
+
+def test_gives_away_nothing_but_facts(library: Path) -> None:
     ours = {columns[-1] for columns in symbols(library, "--defined-only") if columns[-2] in "TDBR"}
-    assert ours - {"_edata", "_end", "__bss_start"} == {"PyInit__native"}
+    facts = ("compiler", "instruction_set", "torch_target_version")
+    assert ours - {"_edata", "_end", "__bss_start"} == {f"pcclust_native_{fact}" for fact in facts}
 
 
 def functions_with(library: Path, registers: str) -> set[str]:

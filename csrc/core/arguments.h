@@ -15,13 +15,15 @@ struct Clouds {
   int64_t count;
 };
 
-// The first cloud that does not lie inside `rows` rows, or whose points 32 bits cannot count; -1
-// where all do.
+// The first cloud that does not lie inside `rows` rows and behind the cloud before it, or whose
+// points 32 bits cannot count; -1 where all do.
 template <class T>
-int64_t first_outside(const Clouds<T>& clouds, int64_t rows) {
+int64_t first_misplaced(const Clouds<T>& clouds, int64_t rows) {
+  int64_t end = 0;
   for (int64_t cloud = 0; cloud < clouds.count; ++cloud) {
     const int64_t start = clouds.starts[cloud], size = clouds.sizes[cloud];
-    if (start < 0 || size < 0 || start > rows - size || size >= INT32_MAX) return cloud;
+    if (start < end || size < 0 || start > rows - size || size >= INT32_MAX) return cloud;
+    end = start + size;
   }
   return -1;
 }

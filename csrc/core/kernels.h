@@ -1,21 +1,20 @@
 // The table of kernels of one instruction set, and the choice among them.
 #pragma once
 
+#include <cstddef>
 #include <type_traits>
-#include <vector>
 
 #include "core/arguments.h"
 #include "core/kmeans_arguments.h"
 #include "core/parallel.h"
-#include "core/tree.h"
 
 namespace pcclust {
 
 template <class T>
 struct KernelsOf {
   void (*search)(const SearchArguments<T>&, const Threads&);
-  void (*build_index)(const Clouds<T>&, std::vector<Tree<T>>&, const Threads&);
-  void (*search_index)(const SearchArguments<T>&, const std::vector<Tree<T>>&, const Threads&);
+  void (*build_index)(const Clouds<T>&, std::byte*, const Threads&);
+  bool (*search_index)(const SearchArguments<T>&, const std::byte*, const Threads&);
   void (*rri)(const RriArguments<T>&, const Threads&);
   void (*farthest_points)(const FarthestPointArguments<T>&, const Threads&);
   void (*ward)(const WardArguments<T>&, const Threads&);

@@ -107,7 +107,7 @@ class LeafQueries {
 // A thread's trees, kept from cloud to cloud.
 template <class T>
 struct SearchScratch {
-  Tree<T> tree, order;
+  OwnTree<T> tree, order;
   Buffer<Item<T>> items;
 };
 
@@ -126,21 +126,25 @@ void search_trees(const SearchArguments<T>& a, const Tree<T>& tree, const Tree<T
 }
 
 template <class T>
-void build_cloud(const Clouds<T>& clouds, int64_t cloud, Tree<T>& tree, Buffer<Item<T>>& items,
-                 const Threads& threads) {
-  build_tree(clouds.rows + clouds.starts[cloud] * clouds.dims, clouds.sizes[cloud], clouds.dims,
-             tree, items, threads);
+void build_cloud(const Clouds<T>& clouds, int64_t cloud, const Tree<T>& tree,
+                 Buffer<Item<T>>& items, const Threads& threads) {
+  build_tree(clouds.rows + clouds.starts[cloud] * clouds.dims, clouds.dims, tree, items, threads);
 }
 
 // Builds what one cloud needs and searches it with `threads`.
 template <class T, class EmitOf>
 void search_cloud(const SearchArguments<T>& a, int64_t cloud, SearchScratch<T>& scratch,
                   const Threads& threads, const EmitOf& emit_of) {
-  build_cloud(a.points, cloud, scratch.tree, scratch.items, threads);
-  if (!a.self) build_cloud(a.queries, cloud, scratch.order, scratch.items, threads);
+  scratch.tree.resize(a.points.sizes[cloud]);
+  build_cloud<T>(a.points, cloud, scratch.tree, scratch.items, threads);
+  if (!a.self) {
+    scratch.order.resize(a.queries.sizes[cloud]);
+    build_cloud<T>(a.queries, cloud, scratch.order, scratch.items, threads);
+  }
   // Of a large cloud, what only building needed makes room for the results.
   if (a.points.sizes[cloud] >= kLargeCloud) scratch.items.release();
-  search_trees(a, scratch.tree, a.self ? scratch.tree : scratch.order, threads, emit_of(cloud));
+  const Tree<T>& order = a.self ? scratch.tree : scratch.order;
+  search_trees<T>(a, scratch.tree, order, threads, emit_of(cloud));
 }
 
 // Searches every cloud; emit_of(cloud) returns the emit of its queries.
@@ -158,27 +162,6 @@ template <class T>
 void search_neighbors(const SearchArguments<T>& a, const Threads& threads) {
   if (a.points.dims > kTreeDims) return search_by_panels(a, threads);
   search_clouds(a, threads, [&](int64_t cloud) { return RowWriter<T>(a, cloud); });
-}
-
-// The trees of an index: built once, searched often.
-template <class T>
-void build_index(const Clouds<T>& clouds, std::vector<Tree<T>>& trees, const Threads& threads) {
-  Buffer<Item<T>> items;
-  trees.resize(clouds.count);
-  for (int64_t cloud = 0; cloud < clouds.count; ++cloud) {
-    build_cloud(clouds, cloud, trees[cloud], items, threads);
-  }
-}
-
-template <class T>
-void search_index(const SearchArguments<T>& a, const std::vector<Tree<T>>& trees,
-                  const Threads& threads) {
-  Tree<T> order;
-  Buffer<Item<T>> items;
-  for (int64_t cloud = 0; cloud < a.points.count; ++cloud) {
-    if (!a.self) build_cloud(a.queries, cloud, order, items, threads);
-    search_trees(a, trees[cloud], a.self ? trees[cloud] : order, threads, RowWriter<T>(a, cloud));
-  }
 }
 
 }  // namespace pcclust::inline PCCLUST_ISA

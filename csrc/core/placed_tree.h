@@ -20,14 +20,15 @@ template <class T>
 struct PlacedTree {
   using V = typename Vector<T>::Type;
 
-  Tree<T> tree;
+  OwnTree<T> tree;
   Buffer<Item<T>> items;
   Buffer<int32_t> place;  // of each point: 16 · leaf + lane
   Buffer<T> more;         // (leaves, dims - 3, 16) coordinates beyond the third
   int beyond = 0;         // how many dimensions that is
 
   void build(const T* points, int64_t count, int64_t dims, const Threads& threads) {
-    build_tree(points, count, dims, tree, items, threads);
+    tree.resize(count);
+    build_tree<T>(points, dims, tree, items, threads);
     beyond = static_cast<int>(std::max<int64_t>(dims - 3, 0));
     place.resize(count);
     more.resize(tree.leaves * kFan * beyond);

@@ -6,9 +6,9 @@
 // query with a whole leaf, or with all children of a node.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <vector>
 
 #include "core/buffer.h"
 
@@ -41,14 +41,54 @@ inline void clear_lane(Boxes<T>& boxes, int lane) {
   boxes.first[lane] = INT32_MAX;
 }
 
+constexpr int kMaxLevels = 7;  // 16⁷ leaves hold more points than a cloud can have
+
+inline int64_t groups_of(int64_t nodes) { return (nodes + kFan - 1) / kFan; }
+
+// Leaves and boxes in one piece of memory, which belongs to somebody else.
 template <class T>
 struct Tree {
   int64_t count = 0;   // points
   int64_t leaves = 0;  // ceil(count / 16)
-  Buffer<Leaf<T>> leaf;
+  Leaf<T>* leaf = nullptr;
   // level[0] bounds the leaves, level[1] the nodes of 16 leaves, …; the last has one group.
-  std::vector<Buffer<Boxes<T>>> level;
+  Boxes<T>* level[kMaxLevels] = {};
   int levels = 0;
+
+  // How much memory the tree of so many points takes.
+  static int64_t bytes(int64_t points) {
+    int64_t nodes = groups_of(points), total = nodes * int64_t{sizeof(Leaf<T>)};
+    do {
+      nodes = groups_of(nodes);
+      total += nodes * int64_t{sizeof(Boxes<T>)};
+    } while (nodes > 1);
+    return total;
+  }
+
+  // Lays the tree of so many points out from `memory` on, which is aligned to 64 bytes.
+  void lay_out(int64_t points, std::byte* memory) {
+    count = points;
+    leaves = groups_of(points);
+    leaf = reinterpret_cast<Leaf<T>*>(memory);
+    Boxes<T>* boxes = reinterpret_cast<Boxes<T>*>(leaf + leaves);
+    levels = 0;
+    for (int64_t nodes = leaves; levels == 0 || nodes > 1; ++levels) {
+      level[levels] = boxes;
+      nodes = groups_of(nodes);
+      boxes += nodes;
+    }
+  }
+};
+
+// A tree with memory of its own, kept from cloud to cloud.
+template <class T>
+struct OwnTree : Tree<T> {
+  Buffer<std::byte> memory;
+
+  void resize(int64_t points) {
+    memory.resize(Tree<T>::bytes(points));
+    this->lay_out(points, memory.data());
+  }
 };
 
 }  // namespace pcclust

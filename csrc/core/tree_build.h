@@ -174,14 +174,11 @@ void bound_boxes(const Boxes<T>& below, Boxes<T>& boxes, int lane) {
 
 // Fills level by level the boxes above the leaves.
 template <class T>
-void bound_tree(Tree<T>& tree, const Threads& threads) {
-  tree.levels = 0;
-  for (int64_t nodes = tree.leaves; tree.levels == 0 || nodes > 1; ++tree.levels) {
-    const int64_t groups = (nodes + kFan - 1) / kFan;
-    if (static_cast<int>(tree.level.size()) == tree.levels) tree.level.emplace_back();
-    tree.level[tree.levels].resize(groups);
-    const int64_t grain = 256, level = tree.levels;
-    for_each_task(threads, (groups + grain - 1) / grain, [&, nodes, groups](int64_t task) {
+void bound_tree(const Tree<T>& tree, const Threads& threads) {
+  int64_t nodes = tree.leaves;
+  for (int level = 0; level < tree.levels; ++level) {
+    const int64_t groups = groups_of(nodes), grain = 256;
+    for_each_task(threads, (groups + grain - 1) / grain, [&](int64_t task) {
       for (int64_t g = task * grain; g < groups && g < (task + 1) * grain; ++g) {
         Boxes<T>& boxes = tree.level[level][g];
         for (int lane = 0; lane < kFan; ++lane) {
@@ -196,10 +193,11 @@ void bound_tree(Tree<T>& tree, const Threads& threads) {
   }
 }
 
-// Builds the tree of `count` points of 1 to 3 dimensions; missing coordinates are 0.
+// Builds the tree, which is laid out, of points of 1 to 3 dimensions; missing coordinates are 0.
 template <class T>
-void build_tree(const T* points, int64_t count, int64_t dims, Tree<T>& tree, Buffer<Item<T>>& items,
+void build_tree(const T* points, int64_t dims, const Tree<T>& tree, Buffer<Item<T>>& items,
                 const Threads& threads) {
+  const int64_t count = tree.count;
   items.resize(count);
   const int64_t grain = 1 << 16;
   for_each_task(threads, (count + grain - 1) / grain, [&](int64_t task) {
@@ -211,9 +209,6 @@ void build_tree(const T* points, int64_t count, int64_t dims, Tree<T>& tree, Buf
     }
   });
   order_items(items.data(), count, threads);
-  tree.count = count;
-  tree.leaves = (count + kFan - 1) / kFan;
-  tree.leaf.resize(tree.leaves);
   const int64_t run = 1 << 12;
   for_each_task(threads, (tree.leaves + run - 1) / run, [&](int64_t task) {
     for (int64_t l = task * run; l < tree.leaves && l < (task + 1) * run; ++l) {

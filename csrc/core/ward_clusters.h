@@ -175,7 +175,7 @@ class WardClusters {
 
   // Moves the clusters together, in the order they lie in.
   void compact() {
-    Tree<double>& tree = clusters_.tree;
+    OwnTree<double>& tree = clusters_.tree;
     int32_t to = 0;
     for (int32_t from = 0; from < tree.leaves * kFan; ++from) {
       const int32_t id = tree.leaf[from / kFan].id[from % kFan];
@@ -187,8 +187,7 @@ class WardClusters {
       points_[to] = points_[from];
       clusters_.place[id] = to++;
     }
-    tree.count = to;
-    tree.leaves = (to + kFan - 1) / kFan;
+    tree.resize(to);  // the leaves stay where they are
     for (; to < tree.leaves * kFan; ++to) clear(to);
     bound_tree(tree, threads_);
     bound();

@@ -14,7 +14,7 @@ std::tuple<Tensor, Tensor, Tensor> ball_query(Tensor points, Tensor starts, Tens
                                               bool exclude_self) {
   STD_TORCH_CHECK(radius >= 0, "radius must be at least 0, got ", radius);
   auto out = search_tensors(points, starts, sizes, queries, query_starts, query_sizes, packed,
-                            radius, max_neighbors, exclude_self, true);
+                            radius, max_neighbors, exclude_self, true, search_anew);
   return {out.distances, out.indices, out.counts};
 }
 

@@ -11,7 +11,8 @@ std::tuple<Tensor, Tensor> knn(Tensor points, Tensor starts, Tensor sizes,
                                std::optional<Tensor> query_sizes, bool packed, int64_t k,
                                bool exclude_self) {
   auto out = search_tensors(points, starts, sizes, queries, query_starts, query_sizes, packed,
-                            std::numeric_limits<double>::infinity(), k, exclude_self, false);
+                            std::numeric_limits<double>::infinity(), k, exclude_self, false,
+                            search_anew);
   return {out.distances, out.indices};
 }
 

@@ -1,4 +1,4 @@
-// What the knn and ball_query operators share.
+// What the operators that search for neighbours share.
 #pragma once
 
 #include <limits>
@@ -13,13 +13,15 @@ struct NeighborTensors {
   Tensor distances, indices, counts;
 };
 
-// Searches clouds of points within `radius`, which is inf for kNN and rounded to their dtype first.
-inline NeighborTensors search_tensors(const Tensor& points, const Tensor& starts,
-                                      const Tensor& sizes, const std::optional<Tensor>& queries,
-                                      const std::optional<Tensor>& query_starts,
-                                      const std::optional<Tensor>& query_sizes, bool packed,
-                                      double radius, int64_t k, bool exclude_self,
-                                      bool counted) {
+// Calls search(arguments) for clouds of points within `radius`, which is inf for kNN and rounded to
+// their dtype first.
+template <class Search>
+NeighborTensors search_tensors(const Tensor& points, const Tensor& starts, const Tensor& sizes,
+                               const std::optional<Tensor>& queries,
+                               const std::optional<Tensor>& query_starts,
+                               const std::optional<Tensor>& query_sizes, bool packed,
+                               double radius, int64_t k, bool exclude_self, bool counted,
+                               const Search& search) {
   const bool self = !queries.has_value();
   STD_TORCH_CHECK(k >= 1, "k must be at least 1, got ", k);
   STD_TORCH_CHECK(self || (query_starts && query_sizes), "queries need their starts and sizes");
@@ -53,9 +55,14 @@ inline NeighborTensors search_tensors(const Tensor& points, const Tensor& starts
       torch::stable::fill_(out.indices, -1);
       torch::stable::fill_(out.counts, 0);
     }
-    kernels_of<T>().search(a, torch_threads());
+    search(a);
   });
   return out;
 }
+
+// Searches without an index.
+inline constexpr auto search_anew = []<class T>(const SearchArguments<T>& a) {
+  kernels_of<T>().search(a, torch_threads());
+};
 
 }  // namespace pcclust

@@ -32,8 +32,8 @@ inline void check_matrix(const Tensor& tensor, const char* name, ScalarType dtyp
                   name, " must be contiguous (", rows, ", ", columns, ") of the right dtype");
 }
 
-// Raises unless the rows of every cloud lie inside the tensor: whatever Python checked before, no
-// call through torch.ops may read out of bounds.
+// Raises unless the clouds lie inside the tensor one behind the other: whatever Python checked
+// before, no call through torch.ops may read out of bounds or write a row twice.
 template <class T>
 Clouds<T> clouds_of(const Tensor& rows, const Tensor& starts, const Tensor& sizes) {
   STD_TORCH_CHECK(rows.dim() == 2 && rows.is_contiguous(), "rows must be a contiguous (R, D)");
@@ -45,9 +45,10 @@ Clouds<T> clouds_of(const Tensor& rows, const Tensor& starts, const Tensor& size
   STD_TORCH_CHECK(starts.numel() == sizes.numel(), "as many starts as sizes are needed");
   const Clouds<T> clouds{rows.const_data_ptr<T>(), rows.size(1), starts.const_data_ptr<int64_t>(),
                          sizes.const_data_ptr<int64_t>(), starts.numel()};
-  const int64_t cloud = first_outside(clouds, rows.size(0));
+  const int64_t cloud = first_misplaced(clouds, rows.size(0));
   STD_TORCH_CHECK(cloud < 0, "cloud ", cloud, " of ", clouds.sizes[cloud], " points from row ",
-                  clouds.starts[cloud], " on does not fit ", rows.size(0), " rows");
+                  clouds.starts[cloud], " on does not lie inside the ", rows.size(0),
+                  " rows and behind the cloud before it");
   return clouds;
 }
 

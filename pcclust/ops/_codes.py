@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from pcclust.ops._registry import call, forced_backend, native
+from pcclust.ops._facts import native_facts
+from pcclust.ops._registry import call, forced_backend
 
 # Sums of products of codes have 32 bits.
 MOST_DIMENSIONS = 65536
@@ -23,4 +24,5 @@ def call_coded(name: str, twin: Callable[..., Any], points: Tensor, *args: Any) 
 @cache
 def _codes_pay() -> bool:
     """Returns whether the processor multiplies bytes faster than a matrix product floats."""
-    return native is not None and native.build_facts()["instruction_set"] != "baseline"
+    facts = native_facts()
+    return facts is not None and facts["instruction_set"] != "baseline"

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
 import torch
@@ -29,17 +28,18 @@ _declared: list[str] = []
 _override: ContextVar[Backend | None] = ContextVar("pcclust backend", default=None)
 
 
-def _load_native() -> tuple[ModuleType | None, str]:
-    """Imports the native library; returns it, or None and the reason."""
+def _load_native() -> tuple[Path | None, str]:
+    """Loads the library of CPU kernels; returns where it is, or None and the reason."""
     if os.environ.get("PCCLUST_BACKEND") == "torch":
         return None, "PCCLUST_BACKEND=torch"
+    library = Path(__file__).parent.parent / "_native.so"
+    if not library.exists():
+        return None, "the native library was not built (see the warning of the installation)"
     try:
-        from pcclust import _native  # type: ignore[attr-defined, unused-ignore]
-    except ImportError as error:
-        if "_native" in str(error) and "undefined symbol" not in str(error):
-            return None, "the native library was not built (see the warning of the installation)"
+        torch.ops.load_library(library)  # type: ignore[no-untyped-call]
+    except OSError as error:
         return None, f"the native library does not load: {error}"
-    return _native, "built and loaded"
+    return library, "built and loaded"
 
 
 native, native_reason = _load_native()

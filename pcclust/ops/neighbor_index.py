@@ -9,6 +9,7 @@ from torch import Tensor
 from pcclust.ops import _registry
 from pcclust.ops._arrays import to_numpy, to_tensor
 from pcclust.ops._clouds import Clouds, check_count, flatten
+from pcclust.ops._registry import declare
 from pcclust.ops.ball_query import Ball, checked_radius
 from pcclust.ops.knn import (
     Neighbors,
@@ -27,6 +28,8 @@ class NeighborIndex:
 
     The answers are those of the functions, bit for bit. On the native backend the points are put
     into a kd-tree once; the other backends keep the points and search them as the functions do.
+    A pickle or a copy of an index holds the points, and what opens it builds the trees that serve
+    there: an index may travel to other processes and machines.
 
     Args:
         points: ``(N, D)``, ``(B, N, D)`` or, with ``offsets``, packed ``(ΣN, D)``; tensor or array.
@@ -58,6 +61,13 @@ class NeighborIndex:
         # Copies, so that what becomes of the caller's arrays is no matter to the index.
         rows, starts, sizes = (tensor.clone() for tensor in clouds[:3])
         self._clouds = clouds._replace(rows=rows, starts=starts, sizes=sizes)
+        self._trees = _build_trees(self._clouds)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_trees"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
         self._trees = _build_trees(self._clouds)
 
     def knn(
@@ -116,26 +126,84 @@ class NeighborIndex:
         self, asked: Clouds | None, radius: float, k: int, exclude_self: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         clouds = self._clouds
+        arguments = (*search_arguments(clouds, asked), radius, k, exclude_self)
         if self._trees is None or _registry.forced_backend() == "torch":
-            arguments = (*search_arguments(clouds, asked), radius, k, exclude_self)
-            distances, indices, counts = _registry.call("ball_query", *arguments)
+            found = _registry.call("ball_query", *arguments)
         else:
-            source = asked or clouds
-            rows = None if asked is None else asked.rows.detach().numpy()
-            table = (source.starts.numpy(), source.sizes.numpy())
-            found = self._trees.search(rows, *table, clouds.packed, radius, k, exclude_self)
-            distances, indices, counts = (torch.from_numpy(array) for array in found)
+            found = _registry.call("index_search", *arguments[:3], self._trees, *arguments[3:])
+        distances, indices, counts = found
         return differentiable_distances(clouds, asked, distances, indices), indices, counts
 
     def _returned(self, result: Found) -> Found:
         return cast(Found, to_numpy(result)) if self._numpy else result
 
 
-def _build_trees(clouds: Clouds) -> Any:  # noqa: ANN401
+def _build_trees(clouds: Clouds) -> Tensor | None:
     """Builds the native kd-trees, or returns None where they do not serve."""
     small = clouds.rows.shape[1] <= INDEXED_DIMENSIONS and clouds.rows.device.type == "cpu"
     if _registry.native is None or not small or _registry.forced_backend() == "torch":
         return None
-    kind = "NeighborIndexF32" if clouds.rows.dtype == torch.float32 else "NeighborIndexF64"
-    tables = (clouds.starts.numpy(), clouds.sizes.numpy())
-    return getattr(_registry.native, kind)(clouds.rows.detach().numpy(), *tables)
+    trees: Tensor = _registry.call("index_build", clouds.rows.detach(), *clouds[1:3])
+    return trees
+
+
+def _index_build_torch(indexed: Tensor, starts: Tensor, sizes: Tensor) -> Tensor:
+    """Has nothing to build: an index of zeros, which only the twin of the search takes."""
+    return _index_build_fake(indexed, starts, sizes).zero_()
+
+
+def _index_search_torch(
+    indexed: Tensor,
+    starts: Tensor,
+    sizes: Tensor,
+    index: Tensor,
+    *arguments: Any,  # noqa: ANN401
+) -> tuple[Tensor, Tensor, Tensor]:
+    expected = _index_build_fake(indexed.to("meta"), starts, sizes)
+    if index.shape != expected.shape or index.dtype != expected.dtype:
+        raise RuntimeError("index was not built from these points")
+    found: tuple[Tensor, Tensor, Tensor] = torch.ops.pcclust.ball_query_torch(
+        indexed, starts, sizes, *arguments
+    )
+    return found
+
+
+def _index_build_fake(indexed: Tensor, starts: Tensor, sizes: Tensor) -> Tensor:
+    # As csrc/ops/neighbor_index.cpp says: room for the trees of any clouds of so many points.
+    rows, clouds, element = indexed.shape[0], starts.shape[0], indexed.element_size()
+    leaf, boxes = 48 * element + 64, 96 * element + 64
+    room = 64 + (rows // 16 + clouds) * leaf + (rows // 120 + clouds) * boxes
+    return indexed.new_empty((room,), dtype=torch.uint8)
+
+
+def _index_search_fake(
+    indexed: Tensor,
+    starts: Tensor,
+    sizes: Tensor,
+    index: Tensor,
+    queries: Tensor | None,
+    query_starts: Tensor | None,
+    query_sizes: Tensor | None,
+    packed: bool,
+    radius: float,
+    max_neighbors: int,
+    exclude_self: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    rows = (indexed if queries is None else queries).shape[0]
+    distances = indexed.new_empty((rows, max_neighbors))
+    counts = indexed.new_empty((rows,), dtype=torch.int64)
+    return distances, torch.empty_like(distances, dtype=torch.int64), counts
+
+
+declare(
+    "index_build(Tensor indexed, Tensor starts, Tensor sizes) -> Tensor index",
+    _index_build_torch,
+    _index_build_fake,
+)
+declare(
+    "index_search(Tensor indexed, Tensor starts, Tensor sizes, Tensor index, Tensor? queries, "
+    "Tensor? query_starts, Tensor? query_sizes, bool packed, float radius, int max_neighbors, "
+    "bool exclude_self) -> (Tensor distances, Tensor indices, Tensor counts)",
+    _index_search_torch,
+    _index_search_fake,
+)

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from pcclust.ops._registry import native, why_missing
+from pcclust.ops._facts import native_facts
+from pcclust.ops._registry import why_missing
 
 # Prints a digest of what the kernels return; the choice of kernels is made once in a process.
 SCRIPT = """
 import hashlib, torch, pcclust
-from pcclust.ops import _registry
+from pcclust.ops._facts import native_facts
 from pcclust.ops.edge_reduce import edge_reduce
 from tests.ops.sample_clouds import KINDS, sample_cloud
-print(_registry.native.build_facts()["instruction_set"])
+print(native_facts()["instruction_set"])
 results = []
 for kind in KINDS:
     for dtype in (torch.float32, torch.float64):
@@ -52,7 +53,7 @@ def run(instruction_set: str) -> list[str]:
 def test_lower_instruction_sets_return_the_same_bits(instruction_set: str) -> None:
     if why_missing("cpu") is not None:
         pytest.skip("no native library")
-    best = native.build_facts()["instruction_set"]
+    best = native_facts()["instruction_set"]
     if instruction_set == best:
         pytest.skip("the best that this processor has")
     used, digest = run(instruction_set)

@@ -1,5 +1,12 @@
 """An index answers as the functions do, however often and from whatever it is asked."""
 
+import copy
+import multiprocessing
+import pickle
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pcclust
+from pcclust.ops._registry import call, why_missing
 from tests.ops import reference_neighbors
 from tests.ops.sample_clouds import DTYPES, KINDS, same_bits, sample_cloud, working
 
@@ -89,6 +97,72 @@ def test_keeps_what_it_was_built_from(backend: str) -> None:
     index = pcclust.NeighborIndex(points)
     points.zero_()
     assert_same(index.knn(4), before)
+
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "pickle": lambda index: pickle.loads(pickle.dumps(index)),
+    "deepcopy": copy.deepcopy,
+    "copy": copy.copy,
+}
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_a_copy_answers_as_the_index(backend: str, way: str) -> None:
+    points = sample_cloud("normal", 60).numpy()
+    index = pcclust.NeighborIndex(points, offsets=np.array([0, 11, 60]))
+    again = COPIES[way](index)
+    for found, expected in zip(again.knn(4), index.knn(4), strict=True):
+        assert isinstance(found, np.ndarray)
+        assert (found == expected).all()
+
+
+def test_joblib_keeps_it(tmp_path: Path) -> None:
+    joblib = pytest.importorskip("joblib")
+    index = pcclust.NeighborIndex(sample_cloud("normal", 50).numpy())
+    joblib.dump(index, tmp_path / "index")
+    assert answer(joblib.load(tmp_path / "index")) == answer(index)
+
+
+def answer(index: pcclust.NeighborIndex) -> list[list[int]]:
+    return index.knn(3).indices.tolist()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_answer_as_the_index(method: str) -> None:
+    index = pcclust.NeighborIndex(sample_cloud("normal", 50))
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as workers:
+        assert workers.submit(answer, index).result() == answer(index)
+
+
+def test_an_index_of_one_backend_is_opened_on_another() -> None:
+    points = sample_cloud("normal", 50)
+    with pcclust.use_backend("torch"):
+        saved = pickle.dumps(pcclust.NeighborIndex(points))
+    assert answer(pickle.loads(saved)) == pcclust.knn(points, 3).indices.tolist()
+
+
+def test_other_bytes_are_no_index(backend: str) -> None:
+    points = sample_cloud("normal", 40)
+    starts, sizes = torch.tensor([0]), torch.tensor([40])
+    rest = (None, None, None, False, torch.inf, 3, False)
+    index = call("index_build", points, starts, sizes)
+    search = partial(call, "index_search", points, starts, sizes)
+    assert torch.equal(search(index, *rest)[1], pcclust.knn(points, 3).indices)
+    for other in (index[:-1], torch.zeros_like(index[:5]), index.view(torch.int8)):
+        with pytest.raises(RuntimeError, match=r"index (was not built|must be)"):
+            search(other, *rest)
+
+
+def test_an_index_need_not_lie_aligned() -> None:
+    if why_missing("cpu") is not None:
+        pytest.skip("no native library")
+    points = sample_cloud("normal", 300)
+    starts, sizes = torch.tensor([0]), torch.tensor([300])
+    index = call("index_build", points, starts, sizes)
+    moved = torch.cat([index.new_zeros(1), index])[1:]
+    arguments = (None, None, None, False, torch.inf, 3, False)
+    found = torch.ops.pcclust.index_search(points, starts, sizes, moved, *arguments)
+    assert torch.equal(found[1], pcclust.knn(points, 3).indices)
 
 
 def test_distances_have_gradients(backend: str) -> None:
