@@ -9,7 +9,6 @@ EXTRAS = {
     "huggingface_hub": "hub",
     "laspy": "las",
     "matplotlib": "report",
-    "sklearn": "train",
     "tensorboard": "tensorboard",
     "yaml": "train",
 }

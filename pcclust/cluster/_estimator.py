@@ -1,74 +1,45 @@
-"""scikit-learn's estimator conventions without scikit-learn, which is no dependency."""
+"""What our estimators have in common beside scikit-learn's own base class."""
 
-import inspect
-import sys
 from typing import Any
 
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import validate_data
 from torch import Tensor
-from typing_extensions import Self  # torch needs it, so it is there
+
+from pcclust.cluster._inputs import Data, as_points
 
 
-class NotFittedError(ValueError, AttributeError):
-    """An estimator is asked for results before `fit`."""
-
-
-class Estimator:
-    """Parameters by name, a readable form, and the tags by which scikit-learn knows an estimator.
+class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A transformer of scikit-learn that takes tensors as well as arrays.
 
     A subclass's constructor stores its arguments under their names and does nothing else.
+
+    Attributes:
+        n_features_in_: the features of the data it was fitted on.
+        feature_names_in_: ``(D,)`` their names, where it was fitted on a data frame that has them.
     """
 
-    @classmethod
-    def _parameter_names(cls) -> list[str]:
-        return sorted(name for name in inspect.signature(cls.__init__).parameters if name != "self")
+    n_features_in_: int
+    feature_names_in_: Any
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Returns the constructor's parameters and their values.
+    def _points(self, X: Data, *, fits: bool, overflow: int = 2) -> Tensor:
+        """Checks data, and that its features are those of the fit, and returns it as a matrix.
 
         Args:
-            deep: there for scikit-learn; no parameter is an estimator itself.
+            X: ``(N, D)``.
+            fits: whether its features are those from now on.
+            overflow: as for `as_points`.
         """
-        return {name: getattr(self, name) for name in self._parameter_names()}
-
-    def set_params(self, **params: Any) -> Self:  # noqa: ANN401
-        """Sets parameters of the constructor by name and returns the estimator.
-
-        Raises:
-            ValueError: there is no such parameter.
-        """
-        known = self._parameter_names()
-        for name, value in params.items():
-            if name not in known:
-                raise ValueError(
-                    f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(known)}"
-                )
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        parameters = inspect.signature(type(self).__init__).parameters
-        changed = [
-            f"{name}={value!r}"
-            for name, value in self.get_params().items()
-            if isinstance(value, Tensor) or repr(value) != repr(parameters[name].default)
-        ]
-        return f"{type(self).__name__}({', '.join(changed)})"
-
-    def __sklearn_tags__(self) -> Any:  # noqa: ANN401
-        # Only scikit-learn asks, so it is there.
-        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
-
-        return Tags(
-            estimator_type="clusterer",
-            target_tags=TargetTags(required=False),
-            transformer_tags=TransformerTags(),
-            input_tags=InputTags(),
-        )
+        points = as_points(X, overflow=overflow)
+        validate_data(self, X if hasattr(X, "shape") else points, reset=fits, skip_check_array=True)
+        return points
 
     def _check_fitted(self, attribute: str) -> None:
-        if hasattr(self, attribute):
-            return
-        error: type[Exception] = NotFittedError
-        if "sklearn.exceptions" in sys.modules:
-            error = sys.modules["sklearn.exceptions"].NotFittedError
-        raise error(f"this {type(self).__name__} is not fitted yet: call fit first")
+        if not hasattr(self, attribute):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit first")
+
+
+def like(data: Data, result: Tensor) -> Any:  # noqa: ANN401
+    """Returns a tensor where a tensor was given, and an array otherwise."""
+    return result if isinstance(data, Tensor) else result.cpu().numpy()

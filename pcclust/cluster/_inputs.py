@@ -13,15 +13,20 @@ from pcclust.ops._clouds import working_precision
 Data = Any  # a tensor, a NumPy array, or anything numpy.asarray understands
 
 
-def as_points(data: Data, name: str = "X") -> Tensor:
+def as_points(data: Data, name: str = "X", *, overflow: int = 2) -> Tensor:
     """Checks data and returns it as a contiguous ``(N, D)`` tensor, float32 or float64.
 
     Floats keep their precision (float16 and bfloat16 become float32), integers become torch's
     default dtype if in a tensor and float64 if in an array. Memory is shared where possible.
 
+    Args:
+        data: the data.
+        name: what messages call them.
+        overflow: data are refused whose distances (1) or squared distances (2) overflow.
+
     Raises:
         TypeError: sparse data, or no numbers.
-        ValueError: not a matrix, empty, complex, not finite, or so large that squares overflow.
+        ValueError: not a matrix, empty, complex, not finite, or too large.
     """
     points = _as_tensor(data, name)
     if points.is_complex():
@@ -40,7 +45,7 @@ def as_points(data: Data, name: str = "X") -> Tensor:
     if not points.is_floating_point():
         points = points.to(torch.get_default_dtype() if isinstance(data, Tensor) else torch.float64)
     points = working_precision(points.detach()).contiguous()
-    _check_range(points, name)
+    _check_range(points, name, overflow)
     return points
 
 
@@ -60,18 +65,20 @@ def _as_tensor(data: Data, name: str) -> Tensor:
     return to_tensor(array)  # type: ignore[no-any-return]
 
 
-def _check_range(points: Tensor, name: str) -> None:
+def _check_range(points: Tensor, name: str, overflow: int) -> None:
     lowest, highest = (float(bound) for bound in torch.aminmax(points))
     if not math.isfinite(lowest + highest) and not bool(torch.isfinite(points).all()):
         row, column = (~torch.isfinite(points)).nonzero()[0].tolist()
         raise ValueError(
             f"{name}[{row}] holds NaN or inf: {float(points[row, column])} in column {column}"
         )
-    most = math.sqrt(torch.finfo(points.dtype).max / points.shape[1]) / 4
+    most = torch.finfo(points.dtype).max ** (1 / overflow) / math.sqrt(points.shape[1]) / 4
     if max(-lowest, highest) > most:
+        what = "squared distances" if overflow == 2 else "distances"
+        remedy = "" if points.dtype == torch.float64 else ", or use float64"
         raise ValueError(
-            f"{name} reaches {max(-lowest, highest):g}; beyond {most:g} squared distances overflow "
-            f"in {points.dtype}: scale the data, or use float64"
+            f"{name} reaches {max(-lowest, highest):g}; beyond {most:g} {what} overflow "
+            f"in {points.dtype}: scale the data{remedy}"
         )
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from typing_extensions import Self
 
-from pcclust.cluster._estimator import Estimator
-from pcclust.cluster._inputs import Data, as_generator, as_points, middle
+from pcclust.cluster._estimator import Estimator, like
+from pcclust.cluster._inputs import Data, as_generator, middle
 from pcclust.cluster.kmeans_plus_plus import kmeans_plus_plus, random_points
 
 # What is left of a direction of the landmarks that rounding made, as in scikit-learn.
@@ -59,7 +59,6 @@ class KernelMap(Estimator):
     normalization_: Any
     landmark_indices_: Any
     n_components_: int
-    n_features_in_: int
 
     def __init__(
         self,
@@ -87,7 +86,7 @@ class KernelMap(Estimator):
             TypeError: wrong types or dtypes.
             ValueError: wrong shape, NaN or inf, equal rows, blocks that do not add up to D.
         """
-        points = as_points(X)
+        points = self._points(X, fits=True)
         self._check_parameters(points.shape[1])
         mean, scale = self._mean_and_scale(points)
         scaled = (points - mean) * scale
@@ -101,9 +100,9 @@ class KernelMap(Estimator):
         root = (axes / values.clamp(min=SMALLEST_VALUE).sqrt()) @ axes.T
         fitted = {"mean_": mean, "scale_": scale, "landmarks_": centers, "normalization_": root}
         for name, value in fitted.items():
-            setattr(self, name, _like(X, value.to(points.dtype)))
-        self.landmark_indices_ = _like(X, chosen)
-        self.n_components_, self.n_features_in_ = count, points.shape[1]
+            setattr(self, name, like(X, value.to(points.dtype)))
+        self.landmark_indices_ = like(X, chosen)
+        self.n_components_ = count
         return self
 
     def transform(self, X: Data) -> Any:  # noqa: ANN401
@@ -117,12 +116,7 @@ class KernelMap(Estimator):
             ValueError: not fitted, or X is wrong.
         """
         self._check_fitted("landmarks_")
-        points = as_points(X)
-        if points.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has {points.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input"
-            )
+        points = self._points(X, fits=False)
         mean, scale, landmarks, root = (
             torch.as_tensor(fitted).to(points)
             for fitted in (self.mean_, self.scale_, self.landmarks_, self.normalization_)
@@ -131,7 +125,7 @@ class KernelMap(Estimator):
             _kernel((rows - mean) * scale, landmarks, self.gamma_) @ root
             for rows in torch.split(points, ROWS_AT_ONCE)
         ]
-        return _like(X, torch.cat(mapped))
+        return like(X, torch.cat(mapped))
 
     def fit_transform(self, X: Data, y: object = None) -> Any:  # noqa: ANN401
         """Chooses the landmarks and returns the mapped features; see `fit` and `transform`."""
@@ -139,9 +133,12 @@ class KernelMap(Estimator):
 
     def __sklearn_tags__(self) -> Any:  # noqa: ANN401
         tags = super().__sklearn_tags__()
-        tags.estimator_type = None  # a transformer
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
 
     def _check_parameters(self, features: int) -> None:
         if isinstance(self.n_components, bool) or not isinstance(self.n_components, int):
@@ -190,7 +187,3 @@ class KernelMap(Estimator):
 def _kernel(rows: Tensor, landmarks: Tensor, gamma: float) -> Tensor:
     return torch.cdist(rows, landmarks).square_().mul_(-gamma).exp_()
 
-
-def _like(data: Data, result: Tensor) -> Any:  # noqa: ANN401
-    """Returns a tensor where a tensor was given, and an array otherwise."""
-    return result if isinstance(data, Tensor) else result.cpu().numpy()

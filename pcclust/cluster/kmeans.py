@@ -6,19 +6,21 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from sklearn.base import ClusterMixin
 from torch import Generator, Tensor
-from typing_extensions import Self
+from typing_extensions import Self  # torch needs it, so it is there
 
-from pcclust.cluster._estimator import Estimator
-from pcclust.cluster._inputs import Data, as_generator, as_points, as_weights, middle, unit_rows
-from pcclust.cluster.kmeans_plus_plus import Start, kmeans_plus_plus, random_points
+from pcclust.cluster._estimator import Estimator, like
+from pcclust.cluster._initial_centers import NAMED, initial_centers, number_of_starts
+from pcclust.cluster._inputs import Data, as_generator, as_weights, middle, unit_rows
+from pcclust.cluster._magnitude import exponent_of, times_two_to
 from pcclust.cluster.lloyd import Problem, Solution, inertia, lloyd
 from pcclust.cluster.mini_batch import take_in_batch
 from pcclust.ops._distance import BLOCK
 from pcclust.ops.kmeans_assign import kmeans_assign
 
 
-class KMeans(Estimator):
+class KMeans(ClusterMixin, Estimator):  # type: ignore[misc]
     """k-means clustering: greedy k-means++ seeding, then Lloyd's algorithm.
 
     Takes tensors of any device or NumPy arrays and gives back the same kind. On a CPU with the
@@ -28,9 +30,11 @@ class KMeans(Estimator):
 
     Args:
         n_clusters: k, at most the number of samples.
-        init: ``"k-means++"`` (greedy, Arthur and Vassilvitskii 2007), ``"random"`` (samples), or
-            ``(k, D)`` centers to start from.
-        n_init: starts, of which the one with the lowest inertia is kept.
+        init: ``"k-means++"`` (greedy, Arthur and Vassilvitskii 2007), ``"random"`` (samples),
+            ``(k, D)`` centers to start from, or a function ``init(X, n_clusters, random_state=…)``
+            that returns them; it gets a NumPy RandomState.
+        n_init: starts, of which the one with the lowest inertia is kept; ``"auto"``: 10 of random
+            samples or of a function, otherwise 1.
         max_iter: iterations of one start at most.
         tol: stop when the centers' summed squared movement falls to this share of the features'
             mean variance; at 0, only when no label changes.
@@ -45,6 +49,10 @@ class KMeans(Estimator):
             directions: twice the weighted sum of 1 - cos).
         n_iter_: iterations of the best start, or batches seen by `partial_fit`.
         n_features_in_: D.
+        feature_names_in_: ``(D,)`` of a data frame whose columns have names.
+
+    Samples of any size will do, far from 1 too: a power of two brings them to where squares neither
+    overflow nor vanish. (`inertia_` is a square, and may be 0 or inf where float64 ends.)
 
     An empty cluster takes half of the heaviest one, see `split_for_empty`.
 
@@ -61,7 +69,6 @@ class KMeans(Estimator):
     labels_: Any
     inertia_: float
     n_iter_: int
-    n_features_in_: int
     _masses: Tensor
     _generator: Generator
 
@@ -70,7 +77,7 @@ class KMeans(Estimator):
         n_clusters: int = 8,
         *,
         init: Literal["k-means++", "random"] | Data = "k-means++",
-        n_init: int = 1,
+        n_init: int | Literal["auto"] = "auto",
         max_iter: int = 300,
         tol: float = 1e-4,
         metric: Literal["euclidean", "cosine"] = "euclidean",
@@ -97,17 +104,17 @@ class KMeans(Estimator):
             ValueError: wrong shapes, NaN or inf, more clusters than samples, a zero sample where
                 the metric is cosine, impossible parameters.
         """
-        problem = self._problem(X, sample_weight, as_generator(self.random_state), new=True)
+        problem, exponent = self._problem(X, sample_weight, as_generator(self.random_state))
         self.__dict__.pop("_masses", None)  # a stream of batches begins anew
         tolerance = self.tol * _mean_variance(problem.points) if self.tol > 0 else 0.0
         best: Solution | None = None
-        for _ in range(1 if self._init_is_given() else self.n_init):
-            centers, start = self._start(problem)
+        for _ in range(number_of_starts(self.init, self.n_init)):
+            centers, start = initial_centers(self.init, self.n_clusters, problem, exponent, X)
             solution = lloyd(problem, centers, start, self.max_iter, tolerance)
             if best is None or solution.inertia < best.inertia:
                 best = solution
         assert best is not None  # n_init is at least 1
-        self._keep(X, best.centers, best.labels, best.inertia)
+        self._keep(X, best.centers, best.labels, best.inertia, exponent)
         self.n_iter_ = best.iterations
         self._warn_of_empty(best.labels)
         return self
@@ -130,12 +137,15 @@ class KMeans(Estimator):
         first = not hasattr(self, "_masses")
         if first:
             self._generator = as_generator(self.random_state)
-        problem = self._problem(X, sample_weight, self._generator, new=first)
-        centers = self._start(problem)[0] if first else self._centers_like(problem.points)
+        problem, exponent = self._problem(X, sample_weight, self._generator, first=first)
+        if first:
+            centers, _ = initial_centers(self.init, self.n_clusters, problem, exponent, X)
+        else:
+            centers = times_two_to(self._centers_like(problem.points), -exponent)
         centers, masses, labels, distances = take_in_batch(
             problem, centers, None if first else self._masses
         )
-        self._keep(X, centers, labels, inertia(problem, distances))
+        self._keep(X, centers, labels, inertia(problem, distances), exponent)
         self._masses, self.n_iter_ = masses, 1 if first else self.n_iter_ + 1
         return self
 
@@ -148,7 +158,7 @@ class KMeans(Estimator):
         Raises:
             ValueError: not fitted, or X is wrong.
         """
-        return _like(X, self._assign(X)[0])
+        return like(X, self._assign(X)[0])
 
     def transform(self, X: Data) -> Any:  # noqa: ANN401
         """Returns the distance of each sample to every center, ``(N, k)``; for cosine, 1 - cos.
@@ -159,13 +169,12 @@ class KMeans(Estimator):
         Raises:
             ValueError: not fitted, or X is wrong.
         """
-        points = self._points(X)
-        centers = self._centers_like(points)
+        points, centers, exponent = self._compared(X)
         shift = middle(centers)
         step = max(1, BLOCK // points.shape[1])
         parts = [torch.cdist(part - shift, centers - shift) for part in torch.split(points, step)]
-        distances = torch.cat(parts)
-        return _like(X, distances.square() / 2 if self.metric == "cosine" else distances)
+        distances = times_two_to(torch.cat(parts), exponent)
+        return like(X, distances.square() / 2 if self.metric == "cosine" else distances)
 
     def score(self, X: Data, y: None = None, sample_weight: Data | None = None) -> float:
         """Returns the negative inertia of samples: the higher, the nearer are the centers.
@@ -178,9 +187,10 @@ class KMeans(Estimator):
         Raises:
             ValueError: not fitted, or X is wrong.
         """
-        _, distances = self._assign(X)
+        _, distances, exponent = self._assign(X)
         weights = as_weights(sample_weight, distances)
-        return -float((distances.double() * (1 if weights is None else weights)).sum())
+        total = float((distances.double() * (1 if weights is None else weights)).sum())
+        return -_squared_back(total, exponent)
 
     def fit_predict(self, X: Data, y: None = None, sample_weight: Data | None = None) -> Any:  # noqa: ANN401
         """Finds the clusters and returns the labels; see `fit`."""
@@ -191,21 +201,34 @@ class KMeans(Estimator):
         return self.fit(X, y, sample_weight).transform(X)
 
     def _problem(
-        self, X: Data, sample_weight: Data | None, generator: Generator, *, new: bool
-    ) -> Problem:
+        self, X: Data, sample_weight: Data | None, generator: Generator, *, first: bool = True
+    ) -> tuple[Problem, int]:
+        """Returns what is to be clustered, and the exponent of the power of two it was divided by.
+
+        Args:
+            X: samples.
+            sample_weight: their weights.
+            generator: for whatever is left to chance.
+            first: whether there are no centers yet.
+        """
         self._check_parameters()
-        points = self._points(X, new=new)
-        if new and self.n_clusters > points.shape[0]:
+        points = self._samples(X, fits=first)
+        if first and self.n_clusters > points.shape[0]:
             raise ValueError(
                 f"n_clusters={self.n_clusters} exceeds n_samples={points.shape[0]}: "
                 "ask for fewer clusters"
             )
         weights = as_weights(sample_weight, points)
-        return Problem(points, weights, middle(points), self.metric == "cosine", generator)
+        exponent = exponent_of(points, *([] if first else [self._centers_like(points)]))
+        points = times_two_to(points, -exponent)
+        spherical = self.metric == "cosine"
+        return Problem(points, weights, middle(points), spherical, generator), exponent
 
     def _check_parameters(self) -> None:
         for name in ("n_clusters", "n_init", "max_iter"):
             value = getattr(self, name)
+            if name == "n_init" and value == "auto":
+                continue
             if isinstance(value, bool) or not isinstance(value, Integral):
                 raise TypeError(f"{name} must be an int, got {value!r}")
             if value < 1:
@@ -214,52 +237,43 @@ class KMeans(Estimator):
             raise ValueError(f"tol={self.tol!r} must be finite and at least 0")
         if self.metric not in ("euclidean", "cosine"):
             raise ValueError(f"metric={self.metric!r} is neither 'euclidean' nor 'cosine'")
-        if not self._init_is_given() and self.init not in ("k-means++", "random"):
-            raise ValueError(f"init={self.init!r} is neither 'k-means++', 'random' nor centers")
-
-    def _points(self, X: Data, *, new: bool = False) -> Tensor:
-        if not new:
-            self._check_fitted("cluster_centers_")
-        points = as_points(X)
-        if not new and points.shape[1] != self.n_features_in_:
+        if isinstance(self.init, str) and self.init not in NAMED:
             raise ValueError(
-                f"X has {points.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input"
+                f"init={self.init!r} is neither 'k-means++', 'random', centers nor a function"
             )
+
+    def _samples(self, X: Data, *, fits: bool) -> Tensor:
+        """Returns the samples ``(N, D)``, brought to length one where that is the metric."""
+        if not fits:
+            self._check_fitted("cluster_centers_")
+        points = self._points(X, fits=fits, overflow=1)
         return unit_rows(points) if self.metric == "cosine" else points
 
-    def _init_is_given(self) -> bool:
-        return not isinstance(self.init, str)
-
-    def _start(self, problem: Problem) -> tuple[Tensor, Start | None]:
-        points, weights, shift, spherical, generator = problem
-        if self._init_is_given():
-            centers = as_points(self.init, "init").to(points.device, points.dtype)
-            if centers.shape != (self.n_clusters, points.shape[1]):
-                raise ValueError(
-                    f"init must be ({self.n_clusters}, {points.shape[1]}), one row for each "
-                    f"cluster, got {tuple(centers.shape)}"
-                )
-            return unit_rows(centers, "init") if spherical else centers, None
-        if self.init == "random":
-            start = random_points(points, weights, self.n_clusters, generator)
-        else:
-            start = kmeans_plus_plus(points, weights, self.n_clusters, shift, generator)
-        return points[start.indices], start
-
-    def _assign(self, X: Data) -> tuple[Tensor, Tensor]:
-        points = self._points(X)
+    def _compared(self, X: Data) -> tuple[Tensor, Tensor, int]:
+        """Returns samples and centers, both times 2⁻ᵉ, and e."""
+        points = self._samples(X, fits=False)
         centers = self._centers_like(points)
-        return kmeans_assign(points, centers, middle(centers))
+        exponent = exponent_of(points, centers)
+        return times_two_to(points, -exponent), times_two_to(centers, -exponent), exponent
+
+    def _assign(self, X: Data) -> tuple[Tensor, Tensor, int]:
+        """Returns nearest centers, squared distances times 2⁻²ᵉ, and e."""
+        points, centers, exponent = self._compared(X)
+        return *kmeans_assign(points, centers, middle(centers)), exponent
 
     def _centers_like(self, points: Tensor) -> Tensor:
         return torch.as_tensor(self.cluster_centers_).to(points.device, points.dtype).contiguous()
 
-    def _keep(self, X: Data, centers: Tensor, labels: Tensor, inertia: float) -> None:
-        self.cluster_centers_ = _like(X, centers)
-        self.labels_ = _like(X, labels)
-        self.inertia_ = inertia
-        self.n_features_in_ = centers.shape[1]
+    def _keep(
+        self, X: Data, centers: Tensor, labels: Tensor, inertia: float, exponent: int
+    ) -> None:
+        self.cluster_centers_ = like(X, times_two_to(centers, exponent))
+        self.labels_ = like(X, labels)
+        self.inertia_ = _squared_back(inertia, exponent)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.cluster_centers_)
 
     def _warn_of_empty(self, labels: Tensor) -> None:
         found = int((torch.bincount(labels, minlength=self.n_clusters) > 0).sum())
@@ -277,6 +291,7 @@ def _mean_variance(points: Tensor) -> float:
     return float(distances.mean()) / points.shape[1]
 
 
-def _like(data: Data, result: Tensor) -> Any:  # noqa: ANN401
-    """Returns a tensor where a tensor was given, and an array otherwise."""
-    return result if isinstance(data, Tensor) else result.cpu().numpy()
+def _squared_back(total: float, exponent: int) -> float:
+    """Returns a sum of squares of values times 2⁻ᵉ as that of the values."""
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.ldexp(total, 2 * exponent))

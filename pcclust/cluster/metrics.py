@@ -1,6 +1,9 @@
 """How well clusters agree with known classes, and how even they are."""
 
 import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -93,9 +96,7 @@ def contingency_table(
         >>> contingency_table([4, 4, 4, 7, 7], [0, 0, 1, 1, 1])[0].tolist()
         [[2, 1], [0, 2]]
     """
-    true, given = as_labels(labels, "labels"), as_labels(clusters, "clusters")
-    if len(true) != len(given):
-        raise ValueError(f"{len(true)} labels, but {len(given)} clusters: one of each an item")
+    true, given = _both(labels, clusters)
     classes, row = np.unique(true, return_inverse=True)
     found, column = np.unique(given, return_inverse=True)
     counts = np.bincount(row * len(found) + column, minlength=len(classes) * len(found))
@@ -196,16 +197,11 @@ def normalized_mutual_information(
     """
     if average not in ("arithmetic", "geometric"):
         raise ValueError(f"average={average!r} is neither 'arithmetic' nor 'geometric'")
-    table, _, _ = contingency_table(labels, clusters)
-    if 1 in table.shape:
-        return float(table.shape == (1, 1))
-    joint, of_classes, of_clusters = (
-        _entropy(counts) for counts in (table, table.sum(axis=1), table.sum(axis=0))
-    )
-    mean = (of_classes + of_clusters) / 2
-    if average == "geometric":
-        mean = math.sqrt(of_classes * of_clusters)
-    return min(max((of_classes + of_clusters - joint) / mean, 0.0), 1.0)
+    from sklearn.metrics import normalized_mutual_info_score
+
+    true, given = _both(labels, clusters)
+    with _without_remarks():
+        return float(normalized_mutual_info_score(true, given, average_method=average))
 
 
 def adjusted_rand_index(labels: Labels, clusters: Labels) -> float:
@@ -228,14 +224,11 @@ def adjusted_rand_index(labels: Labels, clusters: Labels) -> float:
         >>> round(adjusted_rand_index([4, 4, 4, 7, 7], [0, 0, 1, 1, 1]), 4)
         0.1667
     """
-    table, _, _ = contingency_table(labels, clusters)
-    both, same_class, same_cluster, pairs = (
-        _pairs(counts) for counts in (table, table.sum(axis=1), table.sum(axis=0), table.sum())
-    )
-    if same_class == same_cluster and same_class in (0, pairs):
-        return 1.0  # all items apart, or all together, in both
-    expected = same_class * same_cluster / pairs
-    return (both - expected) / ((same_class + same_cluster) / 2 - expected)
+    from sklearn.metrics import adjusted_rand_score
+
+    true, given = _both(labels, clusters)
+    with _without_remarks():
+        return float(adjusted_rand_score(true, given))
 
 
 def effective_clusters(clusters: Labels) -> float:
@@ -295,6 +288,17 @@ def _entropy(counts: NDArray[np.int64]) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
-def _pairs(counts: NDArray[np.int64] | np.int64) -> int:
-    """Returns how many pairs of items are together, exactly."""
-    return sum(n * (n - 1) // 2 for n in np.atleast_1d(counts).ravel().tolist())
+def _both(labels: Labels, clusters: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns labels and clusters, checked, one of each an item."""
+    true, given = as_labels(labels, "labels"), as_labels(clusters, "clusters")
+    if len(true) != len(given):
+        raise ValueError(f"{len(true)} labels, but {len(given)} clusters: one of each an item")
+    return true, given
+
+
+@contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Silences scikit-learn's guess that many clusters of few items are no classes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")
+        yield

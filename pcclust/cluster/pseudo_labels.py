@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import Generator
 
 from pcclust.cluster._inputs import Data, as_points
-from pcclust.cluster.kmeans import KMeans
 from pcclust.cluster.metrics import Labels, effective_clusters, normalized_mutual_information
-from pcclust.cluster.whitening import PCAWhitening, unit_length
+
+if TYPE_CHECKING:
+    from pcclust.cluster.whitening import PCAWhitening
 
 # Below this evenness of the cluster sizes the labels hardly tell items apart (our choice): for
 # many clusters, fewer than 3 of 10 would do if they were equally large.
@@ -57,7 +58,7 @@ def pseudo_labels(
     features: Data,
     n_clusters: int = 300,
     *,
-    whiten: PCAWhitening | None = None,
+    whiten: "PCAWhitening | None" = None,
     l2: bool = False,
     previous: Labels | None = None,
     random_state: int | Generator | np.random.RandomState | np.random.Generator | None = None,
@@ -89,11 +90,15 @@ def pseudo_labels(
 
     Example:
         >>> import torch
+        >>> from pcclust.cluster import PCAWhitening, pseudo_labels
         >>> X = torch.randn(400, 8, generator=torch.Generator().manual_seed(0))
         >>> found = pseudo_labels(X, 10, whiten=PCAWhitening(4), l2=True, random_state=0)
         >>> found.labels.shape, found.sizes.sum(), found.collapsed
         (torch.Size([400]), np.int64(400), False)
     """
+    from pcclust.cluster.kmeans import KMeans
+    from pcclust.cluster.whitening import unit_length
+
     points = as_points(features, "features")
     _check(points, n_clusters, previous)
     prepared: Data = whiten.fit_transform(points) if whiten is not None else points

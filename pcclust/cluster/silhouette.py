@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from pcclust.cluster._inputs import Data, as_points
+from pcclust.cluster._magnitude import exponent_of, times_two_to
 from pcclust.cluster.metrics import Labels, as_labels
 
 BLOCK = 1 << 24  # distances at once
@@ -39,12 +40,13 @@ def silhouette(
         >>> round(silhouette([[0.0], [1.0], [9.0], [10.0]], [0, 0, 1, 1]), 3)
         0.889
     """
-    points, given = as_points(features, "features").double(), as_labels(clusters, "clusters")
+    points, given = as_points(features, "features", overflow=1), as_labels(clusters, "clusters")
     if len(given) != len(points):
         raise ValueError(f"{len(points)} features, but {len(given)} clusters: one an item")
     found, column, counts = np.unique(given, return_inverse=True, return_counts=True)
     if len(found) == 1:
         raise ValueError("the silhouette needs two clusters, and all items are in one")
+    points = times_two_to(points.double(), -exponent_of(points.double()))
     points = points - points.mean(dim=0)  # products of large numbers would cancel digits
     cluster_of = torch.from_numpy(column).to(points.device)
     sizes = torch.from_numpy(counts).to(points)

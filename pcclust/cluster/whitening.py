@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Self
 
-from pcclust.cluster._estimator import Estimator
+from pcclust.cluster._estimator import Estimator, like
 from pcclust.cluster._inputs import Data, as_points
 
 
@@ -32,6 +32,7 @@ class PCAWhitening(Estimator):
         explained_variance_: ``(C,)`` the variance along each, with N - 1 in the denominator.
         n_components_: C.
         n_features_in_: D.
+        feature_names_in_: ``(D,)`` of a data frame whose columns have names.
 
     As the preprocessing of DeepCluster (Caron et al., ECCV 2018), which keeps 256 components and
     then brings the rows to length one, see `unit_length`.
@@ -48,7 +49,6 @@ class PCAWhitening(Estimator):
     components_: Any
     explained_variance_: Any
     n_components_: int
-    n_features_in_: int
 
     def __init__(self, n_components: int | None = None, *, eps: float = 1e-6) -> None:
         self.n_components = n_components
@@ -63,9 +63,10 @@ class PCAWhitening(Estimator):
 
         Raises:
             TypeError: wrong types or dtypes.
-            ValueError: wrong shape, NaN or inf, one row, equal rows, impossible parameters.
+            ValueError: wrong shape, NaN or inf, one row, equal rows, rows so near each other that
+                variances vanish, impossible parameters.
         """
-        points = as_points(X)
+        points = self._points(X, fits=True)
         self._check_parameters(points.shape[1])
         if len(points) == 1:
             raise ValueError("X has 1 sample, n_samples = 1, and one has no variance")
@@ -75,11 +76,12 @@ class PCAWhitening(Estimator):
         _, spreads, axes = torch.linalg.svd(factor, full_matrices=False)
         kept = self._count(spreads, points)
         axes, variances = axes[:kept], spreads[:kept].square() / (len(points) - 1)
+        _check_variances(variances.to(points.dtype), spreads)
         largest = axes.gather(1, axes.abs().argmax(dim=1, keepdim=True))
-        self.mean_ = _like(X, mean.to(points.dtype))
-        self.components_ = _like(X, (axes * largest.sign()).to(points.dtype))
-        self.explained_variance_ = _like(X, variances.to(points.dtype))
-        self.n_components_, self.n_features_in_ = kept, points.shape[1]
+        self.mean_ = like(X, mean.to(points.dtype))
+        self.components_ = like(X, (axes * largest.sign()).to(points.dtype))
+        self.explained_variance_ = like(X, variances.to(points.dtype))
+        self.n_components_ = kept
         return self
 
     def transform(self, X: Data) -> Any:  # noqa: ANN401
@@ -93,18 +95,13 @@ class PCAWhitening(Estimator):
             ValueError: not fitted, or X is wrong.
         """
         self._check_fitted("components_")
-        points = as_points(X)
-        if points.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has {points.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input"
-            )
+        points = self._points(X, fits=False)
         mean, axes, variances = (
             torch.as_tensor(fitted).to(points)
             for fitted in (self.mean_, self.components_, self.explained_variance_)
         )
         deviations = (variances + self.eps * variances[0]).sqrt()
-        return _like(X, ((points - mean) @ axes.T) / deviations)
+        return like(X, ((points - mean) @ axes.T) / deviations)
 
     def fit_transform(self, X: Data, y: object = None) -> Any:  # noqa: ANN401
         """Finds the components and returns the whitened features; see `fit` and `transform`."""
@@ -112,9 +109,12 @@ class PCAWhitening(Estimator):
 
     def __sklearn_tags__(self) -> Any:  # noqa: ANN401
         tags = super().__sklearn_tags__()
-        tags.estimator_type = None  # a transformer
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
 
     def _check_parameters(self, features: int) -> None:
         count: Any = self.n_components  # whatever was given
@@ -164,14 +164,18 @@ def unit_length(X: Data) -> Any:  # noqa: ANN401
         >>> unit_length(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
         [[0.6, 0.8], [0.0, 0.0]]
     """
-    points = as_points(X)
+    points = as_points(X, overflow=1)
     # Dividing by the largest entry first keeps the squares of tiny and of huge rows in range.
     largest = points.abs().amax(dim=1, keepdim=True)
     scaled = points / torch.where(largest > 0, largest, 1)
     lengths = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
-    return _like(X, scaled / torch.where(lengths > 0, lengths, 1))
+    return like(X, scaled / torch.where(lengths > 0, lengths, 1))
 
 
-def _like(data: Data, result: Tensor) -> Any:  # noqa: ANN401
-    """Returns a tensor where a tensor was given, and an array otherwise."""
-    return result if isinstance(data, Tensor) else result.cpu().numpy()
+def _check_variances(variances: Tensor, spreads: Tensor) -> None:
+    """Raises ValueError where variances are too small for their dtype."""
+    if float(variances.min()) < torch.finfo(variances.dtype).tiny:
+        raise ValueError(
+            f"X varies by no more than {float(spreads[0]):.0e}, and variances that small vanish in "
+            f"{variances.dtype}: scale the data"
+        )

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust._extras import require
 from pcclust.cluster import KMeans
 from pcclust.ops import ward_labels
 
@@ -54,7 +53,6 @@ def _ward(features: Features, clusters: int, seed: int) -> Clustering:
 
 def _spectral(features: Features, clusters: int, seed: int) -> Clustering:
     """Normalised cuts of the symmetric graph of the 10 nearest neighbours, then k-means."""
-    require("sklearn", "the method spectral")
     from sklearn.cluster import SpectralClustering
 
     if clusters >= len(features):
@@ -72,7 +70,6 @@ def _spectral(features: Features, clusters: int, seed: int) -> Clustering:
 
 def _gaussian_mixture(features: Features, clusters: int, seed: int) -> Clustering:
     """A mixture with diagonal covariances, begun from k-means, in features of unit scale."""
-    require("sklearn", "the method gmm")
     from sklearn.mixture import GaussianMixture
 
     scale = float(features.std())  # scikit-learn's regularisation has a fixed size

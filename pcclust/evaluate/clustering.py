@@ -67,7 +67,6 @@ def clustering(
         ValueError: wrong shapes, NaN or inf, one shape, fewer shapes than clusters, equal
             features, neither labels nor ``n_clusters``, labels on one side only, labels of a single
             class, or an unknown method.
-        ImportError: a method needs scikit-learn, and it is not installed.
 
     Example:
         >>> import numpy as np

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pcclust._extras import require
 from pcclust.data.dataset import UpAxis
 from pcclust.data.splits import few_labels
 from pcclust.data.transforms import rotation_about
@@ -88,7 +87,6 @@ def linear(
         ValueError: sizes that do not agree, fewer than two shapes or a single class to train with,
             a class to test that has no training shapes, a model that fails or returns something
             else than finite ``(B, F)``, or the same features for all shapes.
-        ImportError: scikit-learn is not installed.
 
     Example:
         >>> import torch
@@ -102,7 +100,6 @@ def linear(
         >>> report.score("z/SO3").mean, report.score("SO3/SO3", share=0.05).mean
         (1.0, 1.0)
     """
-    require("sklearn", "the RBF SVC")
     turns, probes = turns or Turns(), probes or Probes()
     shapes, learned = labelled_shapes(points, labels), labelled_shapes(*train)
     names = name_classes(class_names, shapes.labels, learned.labels)

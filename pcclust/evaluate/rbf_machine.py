@@ -5,8 +5,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pcclust._extras import require
-
 # Up to so many training shapes all kernel values fit into memory (1.2 GB): a matrix product gives
 # them some five times as fast as scikit-learn computes them one after the other.
 KEPT_SHAPES = 12_000
@@ -24,7 +22,6 @@ class RBFMachine:
         labels: ``(S,)`` classes, at least two.
 
     Raises:
-        ImportError: scikit-learn is not installed.
         ValueError: a single class.
 
     Example:
@@ -35,7 +32,6 @@ class RBFMachine:
     """
 
     def __init__(self, features: Tensor, labels: Tensor) -> None:
-        require("sklearn", "the RBF SVC")
         from sklearn.svm import SVC
 
         self._kept = features.double() if len(features) <= KEPT_SHAPES else None

@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust._extras import install_line
 from pcclust.cluster import PCAWhitening
 
 PERPLEXITY = 30.0
@@ -20,7 +19,7 @@ def map_features(features: NDArray[np.floating], seed: int = 0) -> tuple[NDArray
     Returns:
         ``(N, 2)`` places, and a sentence on how they came about: t-SNE (scikit-learn, begun from
         the principal components, perplexity 30 or a quarter of N), or the principal components
-        where scikit-learn is not installed or there are fewer than 8 shapes.
+        of fewer than 8 shapes.
 
     Raises:
         ValueError: features that are all equal or not finite.
@@ -35,17 +34,14 @@ def map_features(features: NDArray[np.floating], seed: int = 0) -> tuple[NDArray
     places = _principal(features)
     how = "The first two principal components."
     if len(features) >= LEAST:
-        try:
-            from sklearn.manifold import TSNE
-        except ImportError:
-            how += f" For t-SNE: {install_line('sklearn')}."
-        else:
-            perplexity = min(PERPLEXITY, len(features) / 4)
-            # t-SNE begins small: 1e-4 is the deviation that its authors begin with.
-            begin = 1e-4 * places / places[:, 0].std()
-            tsne = TSNE(2, perplexity=perplexity, init=begin, random_state=seed)
-            places = tsne.fit_transform(features).astype(np.float64)
-            how = f"t-SNE, perplexity {perplexity:.3g}, seed {seed}."
+        from sklearn.manifold import TSNE
+
+        perplexity = min(PERPLEXITY, len(features) / 4)
+        # t-SNE begins small: 1e-4 is the deviation that its authors begin with.
+        begin = 1e-4 * places / places[:, 0].std()
+        tsne = TSNE(2, perplexity=perplexity, init=begin, random_state=seed)
+        places = tsne.fit_transform(features).astype(np.float64)
+        how = f"t-SNE, perplexity {perplexity:.3g}, seed {seed}."
     places = places - (places.max(axis=0) + places.min(axis=0)) / 2
     return places / np.abs(places).max(), how
 

@@ -258,3 +258,15 @@ def test_batches_find_blobs_and_start_anew_after_fit(backend):
     model.fit(points)
     model.partial_fit(points[:50])
     assert model.n_iter_ == 1
+
+
+def test_the_tolerance_has_no_unit():
+    """It is a share of the variance: in meters or in millimetres, one stops at the same step."""
+    points = torch.randn((2000, 4), generator=torch.Generator().manual_seed(2))
+    steps = {
+        scale: pcclust.KMeans(40, tol=0.1, random_state=0).fit(points * scale).n_iter_
+        for scale in (2.0**-12, 1.0, 2.0**12)
+    }
+    exact = pcclust.KMeans(40, tol=0, random_state=0).fit(points).n_iter_
+    assert len(set(steps.values())) == 1
+    assert 2 < steps[1.0] < exact - 2

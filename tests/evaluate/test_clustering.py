@@ -1,7 +1,6 @@
 """Reports of clusterings: methods, seeds, held-out shapes, and numbers that must not be given."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -156,10 +155,3 @@ def test_a_missing_number_is_named_by_its_place():
     features[7, 2] = np.nan
     with pytest.raises(ValueError, match=r"features\[7\] holds NaN or inf: nan in column 2"):
         clustering(features, LABELS)
-
-
-@pytest.mark.parametrize("method", ["spectral", "gmm"])
-def test_without_scikit_learn_the_extra_is_named(method, monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(ImportError, match=r"pip install 'pcclust\[train\]'"):
-        clustering(blobs(), LABELS, methods=[method])

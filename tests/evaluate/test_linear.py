@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -388,13 +387,3 @@ def test_one_test_shape_and_one_label_a_class_are_legal():
     found = linear(moments, points, labels, train=boxes(6, seed=3), turns=TURNS, probes=FEW)
     assert found.score("z/z", share=0.1).labels == 3
     assert found.score("z/z").accuracies.shape == (1, 3)
-
-
-def test_without_scikit_learn_nothing_is_encoded(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-
-    def never(clouds):
-        raise AssertionError
-
-    with pytest.raises(ImportError, match=r"pcclust\[train\]"):
-        linear(never, *boxes(6), train=boxes(12))

@@ -125,3 +125,14 @@ def test_weights_to_begin_from_do_not_change_where_it_ends():
     cold = machines.fit(1.0)
     for start in (machines.fit(0.01), 100 * torch.ones_like(cold), cold):
         torch.testing.assert_close(machines.fit(1.0, start), cold, atol=2e-4, rtol=0)
+
+
+def test_the_folds_that_measure_are_not_those_that_train():
+    """Labels that hardly follow from the features are learnt by heart the better the larger C."""
+    draw = torch.Generator().manual_seed(0)
+    features = torch.randn(80, 60, generator=draw, dtype=torch.float64)
+    labels = (features[:, 0] + 2 * torch.randn(80, generator=draw) > 0).long()
+    probe = LinearProbe(features, labels)
+    assert STRENGTHS[1] >= probe.C
+    by_heart = LinearProbe(features, labels, C=STRENGTHS[-1])
+    assert (by_heart.predict(features) == labels.numpy()).all()

@@ -1,7 +1,5 @@
 """The machine must be scikit-learn's SVC, whichever way its kernel is computed."""
 
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -25,9 +23,3 @@ def test_the_answers_are_those_of_svc(kept, width, classes, monkeypatch):
     expected = theirs.predict(queries.double())
     np.testing.assert_array_equal(RBFMachine(features, labels).predict(queries), expected)
     assert 0.3 < (expected == labels.numpy()).mean() < 1
-
-
-def test_without_scikit_learn_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(ImportError, match=r"RBF SVC needs sklearn .*pcclust\[train\]"):
-        RBFMachine(torch.eye(2), torch.arange(2))

@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -181,7 +180,6 @@ def test_counts_that_differ_are_named(shapes, message):
 
 
 def test_the_map_keeps_groups_together_and_repeats_itself():
-    pytest.importorskip("sklearn")
     groups = np.repeat([0, 1, 2], 20)
     features = np.random.default_rng(0).normal(size=(60, 9)) + 40 * np.eye(9)[groups]
     places, how = map_features(features, seed=3)
@@ -193,15 +191,12 @@ def test_the_map_keeps_groups_together_and_repeats_itself():
     assert (groups[away.argmin(axis=1)] == groups).all()
 
 
-def test_few_shapes_and_no_scikit_learn_are_mapped_by_components(monkeypatch):
+def test_few_shapes_are_mapped_by_components():
     line = np.arange(5.0)[:, None]
     places, how = map_features(line)
     np.testing.assert_allclose(np.abs(places[:, 0]), [1, 0.5, 0, 0.5, 1])
     assert (places[:, 1] == 0).all()
     assert how == "The first two principal components."
-    monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
-    _, how = map_features(np.random.default_rng(0).normal(size=(30, 4)))
-    assert "pip install 'pcclust[train]'" in how
 
 
 def browse(page, folder, width=900, height=2200):
