@@ -88,6 +88,8 @@ class KernelMap(Estimator):
         """
         points = self._points(X, fits=True)
         self._check_parameters(points.shape[1])
+        if len(points) == 1:
+            raise ValueError("X has 1 sample, n_samples = 1, and one has no distances to others")
         mean, scale = self._mean_and_scale(points)
         scaled = (points - mean) * scale
         count = min(self.n_components, len(points))
@@ -186,4 +188,3 @@ class KernelMap(Estimator):
 
 def _kernel(rows: Tensor, landmarks: Tensor, gamma: float) -> Tensor:
     return torch.cdist(rows, landmarks).square_().mul_(-gamma).exp_()
-
