@@ -103,10 +103,11 @@ class Linear(TurnedEvaluation):
 
     Attributes:
         votes: test shapes as they stand, too, as published numbers have them (upright/upright),
-            with ContrastNet's RBF SVC averaged over so many turns of all shapes; its script has
+            with the RBF SVC averaged over so many turns of all shapes; its script has
             12. All shapes are encoded once more for each.
         neighbors: how many training shapes vote in the weighted kNN.
         temperature: of these votes.
+        landmarks: training shapes that span the kernel map before a linear SVM; 0 for none.
         label_shares: of the training labels that a linear SVM gets, each class its share.
         draws: how often each share is drawn.
     """
@@ -114,13 +115,21 @@ class Linear(TurnedEvaluation):
     votes: int = 0
     neighbors: int = 20
     temperature: float = 0.07
+    landmarks: int = 3000
     label_shares: tuple[float, ...] = (0.01, 0.05, 0.2)
     draws: int = 5
 
     def run(self) -> int:
         """Prints the tables and writes the report."""
         turns = Turns(self.rotations, self.sampler, tilts=0, seed=self.seed)
-        probes = Probes(self.votes, self.neighbors, self.temperature, self.label_shares, self.draws)
+        probes = Probes(
+            votes=self.votes,
+            neighbors=self.neighbors,
+            temperature=self.temperature,
+            landmarks=self.landmarks,
+            label_shares=self.label_shares,
+            draws=self.draws,
+        )
         model = self._found(features=True)
         shown = self._opened(model)
         learned = self._learned(model, shown)

@@ -16,6 +16,7 @@ from pcclust.data.splits import few_labels
 from pcclust.data.transforms import rotation_about
 from pcclust.evaluate.answers import Answers
 from pcclust.evaluate.forward import Advance, Answerer, Asker, Layout, Model
+from pcclust.evaluate.kernel_probe import KernelProbe
 from pcclust.evaluate.labelled import Array, LabelledShapes, labelled_shapes, name_classes
 from pcclust.evaluate.linear_probe import LinearProbe, check_classes
 from pcclust.evaluate.linear_report import LinearReport, ProbeScores
@@ -49,17 +50,19 @@ def linear(
     """Trains simple classifiers on features of turned shapes and tests them on turned shapes.
 
     Under z/z, z/SO3 and SO3/SO3 (trained on turns about the up axis or in space, tested on either)
-    it tries a linear SVM with C chosen on the training shapes, one with C = 1, ContrastNet's RBF
-    SVC, weighted nearest neighbours, and the linear SVM with few labels. Each shape is encoded once
+    it tries a linear SVM with C chosen on the training shapes, the same on a kernel map of the
+    features, one with C = 1, an RBF SVC, weighted nearest neighbours, and the linear SVM with few
+    labels. Each shape is encoded once
     in each turn, for all of them; the turns are those of `pcclust.evaluate.rotation`. Nothing is
     chosen by the labels of test shapes.
 
     With ``probes.votes``, upright/upright is tested too: shapes as they stand in the data, as
     published linear probes have them. There ContrastNet's script turns all shapes, those to train
     with as well as those to test, by 2πm/12 about the up axis, trains an RBF SVC for every m and
-    states the mean of the 12 accuracies; so does this. It encodes everything anew for every m,
-    which is why it has to be asked for. Under the other protocols shapes have random azimuths, and
-    the rounds of turns are the mean over them: one RBF SVC is trained there.
+    states the mean of the 12 accuracies; so does this, on standardised features. It encodes
+    everything anew for every m, which is why it has to be asked for. Under the other protocols
+    shapes have random azimuths, and the rounds of turns are the mean over them: one RBF SVC is
+    trained there.
 
     Args:
         model: a module or function from clouds to features ``(B, F)``.
@@ -146,6 +149,9 @@ def _probed(
         rounds = {test: tested[test] for test in PROTOCOLS[name]}
         chosen = LinearProbe(seen, labels, seed=seed)
         yield from scorer.scores("linear_svm", name, [(chosen, rounds)])
+        if probes.landmarks:
+            mapped = KernelProbe(seen, labels, landmarks=probes.landmarks, seed=seed)
+            yield from scorer.scores("kernel_map", name, [(mapped, rounds)])
         fixed = LinearProbe(seen, labels, C=1, standardize=False)
         yield from scorer.scores("linear_svm_c1", name, [(fixed, rounds)])
         turned = encoder.votes(probes.votes) if name == "upright" else iter(())
@@ -242,7 +248,7 @@ class _Scorer:
         strengths = []
         for machine, rounds in trials:
             self.trained()
-            strengths += [machine.C] if isinstance(machine, LinearProbe) else []
+            strengths += [machine.C] if isinstance(machine, LinearProbe | KernelProbe) else []
             for test, features in rounds.items():
                 predictions = np.stack([machine.predict(some) for some in features])
                 answers = Answers(predictions, self.labels, self.num_classes)

@@ -14,6 +14,7 @@ from pcclust.report.page import Table, about_table, told_by
 # By their names in JSON, what tables call them.
 PROBES = {
     "linear_svm": "linear SVM",
+    "kernel_map": "SVM on kernel map",
     "linear_svm_c1": "linear SVM, C = 1",
     "rbf_svc": "RBF SVC",
     "weighted_knn": "weighted kNN",
@@ -149,8 +150,12 @@ class LinearReport:
             "the draws.",
             "Linear SVM: standardised features, C by 5-fold cross-validation on the training "
             "shapes, with few labels on those that have one. C = 1: features as they are.",
-            "RBF SVC: gamma = 1 / features, C = 1, features as they are: ContrastNet's script."
-            + f" Upright: mean ± deviation over {votes} turns of all shapes." * (votes > 1),
+            "Kernel map: a Nyström map, fitted on the training shapes without their labels, then "
+            "the linear SVM; it is linear on what the map makes of the features, not on them.",
+            "RBF SVC: standardised features, gamma = 1 / features, C = 1. ContrastNet's script "
+            "takes features as they are."
+            + f" Upright: mean ± deviation over {votes} turns of all shapes."
+            * (votes > 1),
         ]
 
     def to_markdown(self) -> str:

@@ -19,6 +19,7 @@ class Probes:
             shapes are upright; ContrastNet's script has 12.
         neighbors: k of `WeightedKNN`.
         temperature: τ of `WeightedKNN`.
+        landmarks: of the kernel map of `KernelProbe`; 0 leaves it out.
         label_shares: shares of the training labels that a linear machine gets; none if empty.
         draws: how often each share is drawn.
 
@@ -27,7 +28,7 @@ class Probes:
 
     Example:
         >>> Probes(votes=12).machines, Probes(label_shares=()).machines
-        (68, 8)
+        (71, 10)
         >>> Probes(votes=12).clouds(shapes=10, learned=100, rotations=5)
         1620
     """
@@ -35,12 +36,15 @@ class Probes:
     votes: int = 0
     neighbors: int = 20
     temperature: float = 0.07
+    landmarks: int = 3000
     label_shares: tuple[float, ...] = (0.01, 0.05, 0.2)
     draws: int = 5
 
     def __post_init__(self) -> None:
         if self.votes < 0:
             raise ValueError(f"votes={self.votes} must not be negative; ContrastNet has 12")
+        if self.landmarks < 0:
+            raise ValueError(f"landmarks={self.landmarks} must not be negative; 0 is none")
         if self.neighbors < 1 or not self.temperature > 0:
             raise ValueError(
                 f"neighbors={self.neighbors} and temperature={self.temperature} must be positive"
@@ -61,7 +65,7 @@ class Probes:
     @property
     def machines(self) -> int:
         """How many classifiers are trained."""
-        each = 4 + self.draws * len(self.label_shares)
+        each = 4 + (self.landmarks > 0) + self.draws * len(self.label_shares)
         return each * len(self.orientations) + max(self.votes - 1, 0)
 
     def clouds(self, shapes: int, learned: int, rotations: int) -> int:

@@ -1,4 +1,4 @@
-"""The support vector machine that ContrastNet's official script evaluates features with."""
+"""The support vector machine of ContrastNet's official script, on standardised features."""
 
 import numpy as np
 import torch
@@ -12,10 +12,12 @@ QUERIES = 4096
 
 
 class RBFMachine:
-    """scikit-learn's ``SVC(gamma="auto")``: C = 1 and the kernel exp(-‖x - y‖² / F), one to one.
+    """scikit-learn's ``SVC(gamma="auto")`` with C = 1 and the kernel exp(-‖x - y‖² / F).
 
     The script of Zhang and Zhu's ContrastNet (2019) uses this where the paper says linear SVM. It
-    takes features as they are.
+    takes features as they are; here each is first brought to mean 0 and deviation 1, those of the
+    training shapes, since the kernel has a width that suits nothing else: of two shapes drawn at
+    random, ‖x - y‖² is then 2F in the mean.
 
     Args:
         features: ``(S, F)`` of the training shapes.
@@ -34,7 +36,10 @@ class RBFMachine:
     def __init__(self, features: Tensor, labels: Tensor) -> None:
         from sklearn.svm import SVC
 
-        self._kept = features.double() if len(features) <= KEPT_SHAPES else None
+        wide = features.double()
+        self._mean, spread = wide.mean(dim=0), wide.std(dim=0, correction=0)
+        self._spread = torch.where(spread > 0, spread, 1)
+        self._kept = self._scaled(features) if len(features) <= KEPT_SHAPES else None
         kernel = "rbf" if self._kept is None else "precomputed"
         self._machine = SVC(kernel=kernel, gamma="auto")
         self._machine.fit(self._given(features), labels.numpy())
@@ -49,7 +54,11 @@ class RBFMachine:
     def _given(self, features: Tensor) -> NDArray[np.float64]:
         """Returns kernel values with the training shapes, or features whose values it computes."""
         if self._kept is None:
-            return features.double().numpy()
-        values = torch.cdist(features.double(), self._kept)
+            scaled: NDArray[np.float64] = self._scaled(features).numpy()
+            return scaled
+        values = torch.cdist(self._scaled(features), self._kept)
         kernel: NDArray[np.float64] = values.square_().div_(-features.shape[1]).exp_().numpy()
         return kernel
+
+    def _scaled(self, features: Tensor) -> Tensor:
+        return (features.double() - self._mean) / self._spread

@@ -77,7 +77,7 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-QUICK = ("--data", "both", "--rotations", "2", "--draws", "2")
+QUICK = ("--data", "both", "--rotations", "2", "--draws", "2", "--landmarks", "5")
 REPORTED = (*QUICK, "--label-shares", "0.1", "--report", "out")
 
 
@@ -88,7 +88,7 @@ def report_of(folder):
 def test_features_of_a_function_are_probed_and_the_report_is_written(here, capsys):
     assert run("mine.py:radius", *REPORTED, "--votes", "2") == 0
     shown = capsys.readouterr()
-    assert "304 clouds to encode, 19 classifiers to train" in shown.err
+    assert "304 clouds to encode, 22 classifiers to train" in shown.err
     assert re.search(r"linear SVM +100.0 +100.0 ± 0.0 +100.0 ± 0.0 +100.0 ± 0.0", shown.out)
     assert re.search(r"10 % \(4\) +100.0 ± 0.0", shown.out)
     assert max(map(len, shown.out.splitlines())) <= 80
@@ -137,7 +137,7 @@ def test_untrained_encoders_of_pcclust_are_drawn_by_the_seed(here, capsys):
 
 def test_it_shares_a_page_with_the_evaluation_of_rotations(here):
     assert run("mine.py:radius", *REPORTED) == 0
-    asked = ("--features", *QUICK[:-2], "--num-points", "64", "--tilts", "0", "--report", "out")
+    asked = ("--features", *QUICK[:-4], "--num-points", "64", "--tilts", "0", "--report", "out")
     with pytest.raises(SystemExit) as stopped:
         main(["evaluate", "rotation", "mine.py:radius", *asked])
     assert not stopped.value.code
