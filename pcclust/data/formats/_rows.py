@@ -99,11 +99,18 @@ def numbers(text: bytes, count: int, kind: type[np.generic] = np.float64) -> NDA
         values: NDArray[np.float64] = np.fromstring(text, dtype=kind, sep=" ")
     except (ValueError, DeprecationWarning):
         values = np.empty(0, kind)
-    return values if len(values) == count else np.array(_one_by_one(text, kind), kind)
+    if len(values) != count:
+        values = np.array(_one_by_one(text, kind), kind)
+    if len(values) != count:
+        raise ContentError(f"{count} numbers are expected, but {len(values)} are there")
+    return values
 
 
 def _one_by_one(text: bytes, kind: type[np.generic]) -> list[float]:
-    values = [parse_number(word) for word in text.decode(errors="replace").split()]
+    try:
+        values = [parse_number(word) for word in text.decode(errors="replace").split()]
+    except ValueError as error:
+        raise ContentError(str(error)) from error
     for value in values if kind is np.int64 else []:
         if value != value // 1:
             raise ContentError(f"{value} is no whole number")

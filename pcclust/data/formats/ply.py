@@ -38,7 +38,7 @@ def load_ply(path: Path) -> Geometry:
     polygons = [
         _read_surface(table)
         for name, table in tables.items()
-        if name not in ("vertex", *NO_SURFACE) and len(table.begins)
+        if name not in ("vertex", *NO_SURFACE) and table.element.instances
     ]
     return shape_of(vertices, Polygons.join(polygons))
 
@@ -71,12 +71,13 @@ def _read_polygons(table: Table) -> Polygons:
             f"{table.element.names}"
         )
     values = table.values(place)
-    corners = values.astype(np.int64)
+    with np.errstate(invalid="ignore"):  # what is no whole number differs from what becomes of it
+        corners = values.astype(np.int64)
     if (corners != values).any():
         raise ContentError(
             f"a face names vertex {values[corners != values][0]}, which is no whole number"
         )
-    return Polygons(corners, table.sizes[:, place])
+    return Polygons(corners, table.lengths(place))
 
 
 def _find_corners(table: Table) -> int | None:

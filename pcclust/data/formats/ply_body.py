@@ -20,8 +20,10 @@ class Table(NamedTuple):
     Attributes:
         element: what the header says of them.
         body: the bytes they are in.
-        begins: ``(N, P)``, where in them the values of each property begin.
-        sizes: ``(N, P)``, how many values it has.
+        begins: ``(N, P)``, where in them the values of each property begin; ``(1, P)``, of the
+            first instance, where the others follow at equal distances.
+        sizes: ``(N, P)`` or ``(1, P)``, how many values it has.
+        stride: the bytes of an instance where all are alike, or 0.
         end: where the last instance ends.
     """
 
@@ -29,23 +31,45 @@ class Table(NamedTuple):
     body: bytes
     begins: NDArray[np.int64]
     sizes: NDArray[np.int64]
+    stride: int
     end: int
 
     def values(self, place: int) -> NDArray[np.generic]:
         """Returns all values of the property at a place of the header, in a row."""
         kind = self.element.properties[place].value
         begins, sizes = self.begins[:, place], self.sizes[:, place]
-        if len(sizes) == 0:
-            return np.empty(0, kind)
-        step = np.diff(begins)
-        if (step == step[:1]).all() and (sizes == sizes[0]).all():
-            shape = (len(sizes), int(sizes[0]))
-            strides = (int(step[0]) if len(step) else 0, kind.itemsize)
+        if self.stride:
+            shape = (self.element.instances, int(sizes[0]))
+            strides = (self.stride, kind.itemsize)
             return np.ndarray(shape, kind, self.body, int(begins[0]), strides).reshape(-1)
         within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         first = np.repeat(begins, sizes) + within * kind.itemsize
         characters = np.frombuffer(self.body, np.uint8)
-        return np.asarray(characters[first[:, None] + np.arange(kind.itemsize)].view(kind)[:, 0])
+        found = characters[first[:, None] + np.arange(kind.itemsize)].view(kind)
+        return np.asarray(found[:, 0])
+
+    def lengths(self, place: int) -> NDArray[np.int64]:
+        """Returns how many values each instance has of the property at a place of the header."""
+        sizes = self.sizes[:, place]
+        return np.repeat(sizes, self.element.instances) if self.stride else sizes
+
+    def lengths_agree(self, place: int) -> bool:
+        """Tells whether the lists of all instances are as long as that of the first."""
+        kind = self.element.properties[place].length
+        if kind is None:
+            return True
+        first = int(self.begins[0, place]) - kind.itemsize
+        found = np.ndarray((self.element.instances,), kind, self.body, first, (self.stride,))
+        return bool((found == self.sizes[0, place]).all())
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """Where each instance begins."""
+        first = self.element.properties[:1]
+        if not first:
+            return np.empty(0, np.int64)
+        starts = self.begins[:, 0] - (first[0].length.itemsize if first[0].length else 0)
+        return starts + self.stride * np.arange(self.element.instances) if self.stride else starts
 
 
 def read_body(content: bytes, header: Header) -> dict[str, Table]:
@@ -90,15 +114,12 @@ def _read_text(rows: Rows, elements: list[Element]) -> list[Table] | None:
     tables = _read_elements(body, 0, elements)
     if tables is None or _end(tables, 0) != len(body):
         return None
-    starts = np.concatenate([np.empty(0, np.int64), *map(_starts, tables)]) // NUMBER.itemsize
+    starts = (
+        np.concatenate([np.empty(0, np.int64), *(table.starts for table in tables)])
+        // NUMBER.itemsize
+    )
     # With a row for each instance, one value too many must not make up for one too few.
     return tables if len(starts) != len(rows) or (starts == rows.offsets).all() else None
-
-
-def _starts(table: Table) -> NDArray[np.int64]:
-    first = table.element.properties[:1]
-    lead = first[0].length.itemsize if first and first[0].length else 0
-    return table.begins[:, 0] - lead if first else np.empty(0, np.int64)
 
 
 def _promised(header: Header) -> str:
@@ -130,26 +151,11 @@ def _walk(body: bytes, place: int, element: Element) -> Table | None:
     if first is None or element.instances <= 1 or not element.properties:
         return first
     stride = first.end - place
-    if place + stride * element.instances <= len(body):
-        steps = stride * np.arange(element.instances)[:, None]
-        alike = first._replace(
-            begins=first.begins + steps,
-            sizes=np.repeat(first.sizes, element.instances, axis=0),
-            end=place + stride * element.instances,
-        )
-        if all(_lengths_agree(alike, column) for column in range(len(element.properties))):
-            return alike
+    end = place + stride * element.instances
+    alike = first._replace(stride=stride, end=end)
+    if end <= len(body) and all(map(alike.lengths_agree, range(len(element.properties)))):
+        return alike
     return _follow(body, place, element, element.instances)
-
-
-def _lengths_agree(table: Table, column: int) -> bool:
-    kind = table.element.properties[column].length
-    if kind is None:
-        return True
-    begins = table.begins[:, column] - kind.itemsize
-    strides = (int(begins[1] - begins[0]),)
-    counts = np.ndarray((len(begins),), kind, table.body, int(begins[0]), strides)
-    return bool((counts == table.sizes[:, column]).all())
 
 
 def _follow(body: bytes, place: int, element: Element, count: int) -> Table | None:
@@ -181,6 +187,7 @@ def _follow(body: bytes, place: int, element: Element, count: int) -> Table | No
         body,
         np.array(begins, np.int64).reshape(shape),
         np.array(sizes, np.int64).reshape(shape),
+        0,
         place,
     )
 
