@@ -1,68 +1,15 @@
 """glTF and GLB: what the specification says of buffers, accessors, primitives and nodes."""
 
-import base64
-import json
-import struct
 from urllib.parse import quote
 
 import numpy as np
 import pytest
 import trimesh
 
-from pcclust.data import Mesh, read_points
+from pcclust.data import read_points
 from pcclust.data.formats.gltf import load_gltf
-
-SQUARE = np.array([(0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 1, 0)], "<f4")
-CODES = {"i1": 5120, "u1": 5121, "i2": 5122, "u2": 5123, "u4": 5125, "f4": 5126}
-
-
-class Scene:
-    """A glTF file under construction, all of it in one buffer."""
-
-    def __init__(self):
-        self.data = b""
-        self.tree = {"asset": {"version": "2.0"}, "accessors": [], "bufferViews": [], "meshes": []}
-
-    def view(self, array, **more):
-        view = {"buffer": 0, "byteOffset": len(self.data), "byteLength": array.nbytes} | more
-        self.data += array.tobytes() + bytes(-array.nbytes % 4)
-        self.tree["bufferViews"].append(view)
-        return len(self.tree["bufferViews"]) - 1
-
-    def accessor(self, array, kind, **more):
-        found = {"bufferView": self.view(array), "componentType": CODES[array.dtype.str[1:]]}
-        self.tree["accessors"].append(found | {"count": len(array), "type": kind} | more)
-        return len(self.tree["accessors"]) - 1
-
-    def mesh(self, points=SQUARE, indices=(0, 1, 2, 1, 3, 2), *, attributes=None, **more):
-        primitive = {"attributes": {"POSITION": self.accessor(points, "VEC3")}}
-        primitive["attributes"] |= attributes or {}
-        if indices is not None:
-            primitive["indices"] = self.accessor(np.array(indices, "<u2"), "SCALAR")
-        self.tree["meshes"].append({"primitives": [primitive | more]})
-        return len(self.tree["meshes"]) - 1
-
-    def nodes(self, *nodes, roots=(0,)):
-        self.tree |= {"nodes": list(nodes), "scenes": [{"nodes": list(roots)}], "scene": 0}
-        return self
-
-    def save(self, path, uri=None):
-        coded = base64.b64encode(self.data).decode()
-        uri = uri or f"data:application/octet-stream;base64,{coded}"
-        self.tree["buffers"] = [{"byteLength": len(self.data), "uri": uri}]
-        path.write_text(json.dumps(self.tree))
-        return path
-
-
-def corners(shape):
-    """The corners of a mesh's triangles, (F, 3, 3)."""
-    assert isinstance(shape, Mesh)
-    return shape.vertices[shape.faces]
-
-
-def area(shape):
-    a, b, c = np.moveaxis(corners(shape), 1, 0)
-    return np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2
+from tests.data.formats.gltf_scene import CODES, SQUARE, Scene, glb
+from tests.data.formats.surfaces import area, corners, crosses
 
 
 @pytest.mark.parametrize(
@@ -80,8 +27,7 @@ def test_triangles_strips_and_fans_cover_the_square(tmp_path, mode, order, indic
     scene.mesh(SQUARE[order], indices, mode=mode)
     shape = load_gltf(scene.nodes({"mesh": 0}).save(tmp_path / "a.gltf"))
     assert area(shape) == pytest.approx(1)
-    a, b, c = np.moveaxis(corners(shape), 1, 0)
-    assert (np.cross(b - a, c - a)[:, 2] > 0).all()  # all turn the same way
+    assert (crosses(shape)[:, 2] > 0).all()  # all turn the same way
 
 
 def test_fans_beside_triangles_are_not_left_out(tmp_path):
@@ -263,14 +209,6 @@ def test_data_that_is_coded_by_percents(tmp_path):
     assert area(load_gltf(path)) == pytest.approx(1)
 
 
-def glb(tree, data, *, version=2, length=None):
-    text = json.dumps(tree).encode()
-    text += b" " * (-len(text) % 4)
-    body = struct.pack("<I4s", len(text), b"JSON") + text
-    body += struct.pack("<I4s", len(data), b"BIN\0") + data
-    return struct.pack("<4sII", b"glTF", version, length or 12 + len(body)) + body
-
-
 def test_glb_whatever_the_name_ends_with(tmp_path):
     scene = Scene()
     scene.mesh()
@@ -288,102 +226,6 @@ def test_glb_whatever_the_name_ends_with(tmp_path):
         (tmp_path / "b.glb").write_bytes(content)
         with pytest.raises(ValueError, match=message):
             read_points(tmp_path / "b.glb")
-
-
-def changed(**changes):
-    """A change of the tree, each part named by its path with a __ for a step."""
-
-    def change(tree):
-        for name, value in changes.items():
-            *steps, last = [int(s) if s.isdigit() else s for s in name.split("__")]
-            place = tree
-            for step in steps:
-                place = place[step]
-            place[last] = value
-
-    return change
-
-
-REQUIRED = (
-    "KHR_draco_mesh_compression",
-    "EXT_meshopt_compression",
-    "EXT_mesh_gpu_instancing",
-    "X_new",
-)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        *(
-            (changed(extensionsRequired=[name]), f"requires the glTF extension {name}")
-            for name in REQUIRED
-        ),
-        (
-            changed(nodes__0__extensions={"EXT_mesh_gpu_instancing": {"attributes": {}}}),
-            "extension EXT_mesh_gpu_instancing is not read",
-        ),
-        (
-            changed(
-                meshes__0__primitives__0__extensions={"KHR_draco_mesh_compression": {}},
-                accessors__0={"componentType": 5126, "count": 4, "type": "VEC3"},
-            ),
-            "extension KHR_draco_mesh_compression is not read",
-        ),
-        (
-            changed(
-                buffers=[{"byteLength": 80}],
-                bufferViews__0__extensions={"EXT_meshopt_compression": {}},
-            ),
-            "buffer 0 has no bytes; the extension EXT_meshopt_compression is not read",
-        ),
-        (changed(asset__version="1.0"), "glTF version 1.0 is not read"),
-        (changed(accessors__0__count=10**15), "promises 1000000000000000 values"),
-        (
-            changed(accessors__0={"componentType": 5126, "count": 10**12, "type": "VEC3"}),
-            "promises 1000000000000 values without bytes",
-        ),
-        (changed(accessors__0__count=-1), "exceeds|promises"),
-        (changed(accessors__0__type="VEC2"), "is a VEC2, not VEC3"),
-        (changed(bufferViews__0__byteLength=10**9), "buffer view 0 exceeds"),
-        (changed(bufferViews__0__byteOffset=-4), "buffer view 0 exceeds"),
-        (changed(bufferViews__0__byteStride=0), "buffer view 0 exceeds"),
-        (
-            changed(buffers=[{"byteLength": 80, "uri": "lost%20file.bin"}]),
-            "there is no .*lost file.bin",
-        ),
-        (changed(buffers=[{"byteLength": 80, "uri": "http://a.org/b.bin"}]), "no file beside it"),
-        (changed(buffers=[{"byteLength": 80, "uri": "data:;base64,!!!!"}]), "not a readable GLTF"),
-        (changed(nodes__0__mesh=5), "names number 5 of its 1 meshes"),
-        (changed(nodes__0__mesh=-1), "names number -1 of its 1 meshes"),
-        (changed(scenes__0__nodes=[3]), "names number 3 of its 1 nodes"),
-        (changed(nodes__0__children=[0]), "node 0 has several parents"),
-        (changed(nodes__0__rotation=[0, 0, 0, 0]), "rotation of a node"),
-        (changed(meshes__0__primitives__0__mode=7), "mode 7, which glTF does not have"),
-        (changed(meshes__0__primitives__0__attributes={}), "has no POSITION"),
-        (changed(accessors__1__count=5), "triangles has 5 corners"),
-        (changed(meshes=[]), "names number 0 of its 0 meshes"),
-        (changed(nodes__0={}), "no vertices"),
-    ],
-)
-def test_what_is_not_there_or_not_known_is_refused(tmp_path, change, message):
-    scene = Scene()
-    scene.mesh()
-    path = scene.nodes({"mesh": 0}).save(tmp_path / "a.gltf")
-    change(scene.tree)
-    path.write_text(json.dumps(scene.tree))
-    with pytest.raises(ValueError, match=message) as caught:
-        read_points(path)
-    assert str(caught.value).startswith(str(path))
-
-
-def test_an_index_beyond_its_own_primitive_is_refused(tmp_path):
-    scene = Scene()
-    scene.mesh(indices=[0, 1, 4])
-    scene.mesh()  # whose vertices the index must not reach
-    scene.nodes({"mesh": 0}, {"mesh": 1}, roots=(0, 1))
-    with pytest.raises(ValueError, match="names vertex 4 of its 4"):
-        load_gltf(scene.save(tmp_path / "a.gltf"))
 
 
 def test_optional_extensions_with_data_beside_them_are_read(tmp_path):

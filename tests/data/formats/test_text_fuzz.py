@@ -10,7 +10,8 @@ import pytest
 from pcclust.data._blame import ContentError
 from pcclust.data.formats import BY_SUFFIX
 from pcclust.data.mesh import Mesh, Polygons, shape_of
-from tests.data.formats.slow_readers import UnreadableError, read_obj, read_off, read_ply, read_stl
+from tests.data.formats.slow_ply import read_ply
+from tests.data.formats.slow_readers import UnreadableError, read_obj, read_off, read_stl
 
 SLOW = {"obj": read_obj, "off": read_off, "ply": read_ply, "stl": read_stl}
 
