@@ -12,8 +12,10 @@ from torch import Tensor
 
 from pcclust.data import read_points
 
-# An installation from a clone runs in place, so the data lie beside the package.
-BUNDLED = Path(__file__).resolve().parents[2] / "data"
+_PACKAGE = Path(__file__).resolve().parents[1]
+# An installed package brings the shapes; one that runs in place finds them beside it, in data/.
+_INSTALLED = _PACKAGE / "_bundled"
+BUNDLED = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent / "data"
 NUM_POINTS = 1024
 _CREDIT = re.compile(r"^\| `(?P<shape>[^`]+)` \| (?P<author>.+) \| (?P<licence>[\w.-]+) \|$", re.M)
 
@@ -58,8 +60,8 @@ def _furniture(folder: Path) -> tuple[list[str], list[Tensor]]:
     path = folder / "furniture.h5"
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is not there. The bundled shapes belong to the repository, not to the "
-            "installed package: clone it and name its folder data with --data"
+            f"{path} is not there: name a folder with the bundled shapes, data/ of the repository, "
+            "with --data"
         )
     with h5py.File(path) as file:
         names = [f"furniture.h5: {name}" for name in file["name"].asstr()[:]]

@@ -6,18 +6,17 @@ dispatcher picks the backend: cuda, then native CPU, then torch.
 """
 
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch._ops import OpOverload
 
 from pcclust.ops._clouds import Clouds, check_finite, readable
+from pcclust.ops._libraries import load_cuda, load_native, warn_of_fallback
 
 Backend = Literal["torch", "cpu", "cuda"]
 BACKENDS: tuple[Backend, ...] = ("torch", "cpu", "cuda")
@@ -28,44 +27,8 @@ _declared: list[str] = []
 _override: ContextVar[Backend | None] = ContextVar("pcclust backend", default=None)
 
 
-def _load_native() -> tuple[Path | None, str]:
-    """Loads the library of CPU kernels; returns where it is, or None and the reason."""
-    if os.environ.get("PCCLUST_BACKEND") == "torch":
-        return None, "PCCLUST_BACKEND=torch"
-    library = Path(__file__).parent.parent / "_native.so"
-    if not library.exists():
-        return None, "the native library was not built (see the warning of the installation)"
-    try:
-        torch.ops.load_library(library)  # type: ignore[no-untyped-call]
-    except OSError as error:
-        return None, f"the native library does not load: {error}"
-    return library, "built and loaded"
-
-
-native, native_reason = _load_native()
-
-
-def _load_cuda() -> tuple[Path | None, str]:
-    """Loads the library of CUDA kernels; returns where it is, or None and the reason."""
-    if os.environ.get("PCCLUST_BACKEND") == "torch":
-        return None, "PCCLUST_BACKEND=torch"
-    if torch.version.cuda is None:
-        return None, "this torch has no CUDA"
-    library = next(Path(__file__).parent.parent.glob("_cuda*.so"), None)
-    if library is None:
-        return None, "the CUDA kernels were not built (see the warning of the installation)"
-    try:
-        torch.ops.load_library(library)  # type: ignore[no-untyped-call]
-    except OSError as error:
-        reason = f"the CUDA kernels do not load: {error}"
-        warnings.warn(
-            f"{reason}; CUDA tensors run on the torch backend", RuntimeWarning, stacklevel=2
-        )
-        return None, reason
-    return library, "built and loaded"
-
-
-cuda, cuda_reason = _load_cuda()
+native, native_reason = load_native()
+cuda, cuda_reason = load_cuda()
 
 
 def declare(schema: str, twin: Callable[..., Any], fake: Callable[..., Any]) -> None:
@@ -163,12 +126,22 @@ def _count_from(results: list[torch.Tensor], operator: OpOverload, first_row: to
 
 def call(name: str, *args: Any) -> Any:  # noqa: ANN401
     """Runs the operator ``name`` on the backend in force."""
-    if not torch.compiler.is_compiling() and forced_backend() is not None:
+    if not torch.compiler.is_compiling():
         device = next(a.device.type for a in args if isinstance(a, torch.Tensor))
         _refuse_unless_served(forced_backend(), device)
         if forced_backend() == "torch":
             name += TWIN
+        else:
+            say_if_slower(device)
     return getattr(torch.ops.pcclust, name)(*args)
+
+
+def say_if_slower(device: str) -> None:
+    """Warns, once, where the kernels for a device's tensors are missing against expectation."""
+    if device == "cpu" and native is None:
+        warn_of_fallback(device, native_reason)
+    if device == "cuda" and cuda is None:
+        warn_of_fallback(device, cuda_reason)
 
 
 def forced_backend() -> Backend | None:

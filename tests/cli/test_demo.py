@@ -206,7 +206,7 @@ def test_without_its_weights_the_demo_names_them(few, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "nowhere"], r"nowhere.furniture\.h5 is not there.*clone it.*--data"),
+        (["--data", "nowhere"], r"nowhere.furniture\.h5 is not there.*repository.*--data"),
         (["--out", "file"], r"--out file: is a file; name a folder"),
     ],
 )

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -275,31 +274,6 @@ def test_use_backend_ends_with_its_block_and_stays_in_its_thread() -> None:
     expected = os.environ.get("PCCLUST_BACKEND") or None
     assert seen == ["torch", expected]
     assert _registry.forced_backend() == expected
-
-
-def load_cuda(monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[Path | None, str]:
-    """Returns what happens where torch has CUDA and the package lies in a folder."""
-    monkeypatch.delenv("PCCLUST_BACKEND", raising=False)
-    monkeypatch.setattr(torch.version, "cuda", "13.0")
-    monkeypatch.setattr(_registry, "__file__", str(folder / "ops" / "_registry.py"))
-    return _registry._load_cuda()
-
-
-def test_cuda_kernels_that_were_not_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert "were not built" in load_cuda(monkeypatch, tmp_path)[1]
-    monkeypatch.setattr(torch.version, "cuda", None)
-    assert _registry._load_cuda() == (None, "this torch has no CUDA")
-
-
-def test_cuda_kernels_that_do_not_load_are_one_warning(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "_cuda.so").write_bytes(b"no library")
-    with pytest.warns(RuntimeWarning, match="do not load.*run on the torch backend") as warned:
-        library, reason = load_cuda(monkeypatch, tmp_path)
-    assert library is None
-    assert "the CUDA kernels do not load" in reason
-    assert len(warned) == 1
 
 
 DIGEST = """
