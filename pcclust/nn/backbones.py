@@ -5,12 +5,18 @@ from types import MappingProxyType
 
 from torch import nn
 
+from pcclust.nn.canonical_pose import CanonicalPose
 from pcclust.nn.clusternet import ClusterNet
 from pcclust.nn.dgcnn import DGCNN
 from pcclust.nn.pointnet import PointNet
 
 BACKBONES: Mapping[str, type[nn.Module]] = MappingProxyType(
-    {"clusternet": ClusterNet, "dgcnn": DGCNN, "pointnet": PointNet}
+    {
+        "canonical-pose": CanonicalPose,
+        "clusternet": ClusterNet,
+        "dgcnn": DGCNN,
+        "pointnet": PointNet,
+    }
 )
 
 

@@ -1,6 +1,8 @@
 """Any backbone made indifferent to rotation: asked about the principal poses of a cloud."""
 
+from collections.abc import Mapping
 from itertools import combinations, permutations
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,8 +35,11 @@ class CanonicalPose(nn.Module):
 
     Args:
         backbone: maps ``(B, N, 3)`` to ``(B, C)`` or, as a classifier, to logits, whose mean is
-            taken; it must not mind the order of points.
+            taken; it must not mind the order of points. Or the name of one, see `create_backbone`.
         softness: the relative difference of variances from which on the order of axes is certain.
+        size: the root mean square distance from the centroid to which clouds are scaled, so that
+            their units do not matter either; as they are if None.
+        settings: of a backbone that is named.
 
     Attributes:
         out_channels: of the backbone, where it has this attribute.
@@ -53,14 +58,21 @@ class CanonicalPose(nn.Module):
         True
     """
 
-    def __init__(self, backbone: nn.Module, softness: float = 0.1) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module | str = "dgcnn",
+        softness: float = 0.1,
+        size: float | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__()
-        if not softness > 0:
-            raise ValueError(f"softness={softness} must be above 0")
-        self.backbone = backbone
-        self.softness = softness
-        if hasattr(backbone, "out_channels"):
-            self.out_channels = backbone.out_channels
+        for name, value in (("softness", softness), ("size", size)):
+            if value is not None and not value > 0:
+                raise ValueError(f"{name}={value} must be above 0")
+        self.softness, self.size = softness, size
+        self.backbone = _built(backbone, settings or {})
+        if hasattr(self.backbone, "out_channels"):
+            self.out_channels = self.backbone.out_channels
 
     def forward(self, points: Tensor, *, lengths: Tensor | None = None) -> Tensor:
         """Describes each cloud by one vector.
@@ -81,6 +93,8 @@ class CanonicalPose(nn.Module):
             raise ValueError(f"points must be (B, N, 3), got {tuple(points.shape)}")
         flatten(points, lengths)  # refuses what is no cloud
         centred, axes, variances = principal_axes(points, lengths)
+        if self.size is not None:
+            centred = centred * _scale_to(self.size, centred, lengths)
         weights = pose_weights(variances, self.softness)
         if self.training:
             clouds = torch.arange(len(points), device=points.device)
@@ -144,6 +158,23 @@ def pose_weights(variances: Tensor, softness: float) -> Tensor:
         columns.append(weight)
     weights = torch.stack(columns, dim=1).repeat_interleave(len(SIGNS), dim=1)
     return weights / weights.sum(dim=1, keepdim=True)
+
+
+def _scale_to(size: float, centred: Tensor, lengths: Tensor | None) -> Tensor:
+    """Returns ``(B, 1, 1)`` by what to multiply; 1 for points that all coincide."""
+    count = centred.shape[1] if lengths is None else lengths
+    extent = (centred.square().sum(dim=(1, 2)) / count).sqrt()
+    return (size / torch.where(extent > 0, extent, size))[:, None, None]
+
+
+def _built(backbone: nn.Module | str, settings: Mapping[str, Any]) -> nn.Module:
+    if isinstance(backbone, str):
+        from pcclust.nn.backbones import create_backbone  # which knows this class, too
+
+        return create_backbone(backbone, **settings)
+    if settings:
+        raise ValueError(f"settings={dict(settings)} are for a backbone that is named")
+    return backbone
 
 
 def _perturbed(axes: Tensor, variances: Tensor, covariance: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from pcclust.nn.ward_hierarchy import check_levels, ward_hierarchy
 
 PLACE_CHANNELS = 4
 SHAPE_CHANNELS = 4
+COORDINATES = 3
 
 
 class ClusterNet(nn.Module):
@@ -38,6 +39,12 @@ class ClusterNet(nn.Module):
         channels: of the EdgeConvs of points, then of the one of each level.
         embedding: channels that are pooled at each level.
         negative_slope: of the LeakyReLUs.
+        wide_neighbors: for each level an RRI module more, of so many neighbours, which see more of
+            the shape than those of ``neighbors``; 0 or leaving levels out for none. 127 of the 128
+            clusters are all the others.
+        coordinates: whether the layers also get where points and clusters are, in x, y and z from
+            the centroid, and members where they are from the centroid of their cluster. The output
+            then depends on how the cloud is turned: `CanonicalPose` takes that away again.
 
     Attributes:
         out_channels: twice ``embedding`` for the points and for each level.
@@ -59,21 +66,26 @@ class ClusterNet(nn.Module):
         channels: Sequence[Sequence[int]] = ((64, 128), (256,), (256,), (512,)),
         embedding: int = 256,
         negative_slope: float = 0.2,
+        wide_neighbors: Sequence[int] = (),
+        coordinates: bool = False,
     ) -> None:
         super().__init__()
         self.num_clusters = tuple(check_levels(num_clusters))
-        self.neighbors = tuple(neighbors)
+        self.neighbors, self.coordinates = tuple(neighbors), coordinates
+        self.wide_neighbors = (*wide_neighbors, *[0] * (len(neighbors) - len(wide_neighbors)))
         _check_sizes(self.num_clusters, self.neighbors, len(channels))
+        _check_sizes(self.num_clusters, self.wide_neighbors, len(channels))
+        placed = COORDINATES if coordinates else 0
         self.levels, self.abstractions = nn.ModuleList(), nn.ModuleList()
         self.poolings = nn.ModuleList()
         slope, incoming = negative_slope, 0
-        for widths in channels:
-            level = ClusterLevel(incoming, widths, negative_slope=slope)
+        for widths, wide in zip(channels, self.wide_neighbors, strict=True):
+            level = ClusterLevel(incoming + placed, widths, wide=wide > 0, negative_slope=slope)
             pooling = CloudPooling(level.out_channels, embedding, negative_slope=slope, mean=True)
             self.levels.append(level)
             self.poolings.append(pooling)
             if len(self.abstractions) < len(self.num_clusters):
-                members = level.out_channels + PLACE_CHANNELS
+                members = level.out_channels + PLACE_CHANNELS + placed
                 incoming = channels[len(self.levels)][-1]
                 self.abstractions.append(
                     ClusterAbstraction(members, incoming, negative_slope=slope)
@@ -110,15 +122,29 @@ class ClusterNet(nn.Module):
         x: Tensor | None = None
         pooled = []
         for depth, (level, pooling) in enumerate(zip(self.levels, self.poolings, strict=True)):
-            x = level(x, *neighborhoods(nodes, self.neighbors[depth], dtype), nodes)
+            rri, nearest = neighborhoods(nodes, self.neighbors[depth], dtype)
+            wide = self._wide_rri(nodes, depth, dtype)
+            if self.coordinates:
+                positions = nodes.positions.to(dtype)
+                x = positions if x is None else torch.cat([x, positions.to(x)], dim=1)
+            x = level(x, rri, nearest, nodes, wide)
             pooled.append(pooling(x, nodes.sizes))
             if depth < len(self.num_clusters):
                 grouping, of_points = group(all_points, nodes, of_points, labels[:, depth])
-                members = torch.cat([x, grouping.places.to(x)], dim=1)
+                members = [x, grouping.places.to(x)]
+                if self.coordinates:
+                    centers = grouping.clusters.positions[grouping.owners]
+                    members.append((nodes.positions - centers).to(x))
                 nodes = grouping.clusters
-                x = self.abstractions[depth](members, grouping.owners, len(nodes.positions))
+                x = torch.cat(members, dim=1)
+                x = self.abstractions[depth](x, grouping.owners, len(nodes.positions))
                 x = torch.cat([x, grouping.shapes.to(x)], dim=1)
         return torch.cat(pooled, dim=1)
+
+    def _wide_rri(self, nodes: Nodes, depth: int, dtype: torch.dtype) -> Tensor | None:
+        """Returns the RRI of the wider neighbourhoods of a level, if it has any."""
+        wide = self.wide_neighbors[depth]
+        return neighborhoods(nodes, wide, dtype)[0] if wide else None
 
     def _packed_labels(self, clusters: Tensor, points: Tensor, clouds: Packed) -> Tensor:
         """Checks labels and returns ``(ΣN, levels)`` of them, without padding."""
@@ -141,7 +167,8 @@ class ClusterLevel(nn.Module):
     Args:
         in_channels: channels that come from the level before, 0 for points.
         channels: the output of each EdgeConv.
-        rri_channels: channels of the RRI module.
+        wide: whether there is a second RRI module, of wider neighbourhoods.
+        rri_channels: channels of an RRI module.
         negative_slope: of the LeakyReLUs.
 
     Attributes:
@@ -153,19 +180,28 @@ class ClusterLevel(nn.Module):
         in_channels: int,
         channels: Sequence[int],
         *,
+        wide: bool = False,
         rri_channels: int = 64,
         negative_slope: float,
     ) -> None:
         super().__init__()
         self.rri_module = RRIModule(rri_channels, negative_slope=negative_slope)
+        self.wide_module = RRIModule(rri_channels, negative_slope=negative_slope) if wide else None
         self.edge_convs = nn.ModuleList()
-        width = in_channels + rri_channels
+        width = in_channels + rri_channels * (2 if wide else 1)
         self.out_channels = width + sum(channels)
         for out in channels:
             self.edge_convs.append(EdgeConv(width, out, negative_slope=negative_slope))
             width = out
 
-    def forward(self, x: Tensor | None, rri: Tensor, neighbors: Tensor, nodes: Nodes) -> Tensor:
+    def forward(
+        self,
+        x: Tensor | None,
+        rri: Tensor,
+        neighbors: Tensor,
+        nodes: Nodes,
+        wide_rri: Tensor | None = None,
+    ) -> Tensor:
         """Maps the nodes of one level.
 
         Args:
@@ -173,12 +209,15 @@ class ClusterLevel(nn.Module):
             rri: ``(M, k, 4)`` features of the positions of the nodes.
             neighbors: ``(M, k)`` rows of the neighbours.
             nodes: which nodes make up each cloud.
+            wide_rri: ``(M, k', 4)`` of wider neighbourhoods, where the level has a module for them.
 
         Returns:
             ``(M, out_channels)``.
         """
-        described = self.rri_module(rri)
-        y = described if x is None else torch.cat([x, described], dim=1)
+        described = [self.rri_module(rri)]
+        if self.wide_module is not None:
+            described.append(self.wide_module(wide_rri))
+        y = torch.cat(described if x is None else [x, *described], dim=1)
         outputs = [y]
         for edge_conv in self.edge_convs:
             y = edge_conv(y, neighbors, offsets=nodes.offsets)

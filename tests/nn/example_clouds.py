@@ -1,11 +1,15 @@
 """Clouds and rotations that the tests of networks share."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import torch
 from torch import Tensor, nn
 
 from pcclust.nn import create_backbone
 
 SMALL = {
+    "canonical-pose": {"backbone": "pointnet", "settings": {"embedding": 32}},
     "clusternet": {
         "num_clusters": (12, 4),
         "neighbors": (6, 4, 3),
@@ -35,10 +39,15 @@ def rotations(count: int) -> Tensor:
     return q * q.det().sign()[:, None, None]
 
 
-def small_backbone(name: str, dtype: torch.dtype = torch.float32, seed: int = 0) -> nn.Module:
+def small_backbone(
+    name: str,
+    dtype: torch.dtype = torch.float32,
+    seed: int = 0,
+    more: Mapping[str, object] = MappingProxyType({}),
+) -> nn.Module:
     """Returns a small network of that name with statistics of its own and no parameter at 0."""
     torch.manual_seed(seed)
-    network = create_backbone(name, **SMALL[name]).to(dtype)
+    network = create_backbone(name, **SMALL[name], **more).to(dtype)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))

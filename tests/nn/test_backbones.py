@@ -37,7 +37,9 @@ def test_a_padded_cloud_equals_the_cloud_alone(name: str, padding: float) -> Non
 def test_training_sees_no_padding(name: str) -> None:
     points, lengths = objects(4, 64, torch.float64), torch.full((4,), 48)
     found, expected = (small_backbone(name, torch.float64) for _ in range(2))
+    torch.manual_seed(1)  # decides which poses are drawn
     found(points, lengths=lengths).square().sum().backward()
+    torch.manual_seed(1)
     expected(points[:, :48].contiguous()).square().sum().backward()
     for ours, theirs in zip(found.parameters(), expected.parameters(), strict=True):
         assert relative(ours.grad, theirs.grad) < 1e-8
@@ -72,6 +74,7 @@ def test_gradient_of_a_weight_is_the_derivative(name: str) -> None:
         with torch.no_grad():
             for parameter, direction in zip(parameters, steps, strict=True):
                 parameter.add_(direction, alpha=step)
+        torch.manual_seed(0)  # decides which poses are drawn
         return (network(points) * weights).sum()
 
     loss(0).backward()
@@ -115,7 +118,7 @@ def test_wrong_input_is_named(
 
 
 def test_settings_are_checked(name: str) -> None:
-    with pytest.raises(ValueError, match="'pointnett' is none of clusternet, dgcnn, pointnet"):
+    with pytest.raises(ValueError, match="'pointnett' is none of canonical-pose, clusternet"):
         create_backbone("pointnett")
     with pytest.raises(ValueError, match=f"{name}.*unexpected keyword argument 'depth'"):
         create_backbone(name, depth=3)

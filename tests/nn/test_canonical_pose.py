@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from pcclust.data.rotations import random_rotations
-from pcclust.nn import CanonicalPose, ClusterNet, PointNet
+from pcclust.nn import CanonicalPose, ClusterNet, PointNet, create_backbone
 from pcclust.nn.canonical_pose import pose_weights, principal_axes
 
 
@@ -137,6 +137,26 @@ def test_planes_lines_and_a_single_point(kept):
     torch.testing.assert_close(model(turned(clouds)), model(clouds), atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.parametrize("lengths", [None, torch.tensor([60, 50, 40, 30, 20, 10])])
+def test_size_takes_units_away(lengths):
+    clouds = random_clouds()
+    model = CanonicalPose(Asymmetric(), size=0.6).eval()
+    expected = model(clouds, lengths=lengths)
+    torch.testing.assert_close(model(7 * clouds, lengths=lengths), expected)
+    alone = clouds[:1] - clouds[:1].mean(dim=1)
+    scaled = 0.6 * alone / alone.square().sum(dim=2).mean().sqrt()
+    torch.testing.assert_close(CanonicalPose(Asymmetric()).eval()(scaled)[0], expected[0])
+    assert model(torch.ones(1, 5, 3).double()).isfinite().all()
+
+
+def test_a_backbone_can_be_named():
+    model = create_backbone("canonical-pose", backbone="pointnet", settings={"embedding": 32})
+    assert isinstance(model.backbone, PointNet)
+    assert model.out_channels == 32
+    with pytest.raises(ValueError, match=r"settings=.* are for a backbone that is named"):
+        CanonicalPose(PointNet(), settings={"embedding": 32})
+
+
 def test_padding_takes_no_part():
     clouds = random_clouds()
     lengths = torch.tensor([60, 50, 40, 30, 20, 10])
@@ -205,6 +225,7 @@ def test_it_refuses(points, error, match):
         CanonicalPose(Asymmetric())(points)
 
 
-def test_it_refuses_a_softness_of_zero():
-    with pytest.raises(ValueError, match="softness=0"):
-        CanonicalPose(Asymmetric(), softness=0)
+@pytest.mark.parametrize("name", ["softness", "size"])
+def test_it_refuses_settings_of_zero(name):
+    with pytest.raises(ValueError, match=f"{name}=0"):
+        CanonicalPose(Asymmetric(), **{name: 0})

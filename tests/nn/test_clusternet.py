@@ -5,7 +5,7 @@ import torch
 from scipy.cluster import hierarchy
 from torch import nn
 
-from pcclust.nn import ClusterAbstraction, ClusterNet, ward_hierarchy
+from pcclust.nn import CanonicalPose, ClusterAbstraction, ClusterNet, ward_hierarchy
 from tests.nn.example_clouds import objects, relative, rotations, small_backbone
 from tests.ops.sample_clouds import same_bits
 
@@ -95,6 +95,45 @@ def test_abstraction_pools_cluster_by_cluster() -> None:
 def test_levels_can_be_chosen() -> None:
     network = ClusterNet((6,), (5, 4), ((8,), (16,)), embedding=8)
     assert network(objects(2, 30)).shape == (2, network.out_channels) == (2, 32)
+
+
+WIDE = {"wide_neighbors": (0, 11)}
+
+
+def test_wider_neighborhoods_are_seen_and_rotation_still_changes_nothing() -> None:
+    network, points = small_backbone("clusternet", more=WIDE).eval(), objects(4, 200)
+    expected = network(points)
+    turned = (points.double() @ rotations(1)[0].t()).float()
+    assert relative(network(turned), expected) < 1e-3
+    names = {name.split(".")[1] for name in network.state_dict() if "wide_module" in name}
+    assert names == {"1"}
+    with torch.no_grad():
+        network.levels[1].wide_module.linear1.weight.mul_(2)
+    changed = network(points)
+    assert torch.equal(changed[:, :32], expected[:, :32])
+    assert relative(changed[:, 32:], expected[:, 32:]) > 1e-3
+
+
+def test_coordinates_tell_how_a_cloud_is_turned_and_canonical_poses_take_it_away() -> None:
+    network = small_backbone("clusternet", torch.float64, more={"coordinates": True}).eval()
+    points = objects(4, 200, torch.float64)
+    turned = points @ rotations(1)[0].t() + 0.7
+    assert relative(network(turned), network(points)) > 1e-2
+    assert relative(network(points + 0.7), network(points)) < 1e-9
+    model = CanonicalPose(network).eval()
+    assert relative(model(turned), model(points)) < 1e-9
+
+
+def test_padding_takes_no_part_in_coordinates_and_wide_neighborhoods() -> None:
+    network = small_backbone("clusternet", more={"coordinates": True} | WIDE).eval()
+    points, lengths = objects(2, 100), torch.tensor([100, 60])
+    expected = network(points[1:, :60])
+    assert relative(network(points, lengths=lengths)[1:], expected) < 2e-6
+
+
+def test_too_many_wide_neighbors_are_refused() -> None:
+    with pytest.raises(ValueError, match="neighbors=128 exceeds the 127"):
+        ClusterNet(wide_neighbors=(0, 128))
 
 
 def test_gradient_of_the_points() -> None:
