@@ -19,7 +19,6 @@ from tyro.conf import Positional
 
 from benchmarks.machine import processor
 from benchmarks.report import put, table
-from pcclust.cli.pretrain import DEFAULT_PRESET
 from pcclust.evaluate.linear_report import PROBES, LinearReport
 from pcclust.evaluate.probes import PROTOCOLS
 from pcclust.evaluate.rotation_report import percent, protocol
@@ -199,7 +198,7 @@ def _command(run: Path) -> str:
         there = _flat(asdict(contrastnet_preset(preset, dataset)))
         given[preset] = {k: v for k, v in _flat(made).items() if k in there and there[k] != v}
     preset = min(given, key=lambda name: len(given[name]))
-    chosen = [] if preset == DEFAULT_PRESET else ["--preset", preset]
+    chosen = [] if preset == next(iter(PRESETS)) else ["--preset", preset]
     options = [word for name, value in given[preset].items() for word in _option(name, value)]
     words = ["pcclust", "pretrain", "contrastnet", dataset, *chosen, *options, "--out", str(run)]
     return shlex.join(words)

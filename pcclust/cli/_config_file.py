@@ -27,15 +27,20 @@ def defaults_from_file(
         FileNotFoundError: no such config file.
         ValueError: it is wrong; see `read_config`.
     """
-    given, out = option(arguments, "--config"), option(arguments, "--out")
-    path = None if given is None else Path(given)
-    if "--resume" in arguments and out is not None and (Path(out) / CONFIG).is_file():
-        path = Path(out) / CONFIG
+    path = config_file(arguments)
     if path is None:
         return function
     # What the file leaves out and has no default must be on the command line.
     values = {"dataset": tyro.MISSING} | read_config(path, kind)
     return partial(function, run=kind(**values))
+
+
+def config_file(arguments: Sequence[str]) -> Path | None:
+    """Returns the config file that a command's arguments name, see `defaults_from_file`."""
+    given, out = option(arguments, "--config"), option(arguments, "--out")
+    if "--resume" in arguments and out is not None and (Path(out) / CONFIG).is_file():
+        return Path(out) / CONFIG
+    return None if given is None else Path(given)
 
 
 def option(arguments: Sequence[str], name: str) -> str | None:

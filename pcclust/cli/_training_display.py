@@ -4,40 +4,56 @@ from rich.progress import Progress, TaskID
 
 from pcclust.cli.console import output, progress_bar
 from pcclust.training import Method, Position, Step, Watcher
+from pcclust.training.watcher import Plan
+
+TRAINING = "training"
 
 
 class TrainingDisplay(Watcher):
-    """A bar with loss, rate and time left, and a line for each epoch."""
+    """A bar with loss, rate and time left, of all stages together, and a line for each epoch."""
 
     def __init__(self) -> None:
         self._bar: Progress | None = None
-        self._task = TaskID(0)
-        self._what = ""
+        self._tasks: dict[str, TaskID] = {}
+        self._plan: Plan | None = None
         self._shapes = 1
         self._epochs = 1
+        self._before = 0
+        self._total = 1
+
+    def planned(self, plan: Plan) -> None:
+        """Remembers where the next stage stands among all."""
+        self._plan = plan
 
     def preparing(self, what: str, done: int, total: int) -> None:
-        """Moves a bar of its own."""
-        if what != self._what:
-            self._open(what, total)
-        self._update(done, what)
+        """Moves a bar of its own, which goes when it is full."""
+        self._update(what, what, done, total)
+        if done >= total and self._bar is not None:
+            self._bar.remove_task(self._tasks.pop(what))
 
     def started(self, method: Method, position: Position) -> None:
-        """Says what is trained, and draws the bar of the whole run."""
+        """Says what is trained, or that it is done, and draws the bar of the whole run."""
         self.stopped()
+        if position.results is not None and self._plan is not None:
+            output.print(f"{self._plan.stage}: done before, {_counted(position.epoch, 'epoch')}")
+            return
         for line in method.describe():
             output.print(line)
         done = position.epoch * method.steps_per_epoch + position.batch
         if done:
             output.print(f"going on in epoch {position.epoch + 1}, step {position.batch + 1}")
         self._shapes, self._epochs = method.config.batch_size, method.config.epochs
-        shapes = self._shapes * method.steps_per_epoch
-        self._open("training", shapes * self._epochs, self._shapes * done)
+        shapes = self._shapes * method.steps_per_epoch * self._epochs
+        self._before, self._total = 0, shapes
+        if self._plan is not None:
+            self._before, self._total = self._plan.before, max(self._plan.total, shapes)
+        self._update(TRAINING, TRAINING, self._before + self._shapes * done, self._total)
 
     def stepped(self, step: Step) -> None:
         """Moves the bar."""
-        what = f"epoch {step.epoch}/{self._epochs}  loss {step.loss:.3f}"
-        self._update(self._shapes * step.number, what)
+        stage = "" if self._plan is None else f"{self._plan.stage}  "
+        what = f"{stage}epoch {step.epoch}/{self._epochs}  loss {step.loss:.3f}"
+        self._update(TRAINING, what, self._before + self._shapes * step.number, self._total)
 
     def measured(self, epoch: int | None, step: int, metrics: dict[str, float]) -> None:
         """Prints a line."""
@@ -49,19 +65,22 @@ class TrainingDisplay(Watcher):
         """Takes the bar away."""
         if self._bar is not None:
             self._bar.stop()
-        self._bar = None
+        self._bar, self._tasks = None, {}
 
-    def _open(self, what: str, total: int, done: int = 0) -> None:
-        self.stopped()
-        self._what = what
-        self._bar = progress_bar("shapes")
-        self._task = self._bar.add_task(what, total=total, completed=done)
-        self._bar.start()
+    def _update(self, task: str, what: str, done: int, total: int) -> None:
+        if self._bar is None:
+            self._bar = progress_bar("shapes")
+            self._bar.start()
+        if task not in self._tasks:
+            self._tasks[task] = self._bar.add_task(what, total=total, completed=done)
+        self._bar.update(self._tasks[task], completed=done, description=what)
 
-    def _update(self, done: int, what: str) -> None:
-        assert self._bar is not None
-        self._bar.update(self._task, completed=done, description=what)
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _value(name: str, value: float) -> str:
+    if name.startswith("empty"):
+        return f"{value:.0f}"
     return f"{100 * value:.1f} %" if name.endswith("accuracy") else f"{value:.3f}"

@@ -1,82 +1,134 @@
-"""``pcclust pretrain``: features of shapes, learned without labels."""
+"""``pcclust pretrain``: features and clusters of shapes, learned without labels."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, TextIO, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import tyro
 from tyro.conf import Positional, arg
 
-from pcclust.cli._config_file import option
+from pcclust.cli._config_file import config_file, option
 from pcclust.cli._training_display import TrainingDisplay
 from pcclust.cli.console import ExitCode, errors, output
-from pcclust.methods.contrastnet_pipeline import ContrastNetPipeline, PipelineConfig
-from pcclust.methods.contrastnet_presets import PresetName, contrastnet_preset
-from pcclust.training import Method, Position
+from pcclust.methods import METHODS, find_recipe
+from pcclust.methods.stages import Pipeline, Recipe
+from pcclust.training import Outcome, Watcher, read_config
+from pcclust.training.allocator import keep_freed_memory, limit_kernel_caches
+from pcclust.training.config import built_config
 
-DEFAULT_PRESET: PresetName = "rotation-invariant"
+if TYPE_CHECKING:
+    Name = str
+else:  # choices that are known at run time
+    Name = Annotated[Literal[tuple(METHODS)], Positional, arg(metavar="METHOD")]
 
 
-def pretrain(
-    method: Annotated[Literal["contrastnet"], Positional, arg(metavar="contrastnet")],
-    run: Annotated[PipelineConfig, arg(name="")],
-    *,
-    preset: PresetName = DEFAULT_PRESET,
-    out: Path | None = None,
-    minutes: float | None = None,
-) -> int:
-    """Trains an encoder of shapes without labels.
+def pretrain(method: Name) -> int:
+    """Trains an encoder, and clusters, of shapes without labels.
 
-    contrastnet: parts of shapes are contrasted, whole shapes are clustered by the features so
-    learned, and a network is trained from scratch on the clusters. The folder gets a run of each
-    stage (contrastnet, round1/network, …), the clusters (round1/pseudo_labels.npz, …) and the final
-    encoder (weights.safetensors, weights.json) for pcclust embed, cluster and evaluate. The
-    pipeline may be interrupted or killed at any moment: the same command goes on, and skips what
-    is done. Options without a prefix are of the first stage, or of all.
+    The options are those of the method: see pcclust pretrain METHOD --help.
+
+    Args:
+        method: what is trained.
+    """
+    raise ValueError(f"{method} needs DATA: see pcclust pretrain {method} --help")
+
+
+def with_defaults(arguments: Sequence[str]) -> Callable[..., int]:
+    """Returns the command of the method that its arguments name, with the defaults they ask for."""
+    name = arguments[0] if arguments else ""
+    if name not in METHODS:  # the parser says what there is
+        return pretrain
+    recipe = find_recipe(name)
+    preset = option(arguments, "--preset")
+    if preset not in recipe.presets:  # the parser says what is wrong
+        preset = None
+    chosen = next(iter(recipe.presets)) if preset is None else preset
+    given = config_file(arguments)
+    settings = {} if given is None else read_config(given, recipe.config)
+    defaults = built_config(recipe.config, recipe.presets[chosen], settings, missing=tyro.MISSING)
+    return _command(recipe, defaults, chosen)
+
+
+def _command(recipe: Recipe, defaults: Any, chosen: str) -> Callable[..., int]:  # noqa: ANN401
+    """Returns the command of a method, with its settings as options."""
+
+    def command(
+        method: Name,
+        run: Annotated[recipe.config, arg(name="")] = defaults,  # type: ignore[name-defined]
+        *,
+        preset: Literal[tuple(recipe.presets)] = chosen,  # type: ignore[valid-type]
+        config: Path | None = None,
+        out: Path | None = None,
+        resume: bool = False,
+        minutes: float | None = None,
+        tensorboard: bool = False,
+    ) -> int:
+        return _run(
+            recipe, run, out or _default_folder(recipe, run, preset), resume, minutes, tensorboard
+        )
+
+    command.__doc__ = f"{recipe.about.strip()}\n\n{_ARGUMENTS}"
+    return command
+
+
+_ARGUMENTS = """\
+    The folder gets the settings (config.yaml), a run or a file of each stage, and the result
+    (weights.safetensors, weights.json) for pcclust embed, cluster and evaluate. It may be
+    interrupted or killed at any moment; with --resume it goes on, skips the stages that are done,
+    and ends, on a CPU, with the very bits of an uninterrupted run. Several processes:
+    torchrun --nproc-per-node 2 -m pcclust pretrain … .
 
     Args:
         method: the method.
         run: its settings.
-        preset: settings to begin with: "rotation-invariant", which needs no upright pose, or
-            "zhang2019", as in the official code. What is given beside it comes first.
-        out: the folder; by default runs/DATASET-contrastnet-PRESET.
-        minutes: stop training and save after so long; the same command goes on.
-    """
+        preset: settings to begin with; what is given beside it comes first.
+        config: a YAML file of these settings, for instance another run's config.yaml; what is
+            given on the command line comes first.
+        out: the run's folder; by default runs/DATA-METHOD-PRESET.
+        resume: go on with the run in that folder; pcclust pretrain METHOD --resume --out FOLDER
+            suffices.
+        minutes: stop training and save after so long; --resume goes on.
+        tensorboard: write curves for TensorBoard, too, into the folder of each stage.
+"""
+
+
+def _run(
+    recipe: Recipe,
+    config: Any,  # noqa: ANN401 - each method has its own
+    out: Path,
+    resume: bool,
+    minutes: float | None,
+    tensorboard: bool,
+) -> int:
     if minutes is not None and not minutes > 0:
         raise ValueError(f"--minutes {minutes} must be positive")
-    name = Path(run.contrastnet.dataset).stem
-    folder = out or Path("runs") / f"{name}-{method}-{preset}"
+    watchers: list[Watcher] = [TrainingDisplay()]
+    if tensorboard:
+        from pcclust.training.tensorboard import TensorBoard
+
+        watchers.append(TensorBoard(out / "tensorboard"))
+    keep_freed_memory()
+    limit_kernel_caches()
     with _loud_warnings():
-        pipeline = ContrastNetPipeline(run, folder, watchers=[PipelineDisplay()], tell=output.print)
-        outcome = pipeline.run(minutes=minutes)
-    if outcome.complete:
+        pipeline = Pipeline(
+            recipe, config, out, resume=resume, watchers=watchers, tell=output.print
+        )
+        return _report(recipe, out, pipeline.run(minutes=minutes))
+
+
+def _default_folder(recipe: Recipe, config: Any, preset: str) -> Path:  # noqa: ANN401
+    return Path("runs") / f"{Path(recipe.data(config).dataset).stem}-{recipe.name}-{preset}"
+
+
+def _report(recipe: Recipe, out: Path, outcome: Outcome) -> int:
+    if outcome.complete or os.environ.get("RANK", "0") != "0":
         return ExitCode.DONE
     why = "Interrupted" if outcome.interrupted else "The time is up"
-    errors.print(f"{why}; the same command goes on with what is in {folder}")
+    errors.print(f"{why}; go on with: pcclust pretrain {recipe.name} --resume --out {out}")
     return ExitCode.INTERRUPTED if outcome.interrupted else ExitCode.DONE
-
-
-def with_defaults(arguments: Sequence[str]) -> Callable[..., int]:
-    """Returns the command with the defaults of the preset that its arguments name."""
-    given = option(arguments, "--preset")
-    if given is None or given not in get_args(PresetName):  # the parser says what is wrong
-        given = DEFAULT_PRESET
-    return partial(pretrain, run=contrastnet_preset(given, tyro.MISSING))  # type: ignore[arg-type]
-
-
-class PipelineDisplay(TrainingDisplay):
-    """Shows each stage that trains, and says of one that is done that it is."""
-
-    def started(self, method: Method, position: Position) -> None:
-        """Says what is trained, or that there is nothing to do."""
-        if position.results is None:
-            super().started(method, position)
-            return
-        self.stopped()
-        output.print(f"{method.config.method}: done before, {position.epoch} epochs")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pcclust.cli._training_display import TrainingDisplay
 from pcclust.cli.console import ExitCode, errors, output
 from pcclust.methods.classification import Classification, ClassificationConfig
 from pcclust.training import Outcome, RunFolder, Watcher, fit
+from pcclust.training.allocator import keep_freed_memory, limit_kernel_caches
 
 
 def train(
@@ -48,6 +49,8 @@ def train(
         from pcclust.training.tensorboard import TensorBoard
 
         watchers.append(TensorBoard(folder.path / "tensorboard"))
+    keep_freed_memory()
+    limit_kernel_caches()
     outcome = fit(Classification(run), folder, resume=resume, minutes=minutes, watchers=watchers)
     return _report(folder, outcome, run.epochs)
 

@@ -1,14 +1,13 @@
 """Batches of shapes in an order that the seed alone decides."""
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from pcclust.data.dataset import PointDataset
+from pcclust.data.prefetch import prefetched
 from pcclust.data.seeding import seeded_generator
 from pcclust.data.transforms import Transform
 
@@ -121,20 +120,7 @@ class PointLoader:
         order = self.order(epoch)[first:last]
         batches = list(torch.split(order, self.batch_size)) if len(order) else []
         jobs = ((epoch, number, batches[number]) for number in range(start, len(batches)))
-        if self.workers == 0:
-            yield from (self._prepare(*job) for job in jobs)
-            return
-        with ThreadPoolExecutor(self.workers, "pcclust-loader") as pool:
-            ahead: deque[Future[Batch]] = deque()
-            try:
-                for job in jobs:
-                    ahead.append(pool.submit(self._prepare, *job))
-                    if len(ahead) > 2 * self.workers:
-                        yield ahead.popleft().result()
-                while ahead:
-                    yield ahead.popleft().result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+        yield from prefetched(jobs, lambda job: self._prepare(*job), self.workers)
 
     def order(self, epoch: int) -> Tensor:
         """Returns the order ``(N,)`` of an epoch, that of all processes together."""

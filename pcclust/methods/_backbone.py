@@ -1,9 +1,11 @@
 """What methods have to do with the backbone that they train."""
 
 import inspect
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,9 @@ from torch.nn import functional as F
 
 from pcclust._names import nearest
 from pcclust.nn import BACKBONES, create_backbone
+from pcclust.training import TrainingConfig
+
+Settings = TypeVar("Settings", bound=TrainingConfig)
 
 
 def check_backbone(model: str, settings: Mapping[str, Any]) -> None:
@@ -68,6 +73,30 @@ def check_fills_batch(count: int, batch_size: int, what: str, option: str = "--b
         raise ValueError(
             f"{count} {what} do not fill a batch of {batch_size}; give a smaller {option}"
         )
+
+
+def fit_batch(config: Settings, count: int, group: int = 1) -> tuple[Settings, list[str]]:
+    """Shrinks the batches of a method to the shapes there are.
+
+    Args:
+        config: the settings.
+        count: the shapes.
+        group: what a batch must be a multiple of, in each process.
+
+    Returns:
+        The settings, with a ``batch_size`` that the shapes fill, and what to say of it.
+
+    Raises:
+        ValueError: fewer shapes than a batch must have at least.
+    """
+    if count >= config.batch_size:
+        return config, []
+    unit = group * int(os.environ.get("WORLD_SIZE", "1"))
+    size = count // unit * unit
+    if size < max(unit, 2):
+        raise ValueError(f"{count} shapes do not fill a batch of {max(unit, 2)}; give more shapes")
+    said = f"batches have {size} shapes and not {config.batch_size}: there are {count:,}"
+    return replace(config, batch_size=size), [said]
 
 
 @contextmanager

@@ -3,15 +3,13 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tyro.conf import Positional, arg
 
 from pcclust.data import PointDataset, PointLoader
-from pcclust.data.dataset import UpAxis
 from pcclust.data.fingerprint import data_sha256
 from pcclust.data.part_pairs import part_pairs
 from pcclust.data.parts import Normals, cut_parts, draw_parts, random_planes
@@ -19,12 +17,13 @@ from pcclust.data.seeding import seeded_generator
 from pcclust.methods._backbone import (
     check_backbone,
     check_cloud_size,
-    check_fills_batch,
     count_parameters,
     create_seeded,
+    fit_batch,
     seeded_weights,
 )
-from pcclust.methods.unlabelled import EncoderConfig, card_of_encoder, open_unlabelled, views
+from pcclust.methods.unlabelled import card_of_encoder, open_unlabelled
+from pcclust.methods.views import DataConfig, views
 from pcclust.nn import PairClassifier
 from pcclust.training import Method
 
@@ -34,14 +33,10 @@ PLANES, PARTS = 0, 1  # the uses of the seed
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContrastNetConfig(EncoderConfig):
+class ContrastNetConfig(DataConfig):
     """Which parts are contrasted, and by which network.
 
     Attributes:
-        dataset: modelnet40 or modelnet10 (in $PCCLUST_DATA), or an HDF5 file or folder of shapes.
-            Labels are not looked at.
-        num_points: the points of every shape.
-        up_axis: the axis against gravity, where the dataset does not know it.
         num_planes: planes drawn for each shape, once; parts are their sides.
         normals: of the planes: "isotropic", or "cube" as in the official code.
         min_share: the least share of a shape's points on either side of a plane.
@@ -52,9 +47,6 @@ class ContrastNetConfig(EncoderConfig):
         shared: whether both parts of a pair have one encoder, or each side its own.
     """
 
-    dataset: Annotated[str, Positional, arg(metavar="DATASET")]
-    num_points: int = 1024
-    up_axis: UpAxis | None = None
     num_planes: int = 15
     normals: Normals = "isotropic"
     min_share: float = 0.25
@@ -67,7 +59,7 @@ class ContrastNetConfig(EncoderConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("num_points", "num_planes", "part_points"):
+        for name in ("num_planes", "part_points"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name}={value} must be positive")
@@ -142,9 +134,10 @@ class ContrastNet(Method):
         self.uncut = [shapes.names[i] for i in (~cuttable).nonzero().flatten().tolist()]
         self.shapes = shapes.subset(cuttable.nonzero().flatten()) if self.uncut else shapes
         self._check_counts(len(shapes))
+        self.config, self.notes = fit_batch(config, len(self.shapes), config.group)
         self.loader = PointLoader(
             self.shapes,
-            config.batch_size,
+            self.config.batch_size,
             seed=config.seed,
             drop_last=True,
             workers=config.workers,
@@ -174,7 +167,7 @@ class ContrastNet(Method):
                 f"{config.least_points:,} points on both sides; they are left out of ContrastNet "
                 "(a smaller --min-share may cut them)"
             )
-        return lines
+        return lines + self.notes
 
     def batches(self, epoch: int, start: int) -> Iterator[PartBatch]:
         """Yields augmented parts of shapes."""
@@ -228,7 +221,6 @@ class ContrastNet(Method):
                 f"none of {total:,} shapes has a plane with {config.least_points:,} points on both "
                 "sides; give a smaller --min-share"
             )
-        check_fills_batch(count, config.batch_size, "shapes")
 
 
 def cutting_planes(points: Tensor, config: ContrastNetConfig) -> tuple[Tensor, Tensor]:

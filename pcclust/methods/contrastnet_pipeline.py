@@ -4,12 +4,9 @@ In its folder each stage has its own: ``contrastnet``, then for each round ``rou
 ``pseudo_labels.npz`` and ``network``; the result is ``weights.safetensors`` and its card.
 """
 
-import os
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import nn
@@ -20,16 +17,14 @@ from pcclust.data import PointDataset
 from pcclust.data.fingerprint import data_sha256
 from pcclust.methods._backbone import count_parameters
 from pcclust.methods.contrastnet import ContrastNet, ContrastNetConfig
+from pcclust.methods.encoders import load_encoder
+from pcclust.methods.features import FeatureSet
 from pcclust.methods.pseudo_label_file import StoredLabels, labels_key, read_labels, write_labels
 from pcclust.methods.pseudo_label_network import PseudoLabelConfig, PseudoLabelNetwork
-from pcclust.methods.unlabelled import describe_shapes, described_channels, open_unlabelled
-from pcclust.nn import Classifier
-from pcclust.nn.weights import load, read_card, save_weights
-from pcclust.training import Method, Outcome, RunFolder, Watcher, fit
-from pcclust.training.run_folder import CONFIG
-
-LABELS = "pseudo_labels.npz"
-Tell = Callable[[str], None]
+from pcclust.methods.stages import Previous, Shapes, Stage, of_stage
+from pcclust.methods.unlabelled import describe_shapes, described_channels
+from pcclust.nn.weights import read_card
+from pcclust.training import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +51,8 @@ class PipelineConfig:
     rounds: int = 1
     network: PseudoLabelConfig = field(default_factory=PseudoLabelConfig)
 
+    method: ClassVar[str] = "contrastnet"
+
     def __post_init__(self) -> None:
         if self.clusters < 2:
             raise ValueError(f"clusters={self.clusters} must be at least 2")
@@ -65,169 +62,118 @@ class PipelineConfig:
 
     def of_round(self, number: int) -> PseudoLabelConfig:
         """Returns the settings of the network of a round, from 1."""
-        first = self.contrastnet
-        shared = ("dataset", "num_points", "up_axis", "precision", "workers", "log_every")
-        return replace(
-            self.network,
-            num_clusters=self.clusters,
-            seed=first.seed + number,
-            checkpoint_minutes=first.checkpoint_minutes,
-            **{name: getattr(first, name) for name in shared},
-        )
+        return of_stage(self.contrastnet, self.network, number, num_clusters=self.clusters)
 
 
-class ContrastNetPipeline:
-    """Runs the stages one after the other; what is done already is left as it is.
-
-    Call `run` again with the same settings and folder to go on, wherever it was interrupted:
-    training resumes with the bits of an uninterrupted run, features and clusters, which take
-    minutes, begin anew, and complete stages are skipped. A stage belongs to settings and data: with
-    others it is refused (training) or done anew (clusters).
+class PseudoLabelStage:
+    """Clusters whole shapes by the features of the stage before, and by statistics if asked.
 
     Args:
         config: the settings.
-        out: the folder.
-        watchers: of the training.
-        tell: gets what there is to say between, a line each.
-
-    Raises:
-        FileNotFoundError: the data are not there.
-        FileExistsError: the folder holds something else.
-        ValueError: settings that do not fit the data, e.g. fewer shapes than clusters; several
-            processes.
+        number: of the round, from 1.
+        shapes: N of them.
+        previous: the stages before.
     """
 
     def __init__(
-        self,
-        config: PipelineConfig,
-        out: str | os.PathLike[str],
-        *,
-        watchers: Sequence[Watcher] = (),
-        tell: Tell = lambda line: None,
+        self, config: PipelineConfig, number: int, shapes: PointDataset, previous: Previous
     ) -> None:
+        assert previous.weights is not None
         self.config = config
-        self.out = Path(out)
-        self.watchers = watchers
-        self.tell = tell
-        first = config.contrastnet
-        self._check_place()
-        self.shapes = open_unlabelled(first.dataset, first.num_points, first.up_axis)
-        self.data_sha256 = data_sha256(self.shapes)
-        self._check_clusters(self.shapes)
-        self.contrastnet = ContrastNet(first, self.shapes)
-        _check_whitening(self.contrastnet.model.encoder, config)
-        if config.rounds:  # so that a mistake shows before hours of training
-            trial = torch.arange(len(self.shapes)) % config.clusters
-            _check_whitening(self._network(1, trial).model.backbone, config)
+        self.shapes = shapes
+        self.weights = previous.weights
+        self.before: StoredLabels | None = previous.results.get(labels_of(number - 1))
+        self.seed = config.contrastnet.seed + number
 
-    def run(self, *, minutes: float | None = None) -> Outcome:
-        """Runs what is not done.
-
-        Args:
-            minutes: stop training and save after so long; no limit if None.
-
-        Returns:
-            How the last stage that ran ended.
-
-        Raises:
-            ValueError: a stage of other settings or data, a damaged checkpoint, or features that
-                are all the same.
-            DivergedError: a loss is NaN or inf.
-            OSError: something cannot be written.
-
-        Warns:
-            ClusterCollapseWarning: the clusters are so uneven that few of them hold most shapes.
-        """
-        deadline = None if minutes is None else time.monotonic() + 60 * minutes
-        outcome = self._fit(self.contrastnet, "contrastnet", deadline)
-        source, stored = self.out / "contrastnet", None
-        for number in range(1, self.config.rounds + 1):
-            if not outcome.complete:
-                return outcome
-            stored = self._labels(number, source, stored)
-            name = f"round{number}/network"
-            outcome = self._fit(self._network(number, stored.labels), name, deadline)
-            source = self.out / name
-        if outcome.complete:
-            self._publish(source, stored)
-        return outcome
-
-    def _fit(self, method: Method, name: str, deadline: float | None) -> Outcome:
-        left = None if deadline is None else max(deadline - time.monotonic(), 0.0) / 60
-        run = RunFolder(self.out / name)
-        return fit(method, run, resume=True, minutes=left, watchers=self.watchers)
-
-    def _network(self, number: int, labels: torch.Tensor) -> PseudoLabelNetwork:
-        return PseudoLabelNetwork(self.config.of_round(number), self.shapes, labels)
-
-    def _labels(self, number: int, source: Path, before: StoredLabels | None) -> StoredLabels:
-        """Returns the clusters of a round, which are computed unless they are there."""
-        config, path = self.config, self.out / f"round{number}" / LABELS
-        seed = config.contrastnet.seed + number
+    def obtain(self, path: Path, progress: Progress) -> StoredLabels:
+        """Returns the clusters, which are computed unless they are there."""
+        config, before = self.config, self.before
         names = ("clusters", "statistics", "whiten", "l2")
         settings = {name: getattr(config, name) for name in names}
-        weights = read_card(source)["sha256"]
-        previous = None if before is None else before.key
-        key = labels_key(settings | {"seed": seed}, weights, self.data_sha256, previous)
-        stored = read_labels(path, key)
-        if stored is None:
-            features = self._features(source)
-            found = pseudo_labels(
-                features,
-                config.clusters,
-                whiten=PCAWhitening(config.whiten) if config.whiten else None,
-                l2=config.l2,
-                previous=None if before is None else before.labels,
-                random_state=seed,
-            )
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stored = write_labels(path, key, settings, found, self.shapes.names)
-        self.tell(f"round {number}: {stored.describe()}")
-        return stored
+        key = labels_key(
+            settings | {"seed": self.seed},
+            read_card(self.weights)["sha256"],
+            data_sha256(self.shapes),
+            None if before is None else before.key,
+        )
+        file = path.with_name(f"{path.name}.npz")
+        stored = read_labels(file, key)
+        if stored is not None:
+            return stored
+        found = pseudo_labels(
+            self._features(progress),
+            config.clusters,
+            whiten=PCAWhitening(config.whiten) if config.whiten else None,
+            l2=config.l2,
+            previous=None if before is None else before.labels,
+            random_state=self.seed,
+        )
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return write_labels(file, key, settings, found, self.shapes.names)
 
-    def _features(self, source: Path) -> torch.Tensor:
-        encoder = _backbone(load(source))
+    def _features(self, progress: Progress) -> torch.Tensor:
+        encoder = load_encoder(self.weights).network
         encoder.to("cuda" if torch.cuda.is_available() else "cpu")
         statistics = self.config.statistics
-        return describe_shapes(
-            encoder, self.shapes, statistics=statistics, progress=self._tell_progress
+        return describe_shapes(encoder, self.shapes, statistics=statistics, progress=progress)
+
+
+def labels_of(number: int) -> str:
+    """Returns what the clusters of a round are called."""
+    return f"round{number}/pseudo_labels"
+
+
+def stages(config: PipelineConfig, shapes: Shapes) -> list[Stage]:
+    """Returns ContrastNet, and of each round the clusters and the network on them.
+
+    Raises:
+        ValueError: settings that do not fit the data, e.g. fewer shapes than clusters.
+    """
+    first = config.contrastnet
+    if isinstance(shapes, FeatureSet):
+        raise ValueError(f"{first.dataset} holds features, and contrastnet cuts shapes: give these")
+    _check_clusters(config, shapes)
+    contrastnet = ContrastNet(first, shapes)
+    _check_whitening(contrastnet.model.encoder, config)
+    if config.rounds:  # so that a mistake shows before hours of training
+        trial = torch.arange(len(shapes)) % config.clusters
+        network = PseudoLabelNetwork(config.of_round(1), shapes, trial)
+        _check_whitening(network.model.backbone, config)
+    made = [Stage("contrastnet", lambda *_: contrastnet, first.epochs)]
+    for number in range(1, config.rounds + 1):
+        made += _round(config, number, shapes)
+    return made
+
+
+def _round(config: PipelineConfig, number: int, shapes: PointDataset) -> list[Stage]:
+    name = labels_of(number)
+
+    def network(_: Shapes, previous: Previous) -> PseudoLabelNetwork:
+        return PseudoLabelNetwork(config.of_round(number), shapes, previous[name].labels)
+
+    return [
+        Stage(name, lambda _, previous: PseudoLabelStage(config, number, shapes, previous)),
+        Stage(f"round{number}/network", network, config.network.epochs),
+    ]
+
+
+def publish(config: PipelineConfig, previous: Previous) -> tuple[nn.Module, dict[str, Any]]:
+    """Returns the encoder of the last stage, and its card."""
+    card: dict[str, Any] = dict(previous.load().__dict__["card"])
+    assert previous.weights is not None
+    encoder = load_encoder(previous.weights).network
+    made: dict[str, Any] = {"class_names": [], "parameters": count_parameters(encoder)}
+    if config.rounds:
+        made["pseudo_labels"] = previous[labels_of(config.rounds)].summary()
+    return encoder, card | made
+
+
+def _check_clusters(config: PipelineConfig, shapes: PointDataset) -> None:
+    if config.rounds and config.clusters > len(shapes):
+        raise ValueError(
+            f"clusters={config.clusters} exceeds the {len(shapes):,} shapes of "
+            f"{config.contrastnet.dataset}: give fewer --clusters"
         )
-
-    def _tell_progress(self, what: str, done: int, total: int) -> None:
-        for watcher in self.watchers:
-            watcher.preparing(what, done, total)
-            if done == total:
-                watcher.stopped()
-
-    def _publish(self, source: Path, stored: StoredLabels | None) -> None:
-        """Writes the encoder of the last stage as the result of the whole."""
-        model = load(source)
-        card: dict[str, Any] = dict(model.__dict__["card"])
-        encoder = _backbone(model)
-        made = {
-            "class_names": [],
-            "parameters": count_parameters(encoder),
-            "pipeline": asdict(self.config),
-        }
-        if stored is not None:
-            made["pseudo_labels"] = stored.summary()
-        save_weights(self.out, encoder, card | made)
-        self.tell(f"{self.out}: complete; the encoder is pcclust.load({str(self.out)!r})")
-
-    def _check_place(self) -> None:
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise ValueError("the pipeline runs in one process; start it without torchrun")
-        if self.out.exists() and not self.out.is_dir():
-            raise FileExistsError(f"{self.out} is a file: give another --out")
-        if (self.out / CONFIG).exists():
-            raise FileExistsError(f"{self.out} holds a run of another command: give another --out")
-
-    def _check_clusters(self, shapes: PointDataset) -> None:
-        if self.config.rounds and self.config.clusters > len(shapes):
-            raise ValueError(
-                f"clusters={self.config.clusters} exceeds the {len(shapes):,} shapes of "
-                f"{self.config.contrastnet.dataset}: give fewer --clusters"
-            )
 
 
 def _check_whitening(encoder: nn.Module, config: PipelineConfig) -> None:
@@ -238,7 +184,3 @@ def _check_whitening(encoder: nn.Module, config: PipelineConfig) -> None:
             f"whiten={config.whiten} exceeds the {channels} features of "
             f"{type(encoder).__name__}{beside}"
         )
-
-
-def _backbone(model: nn.Module) -> nn.Module:
-    return model.backbone if isinstance(model, Classifier) else model

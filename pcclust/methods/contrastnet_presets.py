@@ -2,22 +2,10 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-from pcclust.methods.contrastnet import ContrastNetConfig
-from pcclust.methods.contrastnet_pipeline import PipelineConfig
-from pcclust.methods.pseudo_label_network import PseudoLabelConfig
-
-PresetName = Literal["rotation-invariant", "zhang2019"]
-
-
-class Preset(NamedTuple):
-    """Settings of the stages that differ from their defaults."""
-
-    pipeline: Mapping[str, Any]
-    contrastnet: Mapping[str, Any]
-    network: Mapping[str, Any]
-
+from pcclust.methods.contrastnet_pipeline import PipelineConfig, publish, stages
+from pcclust.methods.stages import Recipe
 
 # The official code's: Adam, no decay of weights, and views of upright shapes.
 _ZHANG_VIEWS = {
@@ -38,16 +26,23 @@ _ZHANG_DGCNN = {
     "input_transform": True,
 }
 
-PRESETS: Mapping[PresetName, Preset] = MappingProxyType(
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "rotation-invariant": Preset(
-            {"statistics": True, "whiten": 64, "l2": True},
-            {"model": "clusternet", "epochs": 40, "batch_size": 32, "num_planes": 30, "group": 4},
-            {"model": "clusternet", "epochs": 40, "batch_size": 32},
-        ),
-        "zhang2019": Preset(
-            {},
-            _ZHANG_VIEWS
+        "rotation-invariant": {
+            "statistics": True,
+            "whiten": 64,
+            "l2": True,
+            "contrastnet": {
+                "model": "clusternet",
+                "epochs": 40,
+                "batch_size": 32,
+                "num_planes": 30,
+                "group": 4,
+            },
+            "network": {"model": "clusternet", "epochs": 40, "batch_size": 32},
+        },
+        "zhang2019": {
+            "contrastnet": _ZHANG_VIEWS
             | {
                 "model": "dgcnn",
                 "settings": _ZHANG_DGCNN | {"embedding": 256},
@@ -57,19 +52,34 @@ PRESETS: Mapping[PresetName, Preset] = MappingProxyType(
                 "part_points": 512,
                 "shared": False,
             },
-            _ZHANG_VIEWS
+            "network": _ZHANG_VIEWS
             | {
                 "model": "dgcnn",
                 "settings": _ZHANG_DGCNN | {"embedding": 1024},
                 "epochs": 40,
                 "batch_size": 36,
             },
-        ),
+        },
     }
 )
 
+RECIPE = Recipe(
+    about="""Contrasts parts of shapes, clusters whole shapes, trains a network on the clusters.
 
-def contrastnet_preset(name: PresetName, dataset: str, **settings: object) -> PipelineConfig:
+    The folder gets a run of each stage (contrastnet, round1/network, …) and the clusters
+    (round1/pseudo_labels.npz, …); the result is the last network's encoder. Options without a
+    prefix are of the first stage, or of all. Presets: "rotation-invariant", which needs no upright
+    pose, and "zhang2019", as in the official code.
+    """,
+    config=PipelineConfig,
+    stages=stages,
+    presets=PRESETS,
+    data=lambda config: config.contrastnet,
+    publish=publish,
+)
+
+
+def contrastnet_preset(name: str, dataset: str, **settings: object) -> PipelineConfig:
     """Returns the settings of a preset.
 
     ``rotation-invariant`` is ours. Parts are whole sides of planes, described by `ClusterNet` about
@@ -109,10 +119,5 @@ def contrastnet_preset(name: PresetName, dataset: str, **settings: object) -> Pi
         >>> ours.contrastnet.model, ours.contrastnet.epochs, ours.clusters
         ('clusternet', 5, 300)
     """
-    preset = PRESETS[name]
-    first: dict[str, Any] = {**preset.contrastnet, "dataset": dataset, **settings}
-    return PipelineConfig(
-        contrastnet=ContrastNetConfig(**first),
-        network=PseudoLabelConfig(**preset.network),
-        **preset.pipeline,
-    )
+    config: PipelineConfig = RECIPE.preset(name, contrastnet={"dataset": dataset, **settings})
+    return config

@@ -3,54 +3,43 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from tyro.conf import Suppress
 
 from pcclust.data import PointDataset, PointLoader
-from pcclust.data.dataset import UpAxis
 from pcclust.data.fingerprint import data_sha256
 from pcclust.data.seeding import seeded_generator
 from pcclust.data.splits import balanced_order
 from pcclust.methods._backbone import (
     check_backbone,
     check_cloud_size,
-    check_fills_batch,
     count_parameters,
     create_seeded,
+    fit_batch,
     seeded_weights,
     smoothed_loss,
 )
 from pcclust.methods.classification import LabelledBatch
-from pcclust.methods.unlabelled import EncoderConfig, card_of_encoder, views
+from pcclust.methods.unlabelled import card_of_encoder
+from pcclust.methods.views import DataConfig, StageFields, views
 from pcclust.nn import Classifier
 from pcclust.training import Method
 
 
 @dataclass(frozen=True, kw_only=True)
-class PseudoLabelConfig(EncoderConfig):
+class PseudoLabelConfig(StageFields, DataConfig):
     """How the network is trained; what is the same for all stages, the pipeline fills in.
 
     Attributes:
         balanced: whether every cluster is drawn equally often, small ones several times.
-        dataset: where the shapes are from.
-        num_points: of every shape.
-        up_axis: the axis against gravity, where the dataset does not know it.
         num_clusters: of the pseudo-labels.
     """
 
     balanced: bool = False
-    dataset: Suppress[str] = ""
-    num_points: Suppress[int] = 1024
-    up_axis: Suppress[UpAxis | None] = None
     num_clusters: Suppress[int] = 300
-    seed: Suppress[int] = 0
-    precision: Suppress[Literal["float32", "bfloat16"]] = "float32"
-    workers: Suppress[int] = 2
-    log_every: Suppress[int] = 50
-    checkpoint_minutes: Suppress[float] = 5.0
 
     method: ClassVar[str] = "pseudo-label-network"
 
@@ -79,15 +68,14 @@ class PseudoLabelNetwork(Method):
     model: Classifier
 
     def __init__(self, config: PseudoLabelConfig, shapes: PointDataset, labels: Tensor) -> None:
-        self.config = config
         check_backbone(config.model, config.settings)
-        check_fills_batch(len(shapes), config.batch_size, "shapes", "--network.batch-size")
+        self.config, self.notes = fit_batch(config, len(shapes))
         names = [f"cluster {cluster}" for cluster in range(config.num_clusters)]
         self.shapes = PointDataset(shapes.points, labels, shapes.names, names, shapes.up_axis)
         self.augment = views(config, shapes.up_axis, config.dataset)
         self.model = _create_network(config)
         check_cloud_size(self.model.backbone, config.num_points, "shapes")
-        self.steps_per_epoch = len(shapes) // config.batch_size
+        self.steps_per_epoch = len(shapes) // self.config.batch_size
         self.data_sha256 = data_sha256(self.shapes)
 
     def describe(self) -> list[str]:
@@ -100,6 +88,7 @@ class PseudoLabelNetwork(Method):
             f"{config.batch_size}",
             f"{config.model}: {count_parameters(self.model):,} parameters with the classifier; "
             f"views turned {config.rotation}; {config.optimizer} at {config.learning_rate:g}",
+            *self.notes,
         ]
 
     def batches(self, epoch: int, start: int) -> Iterator[LabelledBatch]:

@@ -1,7 +1,6 @@
-"""Shapes without their labels: opened, seen from random views, described by an encoder."""
+"""Shapes without their labels: opened, and described by an encoder."""
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,113 +9,46 @@ from pcclust.cluster.pseudo_labels import check_not_all_equal
 from pcclust.data import PointDataset
 from pcclust.data.dataset import UpAxis
 from pcclust.data.named import open_named
-from pcclust.data.transforms import (
-    Compose,
-    Jitter,
-    RotateSO3,
-    RotateUp,
-    Scale,
-    Shift,
-    SmallRotation,
-    Transform,
-    UnitSphere,
-)
+from pcclust.data.seeding import seeded_generator
+from pcclust.data.transforms import UnitSphere
+from pcclust.methods.views import EncoderConfig
 from pcclust.nn.rri_statistics import CHANNELS, rri_statistics
-from pcclust.training import Progress, TrainingConfig
-from pcclust.training.config import Settings
+from pcclust.training import Progress
 
 STATISTICS_AT_ONCE = 64
+LIMIT = 5  # a use of the seed
 
 
-@dataclass(frozen=True, kw_only=True)
-class EncoderConfig(TrainingConfig):
-    """Which encoder is trained, and what it is shown.
-
-    The defaults need no upright pose: views are turned any way before they are stretched, so the
-    axes of the stretch have nothing to do with those of the data.
-
-    Attributes:
-        model: the backbone, by name.
-        settings: of the backbone, as NAME=VALUE; those left out have their defaults.
-        rotation: how views are turned: "z" about the axis of gravity, "so3" at random, or "none".
-        jitter: standard deviation of the noise of points, cut at five times that.
-        max_scale: views are scaled by a factor from 1 / max_scale to max_scale; 1 for none.
-        stretch: whether x, y and z get such factors of their own.
-        tilt: standard deviation in rad of a small rotation about each axis, cut at three times.
-        max_shift: views are moved by up to this along each axis.
-        label_smoothing: the share of a label that is spread over all classes.
-    """
-
-    model: str = "clusternet"
-    settings: Settings = field(default_factory=dict)
-    rotation: Literal["z", "so3", "none"] = "so3"
-    jitter: float = 0.01
-    max_scale: float = 1.25
-    stretch: bool = True
-    tilt: float = 0.0
-    max_shift: float = 0.0
-    label_smoothing: float = 0.2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.max_scale < 1:
-            raise ValueError(f"max_scale={self.max_scale} must be at least 1")
-        for name in ("jitter", "tilt", "max_shift"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"label_smoothing={self.label_smoothing} must be in [0, 1)")
-
-
-def open_unlabelled(name: str, num_points: int, up_axis: UpAxis | None = None) -> PointDataset:
-    """Opens training shapes without their labels, each centred and scaled to the unit sphere.
+def open_unlabelled(
+    name: str,
+    num_points: int,
+    up_axis: UpAxis | None = None,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> PointDataset:
+    """Opens shapes without their labels, each centred and scaled to the unit sphere.
 
     Args:
         name: modelnet40 or modelnet10 (in $PCCLUST_DATA), or an HDF5 file or folder of shapes.
         num_points: the points of every shape.
         up_axis: the axis against gravity, where the dataset does not know it.
+        split: of a dataset that has splits; "train" if None.
+        limit: so many shapes at most, drawn at random; all if None.
+        seed: of that draw.
 
     Raises:
         FileNotFoundError: the data are not there.
         ValueError: fewer than two shapes, or all of them alike.
     """
-    shapes = open_named(name, num_points=num_points)
+    shapes = open_named(name, split, num_points=num_points)
+    if limit is not None and limit < len(shapes):
+        drawn = torch.randperm(len(shapes), generator=seeded_generator(seed, LIMIT))[:limit]
+        shapes = shapes.subset(drawn.sort().values)
     points = UnitSphere()(shapes.points)
     _check_distinct(points, name)
     return PointDataset(points, None, shapes.names, up_axis=up_axis or shapes.up_axis)
-
-
-def views(config: EncoderConfig, up_axis: UpAxis | None, name: str) -> Transform:
-    """Returns the random transforms of a training view, in the order of ContrastNet's code.
-
-    Args:
-        config: the settings.
-        up_axis: the axis against gravity.
-        name: of the dataset, for messages.
-
-    Raises:
-        ValueError: views are to be turned about an axis that is not known.
-    """
-    steps: list[Transform] = []
-    if config.rotation == "z":
-        if up_axis is None:
-            raise ValueError(
-                f"{name} does not say which axis points up, about which views are turned: give "
-                "--up-axis x, y or z, or --rotation so3, or --preset rotation-invariant, which "
-                "needs no pose"
-            )
-        steps.append(RotateUp(up_axis))
-    elif config.rotation == "so3":
-        steps.append(RotateSO3())
-    if config.jitter:
-        steps.append(Jitter(config.jitter, 5 * config.jitter))
-    if config.max_scale > 1:
-        steps.append(Scale(1 / config.max_scale, config.max_scale, per_axis=config.stretch))
-    if config.tilt:
-        steps.append(SmallRotation(config.tilt, 3 * config.tilt))
-    if config.max_shift:
-        steps.append(Shift(config.max_shift))
-    return Compose(*steps)
 
 
 @torch.no_grad()

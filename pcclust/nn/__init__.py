@@ -4,6 +4,7 @@ from pcclust.nn.backbones import BACKBONES, create_backbone
 from pcclust.nn.canonical_pose import CanonicalPose
 from pcclust.nn.classifier import Classifier
 from pcclust.nn.cluster_abstraction import ClusterAbstraction
+from pcclust.nn.clusterer import Clusterer, GivenFeatures
 from pcclust.nn.clusternet import ClusterNet
 from pcclust.nn.dgcnn import DGCNN
 from pcclust.nn.edge_conv import EdgeConv
@@ -19,7 +20,9 @@ __all__ = [
     "Classifier",
     "ClusterAbstraction",
     "ClusterNet",
+    "Clusterer",
     "EdgeConv",
+    "GivenFeatures",
     "PairClassifier",
     "PointNet",
     "RRIModule",

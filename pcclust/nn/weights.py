@@ -19,6 +19,8 @@ from pcclust.nn.weights_source import NAME, locate
 
 FORMAT = "pcclust weights"
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".tar")
+# In the place of a backbone, where there is none: the model takes features.
+FEATURES = "features"
 # What a card must say for the model to be built again.
 REQUIRED = ("model", "settings", "class_names", "size", "sha256")
 
@@ -41,9 +43,10 @@ def save_weights(
     Args:
         path: a folder, for ``weights.safetensors`` and ``weights.json`` in it, or a file named
             ``*.safetensors``, whose card is the ``.json`` of the same name.
-        model: a backbone or a `Classifier`.
+        model: a backbone, a `Classifier` or a `Clusterer`.
         card: ``model`` (the name of the backbone, as `create_backbone` takes it), ``settings``
-            (its arguments) and ``class_names`` (empty for a backbone without a classifier), and
+            (its arguments) and ``class_names`` (empty for a backbone without a classifier); for a
+            `Clusterer` what its `Clusterer.card` says, too; and
             what else is worth knowing: ``num_points``, ``data``, ``config``, ``seed``, results.
         dtype: of the matrices in the file, e.g. float16 for half the size; they are float32 again
             when they are loaded. Vectors and running statistics, which are small and may lie beyond
@@ -99,8 +102,9 @@ def load(what: str | os.PathLike[str]) -> nn.Module:
             folder of that name, which is ``./NAME``; see `pcclust.nn.weights_source.locate`.
 
     Returns:
-        The model on the CPU in eval mode: a `Classifier` where the card names classes, otherwise
-        a backbone. Its attribute ``card`` is the card, a dict; `read_card` reads that alone.
+        The model on the CPU in eval mode: a `Classifier` where the card names classes, a
+        `Clusterer` where its task is "clusters", otherwise a backbone. Its attribute ``card`` is
+        the card, a dict; `read_card` reads that alone.
 
     Raises:
         FileNotFoundError: no such name, path or repository, no weights in it, or no card beside.
@@ -219,11 +223,17 @@ def _check_content(content: bytes, card: Card, path: Path) -> None:
 
 
 def _build(card: Card, path: Path) -> nn.Module:
-    from pcclust.nn import Classifier, create_backbone
+    from pcclust.nn import Classifier, Clusterer, GivenFeatures, create_backbone
+    from pcclust.nn.cluster_heads import create_cluster_head
 
     try:
-        backbone = create_backbone(card["model"], **card["settings"])
-    except (ValueError, TypeError) as error:
+        if card["model"] == FEATURES:
+            backbone: nn.Module = GivenFeatures(**card["settings"])
+        else:
+            backbone = create_backbone(card["model"], **card["settings"])
+        if card.get("task") == "clusters":
+            return Clusterer(backbone, create_cluster_head(card["head"]))
+    except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f"{path}: {card['model']} with {card['settings']} cannot be built "
             f"({error}){_versions(card)}"

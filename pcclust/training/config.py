@@ -3,6 +3,7 @@
 import dataclasses
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, Union
@@ -14,7 +15,7 @@ from pcclust._files import whole_file
 from pcclust._names import nearest
 from pcclust._version import __version__
 
-Config = TypeVar("Config", bound="TrainingConfig")
+Built = TypeVar("Built")
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:
@@ -60,13 +61,15 @@ class TrainingConfig:
 
     Attributes:
         epochs: how often each training shape is seen; 0 leaves the network untrained, to compare
-            with. The learning rate falls to 0 over all of them, so a run that is cut short and
-            resumed is the same run.
+            with. The learning rate follows from how many there are, so a run that is cut short
+            and resumed is the same run.
         batch_size: shapes of a step, in all processes together.
         optimizer: "adamw", or "sgd" with Nesterov momentum 0.9.
         learning_rate: the highest one; by default 0.001 for adamw and 0.1 for sgd.
         weight_decay: of weight matrices; biases and norms have none.
-        warmup_epochs: over which the learning rate rises from 0, before its cosine fall.
+        warmup_epochs: over which the learning rate rises from 0.
+        schedule: of the learning rate after that: it falls by a "cosine" to 0, stays "constant", or
+            falls to a tenth after half of the "step"s and to a hundredth after three quarters.
         clip_norm: the largest norm of the gradient; no limit if None.
         precision: of the forward pass; weights and their updates are float32.
         seed: of the weights, the order, the augmentation, the dropout and the split.
@@ -82,6 +85,7 @@ class TrainingConfig:
     weight_decay: float | None = None
     warmup_epochs: float = 1.0
     clip_norm: float | None = None
+    schedule: Literal["cosine", "constant", "step"] = "cosine"
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
     workers: int = 2
@@ -110,7 +114,32 @@ class TrainingConfig:
                 raise ValueError(f"{name}={getattr(self, name)} must not be negative")
 
 
-def write_config(path: Path, config: TrainingConfig) -> None:
+def built_config(kind: type[Built], *settings: Mapping[str, Any], missing: object = None) -> Built:
+    """Builds settings in which others are nested.
+
+    Args:
+        kind: their dataclass.
+        settings: by name, nested ones as mappings; later ones come first.
+        missing: stands for what must be given and is not; if None that is an error.
+
+    Raises:
+        TypeError: something is missing, or a name does not exist.
+        ValueError: a value that is wrong.
+    """
+    hints = typing.get_type_hints(kind)
+    values = {name: value for given in settings for name, value in given.items()}
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        name, hint = field.name, hints[field.name]
+        required = field.default is field.default_factory is dataclasses.MISSING
+        if dataclasses.is_dataclass(hint):
+            nested = [given[name] for given in settings if name in given]
+            values[name] = built_config(typing.cast(type[Any], hint), *nested, missing=missing)
+        elif required and name not in values and missing is not None:
+            values[name] = missing
+    return kind(**values)
+
+
+def write_config(path: Path, config: Any) -> None:  # noqa: ANN401 - or settings with such inside
     """Writes all settings of a run as a YAML file that `read_config` reads."""
     settings = {"method": config.method} | dataclasses.asdict(config)
     text = require("yaml", "config files").safe_dump(settings, sort_keys=False, allow_unicode=True)
@@ -118,7 +147,7 @@ def write_config(path: Path, config: TrainingConfig) -> None:
         file.write(f"# The settings of a run of pcclust {__version__}\n{text}".encode())
 
 
-def read_config(path: Path, kind: type[Config]) -> dict[str, Any]:
+def read_config(path: Path, kind: type[Any]) -> dict[str, Any]:
     """Reads the settings that a YAML file gives; those it leaves out are not in the result.
 
     Args:
@@ -143,14 +172,7 @@ def read_config(path: Path, kind: type[Config]) -> dict[str, Any]:
     method = given.pop("method", kind.method)
     if method != kind.method:
         raise ValueError(f"{path} is for the method {method!r}; this command runs {kind.method!r}")
-    hints = typing.get_type_hints(kind)
-    names = [field.name for field in dataclasses.fields(kind)]
-    for name in given:
-        if name not in names:
-            raise ValueError(f"{path}: there is no setting {name!r}{nearest(str(name), names)}")
-    return {
-        name: _converted(value, hints[name], f"{path}: {name}") for name, value in given.items()
-    }
+    return _settings(given, kind, str(path))
 
 
 def differences(before: dict[str, Any], now: TrainingConfig) -> list[str]:
@@ -164,8 +186,22 @@ def differences(before: dict[str, Any], now: TrainingConfig) -> list[str]:
     ]
 
 
+def _settings(given: dict[str, Any], kind: type[Any], where: str) -> dict[str, Any]:
+    """Returns values of YAML as the types of a dataclass's fields, nested ones as dicts."""
+    hints = typing.get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind)]
+    for name in given:
+        if name not in names:
+            raise ValueError(f"{where}: there is no setting {name!r}{nearest(str(name), names)}")
+    return {
+        name: _converted(value, hints[name], f"{where}: {name}") for name, value in given.items()
+    }
+
+
 def _converted(value: object, hint: type[Any], where: str) -> object:
     """Returns a value of YAML as the type of a field, or raises."""
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return _settings(value, hint, where)
     origin, options = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         if value not in options:

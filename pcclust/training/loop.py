@@ -5,19 +5,26 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from pcclust.data.seeding import seeded_generator
 from pcclust.nn.weights import save_weights
-from pcclust.training.allocator import keep_freed_memory, limit_kernel_caches
 from pcclust.training.interruption import Interruption
 from pcclust.training.method import Batch, Method
-from pcclust.training.optimizer import create_optimizer, learning_rate
+from pcclust.training.optimizer import (
+    create_optimizer,
+    forget,
+    learning_rate,
+    set_learning_rate,
+)
 from pcclust.training.processes import Processes
 from pcclust.training.run_folder import Position, RunFolder
 from pcclust.training.watcher import Step, Watcher
+
+Result = TypeVar("Result")
+BEGIN_EPOCH = 1  # a use of the seed
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,8 @@ def fit(
     On a CPU the same seed gives the same bits, also when the run is killed and resumed any number
     of times. Under ``torchrun`` each process takes its share of every batch, so the number of
     processes changes a result only by rounding (and by BatchNorm's statistics, which each process
-    takes of its share).
+    takes of its share). It leaves the process as it finds it; commands call
+    `pcclust.training.allocator` before, which makes steps on a CPU faster.
 
     Args:
         method: what to train.
@@ -77,8 +85,6 @@ def fit(
         run.check_config(method.config)
     else:
         run.check_free()
-    keep_freed_memory()
-    limit_kernel_caches()
     loop = _Loop(method, run, Processes(method.config.precision), watchers)
     deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     with ExitStack() as stack:
@@ -113,8 +119,9 @@ class _Loop:
         self.processes.check_shares(self.config.batch_size)
         with self.processes.main_first():
             self.method.prepare(self._tell_preparing)
-        self.model = self.processes.wrap(self.method.model)
-        self.optimizer = create_optimizer(self.method.model, self.config)
+        unused = self.method.leaves_parameters_unused
+        self.model = self.processes.wrap(self.method.model, unused=unused)
+        self.optimizer = create_optimizer(self.method.param_groups(), self.config)
         if resume:
             self.position = self.run.restore(self.method, self.optimizer)
         self.processes.wait()
@@ -126,8 +133,9 @@ class _Loop:
         """Runs epochs until they are done or something ends them."""
         for watcher in self.watchers:
             watcher.started(self.method, self.position)
-        while self.position.epoch < self.config.epochs:
-            metrics = self._evaluated(self.method.evaluate) if self._epoch(deadline) else None
+        while not self._done():
+            trained = self._begin_epoch() and self._epoch(deadline)
+            metrics = self._evaluated(self.method.evaluate) if trained else None
             if metrics is None:
                 return self._outcome()
             self._end_epoch(metrics)
@@ -141,6 +149,30 @@ class _Loop:
         """Says that nothing more will come."""
         for watcher in self.watchers:
             watcher.stopped()
+
+    def _done(self) -> bool:
+        """Returns whether there is no epoch left to begin or to end."""
+        position = self.position
+        converged = position.epoch > 0 and position.batch == 0 and self.method.converged()
+        return position.epoch >= self.config.epochs or self.processes.anywhere(converged)
+
+    def _begin_epoch(self) -> bool:
+        """Does what is due before an epoch's first batch; returns whether nothing stopped it."""
+        if self.position.batch:
+            return True
+        # Unlike the keys of orders, views and steps.
+        keys = (self.config.seed, self.position.epoch, 0, 0, BEGIN_EPOCH)
+        torch.manual_seed(seeded_generator(*keys).initial_seed())
+
+        def begin() -> bool:
+            made_anew = self.method.begin_epoch(self.position.epoch, self._tell_preparing)
+            forget(self.optimizer, made_anew)
+            return True
+
+        if self._without_gradients(begin) is None:
+            return False
+        self.processes.follow_main(self.method.model)
+        return True
 
     def _epoch(self, deadline: float) -> bool:
         """Makes the steps that an epoch still lacks; returns whether nothing stopped it."""
@@ -164,8 +196,7 @@ class _Loop:
     def _step(self, batch: Batch) -> None:
         step = self.position.epoch * self.method.steps_per_epoch + self.position.batch
         rate = learning_rate(step, self.method.steps_per_epoch, self.config)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        set_learning_rate(self.optimizer, rate)
         # Dropout depends on the step alone, so that no state of a generator has to be kept.
         keys = (self.config.seed, step, self.processes.index)
         torch.manual_seed(seeded_generator(*keys).initial_seed())
@@ -177,6 +208,8 @@ class _Loop:
         norm = self.processes.backward(scalars["loss"], self.model, limit)
         self._check_finite("norm of the gradient", norm, step)
         self.optimizer.step()
+        with torch.no_grad():
+            self.method.after_step()
         self._count(step + 1, self.processes.mean(values), rate)
 
     def _count(self, step: int, values: dict[str, float], rate: float) -> None:
@@ -189,19 +222,24 @@ class _Loop:
 
     def _evaluated(self, measure: Callable[[], dict[str, float]]) -> dict[str, float] | None:
         """Measures in the first process, where the others wait; returns None if interrupted."""
+        metrics = self._without_gradients(measure if self.main else dict)
+        if metrics is not None:
+            self.processes.wait()
+        return metrics
+
+    def _without_gradients(self, work: Callable[[], Result]) -> Result | None:
+        """Does what a resumed run does again, in evaluation mode; returns None if interrupted."""
         self.method.model.eval()
         self.interruption.at_once = self.processes.count == 1
         try:
             with torch.no_grad():
-                metrics = measure() if self.main else {}
+                return work()
         except KeyboardInterrupt:
             if not self.interruption.at_once:
                 raise
             return None
         finally:
             self.interruption.at_once = False
-        self.processes.wait()
-        return metrics
 
     def _end_epoch(self, metrics: dict[str, float]) -> None:
         position, steps = self.position, self.method.steps_per_epoch

@@ -1,8 +1,8 @@
 """What a method of training brings along; the loop, the run folder and the rest are shared."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar, TypeAlias
 
 from torch import Tensor, nn
 
@@ -19,9 +19,10 @@ class Method(ABC):
     """A model, the batches it is trained on, the loss of a batch, and what is measured.
 
     A new method is one file in `pcclust.methods`: its settings (a subclass of `TrainingConfig`)
-    and a subclass of this. What changes during training and must survive an interruption is a
-    parameter or a buffer of ``model``; what is random follows from the seed, the epoch and the
-    step alone. Then a resumed run has the bits of an uninterrupted one, in `fit`, for any method.
+    and a subclass of this, or of `pcclust.methods.base.DeepClustering`, which has most of it. What
+    changes during training and must survive an interruption is a parameter or a buffer of
+    ``model``; what is random follows from the seed, the epoch and the step alone. Then a resumed
+    run has the bits of an uninterrupted one, in `fit`, for any method.
 
     Attributes:
         config: the settings.
@@ -34,6 +35,9 @@ class Method(ABC):
     model: nn.Module
     steps_per_epoch: int
     data_sha256: str
+
+    # Whether some parameters have no part in some losses, e.g. heads that alternate.
+    leaves_parameters_unused: ClassVar[bool] = False
 
     @abstractmethod
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
@@ -62,8 +66,50 @@ class Method(ABC):
     def prepare(self, progress: Progress) -> None:  # noqa: B027 - most have nothing to prepare
         """Does what is done once for all epochs; results belong in a cache on disk."""
 
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Returns the groups of the optimiser: by default matrices, which decay, and the rest.
+
+        A group may have a ``lr_scale``, by which the learning rate of each step is multiplied.
+        """
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        return [
+            {
+                "params": [p for p in parameters if p.dim() >= 2],
+                "weight_decay": self.config.weight_decay,
+            },
+            {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+        ]
+
+    def begin_epoch(self, epoch: int, progress: Progress) -> Iterable[nn.Parameter]:
+        """Does what is due before the first batch of an epoch, e.g. finds the clusters to learn.
+
+        The model is in evaluation mode, there are no gradients, and torch's own generator is seeded
+        by seed and epoch. What is learned here goes into buffers of ``model`` or, in place, into
+        its parameters, so that a checkpoint suffices to go on within the epoch, where this is not
+        called again. All processes call it, and then take over what the first one has.
+
+        Args:
+            epoch: from 0.
+            progress: is told how far it is.
+
+        Returns:
+            Parameters that were made anew: what the optimiser knows of them is dropped.
+        """
+        return ()
+
+    def after_step(self) -> None:  # noqa: B027 - most have nothing to do
+        """Does what is due after each step, without gradients, e.g. moves averages of weights."""
+
+    def converged(self) -> bool:
+        """Returns whether to stop after this epoch, judged by buffers of ``model``."""
+        return False
+
     def evaluate(self) -> dict[str, float]:
-        """Returns what is measured after each epoch, never on test data; without gradients."""
+        """Returns what is measured after each epoch, never on test data; without gradients.
+
+        Only the first process is asked. What it writes into buffers of ``model`` the others get
+        before the next epoch.
+        """
         return {}
 
     def finish(self) -> dict[str, float]:

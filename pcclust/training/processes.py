@@ -34,8 +34,18 @@ class Processes:
         self.index: int = self._accelerator.process_index
         self.main: bool = self._accelerator.is_main_process
 
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """Moves a model to the device, and returns what averages its gradients."""
+    def wrap(self, model: nn.Module, *, unused: bool = False) -> nn.Module:
+        """Moves a model to the device, and returns what averages its gradients.
+
+        Args:
+            model: what is trained.
+            unused: whether some parameters have no part in some losses.
+        """
+        from accelerate import DistributedDataParallelKwargs
+
+        if unused:
+            handler = DistributedDataParallelKwargs(find_unused_parameters=True)
+            self._accelerator.ddp_handler = handler
         wrapped: nn.Module = self._accelerator.prepare(model)
         return wrapped
 
@@ -80,6 +90,15 @@ class Processes:
         """Lets the main process run a block before the others do."""
         block: AbstractContextManager[None] = self._accelerator.main_process_first()
         return block
+
+    def follow_main(self, model: nn.Module) -> None:
+        """Gives all processes the parameters and buffers that the main one has."""
+        from accelerate.utils import broadcast
+
+        if self.count > 1:
+            with torch.no_grad():
+                for value in model.state_dict().values():
+                    value.copy_(broadcast(value))
 
     def wait(self) -> None:
         """Waits until all processes are here."""

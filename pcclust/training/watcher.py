@@ -1,6 +1,7 @@
 """Who is told how a run goes."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pcclust.training.method import Method
 from pcclust.training.run_folder import Position
@@ -23,8 +24,25 @@ class Step:
     learning_rate: float
 
 
+class Plan(NamedTuple):
+    """Where the stage that begins now stands among all of them.
+
+    Attributes:
+        stage: its name.
+        before: shapes that the stages before see, in all their epochs.
+        total: shapes that all stages see.
+    """
+
+    stage: str
+    before: int
+    total: int
+
+
 class Watcher:
     """Is told how a run goes, in the first process only; this one does nothing about it."""
+
+    def planned(self, plan: Plan) -> None:
+        """A stage of several is about to begin."""
 
     def preparing(self, what: str, done: int, total: int) -> None:
         """Something that is done once is under way."""

@@ -14,7 +14,8 @@ import pcclust
 from benchmarks import ship_weights
 from benchmarks.ship_weights import DATA_FIELDS, FIELDS, Settings, ship, summary
 from pcclust.evaluate import Turns, clustering, rotation
-from pcclust.methods.contrastnet_pipeline import ContrastNetPipeline
+from pcclust.methods.contrastnet_presets import RECIPE
+from pcclust.methods.stages import Pipeline
 from pcclust.nn import weights_source
 from tests.methods.test_classification import CLUSTERS, shapes, write
 from tests.methods.tiny_pipeline import tiny_config
@@ -31,7 +32,7 @@ def run(tmp_path_factory):
         patch.setenv("PCCLUST_CACHE", str(folder / "cache"))
         file = write(Path("balls.h5"))
         config = tiny_config(file, CLUSTERS, CLUSTERS, rounds=1, l2=False)
-        assert ContrastNetPipeline(config, "run").run().complete
+        assert Pipeline(RECIPE, config, "run").run().complete
     return folder / "run"
 
 

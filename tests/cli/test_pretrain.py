@@ -31,10 +31,11 @@ def config(folder):
     return yaml.safe_load((folder / "config.yaml").read_text())
 
 
-def test_one_command_runs_all_stages_and_the_same_one_skips_them(file, tmp_path, capsys):
+def test_one_command_runs_all_stages_and_resuming_skips_them(file, tmp_path, capsys):
     assert run(file, *OURS, "--rounds", 2) == 0
     folder = tmp_path / "runs" / "shapes-contrastnet-rotation-invariant"
     assert sorted(path.name for path in folder.iterdir()) == [
+        "config.yaml",
         "contrastnet",
         "round1",
         "round2",
@@ -43,14 +44,17 @@ def test_one_command_runs_all_stages_and_the_same_one_skips_them(file, tmp_path,
     ]
     out = capsys.readouterr().out
     assert "1 epochs of 6 steps of 8 shapes and 56 pairs; chance is an accuracy of 50 %" in out
-    assert "round 1: 48 shapes in 5 clusters of" in out
+    assert "round1/pseudo_labels: 48 shapes in 5 clusters of" in out
     assert "NMI with the round before" in out
     assert "complete; the encoder is pcclust.load('runs/shapes-contrastnet-rotation-inv" in out
     assert pcclust.load(folder).out_channels == 32
-    assert run(file, *OURS, "--rounds", 2) == 0
+    assert run(file, *OURS, "--rounds", 2) == 2
+    assert "holds a run already: go on with it by --resume" in capsys.readouterr().err
+    assert run("--resume", "--out", folder) == 0
     again = capsys.readouterr().out.splitlines()
-    assert again[0] == "contrastnet: done before, 1 epochs"
-    assert again[2] == again[4] == "pseudo-label-network: done before, 1 epochs"
+    assert again[0] == "contrastnet: done before, 1 epoch"
+    assert again[2] == "round1/network: done before, 1 epoch"
+    assert again[4] == "round2/network: done before, 1 epoch"
     assert len(again) == 6
 
 
@@ -66,14 +70,14 @@ def test_presets_are_defaults_and_options_come_first(file, tmp_path):
     assert [first[key] for key in chosen] == [True, 0.0, "isotropic", "so3", 0.05, None, 4]
 
 
-def test_when_the_time_is_up_the_same_command_goes_on(file, tmp_path, capsys):
+def test_when_the_time_is_up_resuming_goes_on(file, tmp_path, capsys):
     assert run(file, *OURS, "--out", "whole") == 0
     for _ in range(3):
-        assert run(file, *OURS, "--out", "cut", "--minutes", 1e-9) == 0
+        assert run(file, *OURS, "--out", "cut", "--resume", "--minutes", 1e-9) == 0
     told = capsys.readouterr()
-    assert "The time is up; the same command goes on with what is in cut" in told.err
+    assert "up; go on with: pcclust pretrain contrastnet --resume --out cut" in told.err
     assert "going on in epoch 1, step 3" in told.out
-    assert run(file, *OURS, "--out", "cut") == 0
+    assert run("--resume", "--out", "cut") == 0
     weights = "weights.safetensors"
     assert (tmp_path / "whole" / weights).read_bytes() == (tmp_path / "cut" / weights).read_bytes()
 

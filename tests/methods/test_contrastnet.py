@@ -212,7 +212,6 @@ def test_wrong_settings_and_data_say_what_to_do(file, tmp_path):
         ({"group": 1}, r"parts=2 and group=1 must be at least 2"),
         ({"min_share": 0.6}, r"min_share=0.6 must be above 0 and at most 0.5"),
         ({"num_planes": 0}, r"num_planes=0 must be positive"),
-        ({"batch_size": 50}, r"48 shapes do not fill a batch of 50; give a smaller --batch-size"),
         ({"settings": {"k": 20}}, r"parts of 12 points are too small for DGCNN: k=20 exceeds"),
         ({"part_points": 3}, r"parts of 3 points are too small for DGCNN"),
         ({"model": "dgcn"}, r"no model 'dgcn'; did you mean 'dgcnn'"),
@@ -231,3 +230,10 @@ def test_wrong_settings_and_data_say_what_to_do(file, tmp_path):
     with pytest.raises(ValueError, match=r"give --up-axis x, y or z, or --rotation so3"):
         create(unknown, rotation="z")
     assert create(unknown, rotation="z", up_axis="y").shapes.up_axis == "y"
+
+
+def test_batches_shrink_to_the_shapes_and_say_so(file):
+    method = create(file, batch_size=50, group=5)
+    assert (method.config.batch_size, method.steps_per_epoch) == (45, 1)
+    assert "batches have 45 shapes and not 50: there are 48" in method.describe()
+    assert len(next(method.batches(0, 0)).parts) == 45

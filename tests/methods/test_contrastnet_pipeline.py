@@ -20,8 +20,9 @@ from pcclust.data.hdf5_writer import write_hdf5
 from pcclust.data.transforms import UnitSphere
 from pcclust.methods import contrastnet_pipeline
 from pcclust.methods._backbone import create_seeded
-from pcclust.methods.contrastnet_pipeline import ContrastNetPipeline
+from pcclust.methods.contrastnet_presets import RECIPE
 from pcclust.methods.pseudo_label_file import labels_key, read_labels
+from pcclust.methods.stages import Pipeline
 from pcclust.nn.rri_statistics import rri_statistics
 from pcclust.training import Watcher
 from tests.methods.test_classification import CLUSTERS, shapes, write
@@ -53,11 +54,10 @@ class Told(Watcher):
         self.steps.append(self.method)
 
 
-def run(file, out, minutes=None, **settings):
+def run(file, out, minutes=None, resume=True, **settings):
     told, lines = Told(), []
-    pipeline = ContrastNetPipeline(
-        tiny_config(file, **settings), out, watchers=[told], tell=lines.append
-    )
+    config = tiny_config(file, **settings)
+    pipeline = Pipeline(RECIPE, config, out, resume=resume, watchers=[told], tell=lines.append)
     return pipeline.run(minutes=minutes), told, lines
 
 
@@ -202,7 +202,7 @@ def test_clusternet_runs_through(file, tmp_path):
     outcome, _, lines = run(file, tmp_path / "a", first=network, network=network, rounds=1)
     assert outcome.complete
     assert type(pcclust.load(tmp_path / "a")).__name__ == "ClusterNet"
-    assert lines[0].startswith("round 1: 48 shapes in 5 clusters of ")
+    assert lines[0].startswith("round1/pseudo_labels: 48 shapes in 5 clusters of ")
 
 
 def test_collapse_is_said_and_equal_features_end_it(file, tmp_path, monkeypatch):
@@ -217,7 +217,7 @@ def test_collapse_is_said_and_equal_features_end_it(file, tmp_path, monkeypatch)
         run(file, tmp_path / "b", rounds=1)
 
 
-def test_mistakes_show_before_anything_is_trained(file, tmp_path, monkeypatch):
+def test_mistakes_show_before_anything_is_trained(whole, file, tmp_path):
     out = tmp_path / "out"
     for settings, message in (
         ({"clusters": 49}, r"clusters=49 exceeds the 48 shapes of .*: give fewer --clusters"),
@@ -225,7 +225,6 @@ def test_mistakes_show_before_anything_is_trained(file, tmp_path, monkeypatch):
         ({"rounds": -1}, r"rounds=-1 must not be negative"),
         ({"whiten": 40}, r"whiten=40 exceeds the 32 features of DGCNN"),
         ({"whiten": 400, "statistics": True}, r"the 332 features of DGCNN and statistics of RRI"),
-        ({"network": {"settings": {"embedding": 1}, "batch_size": 60}}, r"do not fill a batch of"),
         ({"network": {"settings": {"k": 60}}}, r"shapes of 48 points are too small for DGCNN"),
         ({"network": {"model": "dgcn"}}, r"no model 'dgcn'"),
     ):
@@ -242,9 +241,12 @@ def test_mistakes_show_before_anything_is_trained(file, tmp_path, monkeypatch):
         run(file, tmp_path / "taken")
     with pytest.raises(FileExistsError, match=r"shapes.h5 is a file: give another --out"):
         run(file, file)
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ValueError, match="in one process"):
-        run(file, out)
+    with pytest.raises(FileExistsError, match="out holds a run already: go on with it by"):
+        run(file, whole, resume=False)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/thesis.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="other is there and is no run"):
+        run(file, tmp_path / "other")
 
 
 def test_the_key_is_of_all_that_decides_labels(whole):

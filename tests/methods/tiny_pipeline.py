@@ -5,8 +5,10 @@ import time
 from pathlib import Path
 
 from pcclust.methods.contrastnet import ContrastNetConfig
-from pcclust.methods.contrastnet_pipeline import ContrastNetPipeline, PipelineConfig
+from pcclust.methods.contrastnet_pipeline import PipelineConfig
+from pcclust.methods.contrastnet_presets import RECIPE
 from pcclust.methods.pseudo_label_network import PseudoLabelConfig
+from pcclust.methods.stages import Pipeline
 from pcclust.training import Watcher
 
 ENCODER = {
@@ -44,4 +46,5 @@ class Slow(Watcher):
 if __name__ == "__main__":
     dataset, out = sys.argv[1:]
     config = tiny_config(dataset, first={"checkpoint_minutes": 0.0001})
-    print(ContrastNetPipeline(config, Path(out), watchers=[Slow()], tell=print).run(), flush=True)
+    pipeline = Pipeline(RECIPE, config, Path(out), resume=True, watchers=[Slow()], tell=print)
+    print(pipeline.run(), flush=True)

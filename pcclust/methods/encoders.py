@@ -1,0 +1,78 @@
+"""The encoder that a method begins with, and what is known of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from pcclust.methods._backbone import create_seeded
+from pcclust.methods.views import EncoderConfig
+from pcclust.nn import Classifier, Clusterer, GivenFeatures
+from pcclust.nn.weights import FEATURES, load
+
+if TYPE_CHECKING:
+    from pcclust.methods.features import FeatureSet
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A backbone, and how to build it again.
+
+    Attributes:
+        network: maps ``(B, N, 3)`` to ``(B, C)``; or `GivenFeatures`.
+        model: its name.
+        settings: its arguments.
+        source: where its weights are from; None where it begins untrained.
+    """
+
+    network: nn.Module
+    model: str
+    settings: Mapping[str, Any]
+    source: str | None = None
+
+    @property
+    def width(self) -> int:
+        """C."""
+        width = self.network.out_channels
+        assert isinstance(width, int)
+        return width
+
+    @staticmethod
+    def of_features(features: "FeatureSet") -> "Encoder":
+        """Returns what stands for an encoder of features that are given."""
+        width = features.features.shape[1]
+        return Encoder(GivenFeatures(width), FEATURES, {"out_channels": width})
+
+
+def load_encoder(weights: str | PathLike[str]) -> Encoder:
+    """Loads the encoder of a run or of a file of weights.
+
+    Args:
+        weights: as `pcclust.load` takes them: of a backbone, or of a classifier or clusterer whose
+            backbone is taken.
+
+    Raises:
+        FileNotFoundError: as `pcclust.load`.
+        ValueError: as `pcclust.load`, or a model of features, which has no encoder.
+    """
+    model = load(weights)
+    card = model.__dict__["card"]
+    network = backbone_of(model)
+    if card["model"] == FEATURES:
+        raise ValueError(f"{weights} was trained on features and has no encoder of shapes")
+    return Encoder(network, card["model"], card["settings"], str(weights))
+
+
+def first_encoder(config: EncoderConfig, weights: str | PathLike[str] | None) -> Encoder:
+    """Returns the encoder that a method begins with: of weights, or new by the seed."""
+    if weights is not None:
+        return load_encoder(weights)
+    network = create_seeded(config.model, config.settings, config.seed)
+    return Encoder(network, config.model, config.settings)
+
+
+def backbone_of(model: nn.Module) -> nn.Module:
+    """Returns what makes features: of a classifier or clusterer its backbone."""
+    return model.backbone if isinstance(model, Classifier | Clusterer) else model

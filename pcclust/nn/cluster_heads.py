@@ -1,0 +1,195 @@
+"""Heads that give every shape's features a score for each cluster."""
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pcclust.nn._batch_norm import check_batch
+
+CLUSTER_HEADS: dict[str, "type[ClusterHead]"] = {}
+Head = TypeVar("Head", bound="ClusterHead")
+
+
+class ClusterHead(nn.Module):
+    """Scores clusters; the softmax of the scores is how likely a shape belongs to each.
+
+    Subclasses are registered by `register_cluster_head`, and give ``settings`` to this class, so
+    that saved weights can be loaded without the method that trained them.
+
+    Args:
+        width: the channels C of the features.
+        num_clusters: K, at least 2.
+        **settings: the other arguments of the subclass, as JSON can hold them.
+
+    Raises:
+        ValueError: fewer than two clusters.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, width: int, num_clusters: int, **settings: object) -> None:
+        super().__init__()
+        if num_clusters < 2:
+            raise ValueError(f"num_clusters={num_clusters} must be at least 2")
+        self.width = width
+        self.num_clusters = num_clusters
+        self.settings = settings
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns scores ``(B, K)`` of features ``(B, C)``."""
+        raise NotImplementedError
+
+    def card(self) -> dict[str, Any]:
+        """Returns what `create_cluster_head` needs to build it again."""
+        return {
+            "name": self.name,
+            "width": self.width,
+            "num_clusters": self.num_clusters,
+            "settings": self.settings,
+        }
+
+
+def register_cluster_head(name: str) -> Callable[[type[Head]], type[Head]]:
+    """Registers a head under a name, by which saved weights know it again."""
+
+    def register(cls: type[Head]) -> type[Head]:
+        cls.name = name
+        CLUSTER_HEADS[name] = cls
+        return cls
+
+    return register
+
+
+def create_cluster_head(card: dict[str, Any]) -> ClusterHead:
+    """Builds the head that `ClusterHead.card` describes.
+
+    Raises:
+        ValueError: this version knows no such head.
+    """
+    if card["name"] not in CLUSTER_HEADS:
+        known = ", ".join(sorted(CLUSTER_HEADS))
+        raise ValueError(f"cluster head {card['name']!r} is none of {known}")
+    head = CLUSTER_HEADS[card["name"]]
+    return head(card["width"], card["num_clusters"], **card["settings"])
+
+
+@register_cluster_head("linear")
+class LinearHead(ClusterHead):
+    """A linear layer.
+
+    Args:
+        width: C.
+        num_clusters: K.
+
+    Example:
+        >>> import torch
+        >>> LinearHead(16, 4)(torch.rand(3, 16)).shape
+        torch.Size([3, 4])
+    """
+
+    def __init__(self, width: int, num_clusters: int) -> None:
+        super().__init__(width, num_clusters)
+        self.layer = nn.Linear(width, num_clusters)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns scores ``(B, K)``."""
+        scores: Tensor = self.layer(features)
+        return scores
+
+
+@register_cluster_head("mlp")
+class MLPHead(ClusterHead):
+    """A layer with ReLU, and a linear layer.
+
+    Args:
+        width: C.
+        num_clusters: K.
+        hidden: channels between; C if None.
+        norm: whether BatchNorm comes before the ReLU.
+
+    Example:
+        >>> import torch
+        >>> MLPHead(16, 4, hidden=8)(torch.rand(3, 16)).shape
+        torch.Size([3, 4])
+    """
+
+    def __init__(
+        self, width: int, num_clusters: int, hidden: int | None = None, norm: bool = False
+    ) -> None:
+        super().__init__(width, num_clusters, hidden=hidden, norm=norm)
+        between = hidden or width
+        layers: list[nn.Module] = [nn.Linear(width, between, bias=not norm)]
+        if norm:
+            layers.append(nn.BatchNorm1d(between))
+        self.layers = nn.Sequential(*layers, nn.ReLU(), nn.Linear(between, num_clusters))
+        self._norm = norm
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns scores ``(B, K)``."""
+        if self._norm:
+            check_batch(self, len(features))
+        scores: Tensor = self.layers(features)
+        return scores
+
+
+@register_cluster_head("centers")
+class CentersHead(ClusterHead):
+    """Nearness to centres, of features that are whitened and brought to length one.
+
+    Nothing of it is learned by gradients: `set` takes what k-means has found. Scores are those of a
+    mixture of equal, round normal distributions about the centres: ``-d² / (2 variance)``.
+
+    Args:
+        width: C.
+        num_clusters: K.
+        components: D of the whitened features; at most C.
+
+    Example:
+        >>> import torch
+        >>> head = CentersHead(3, 2, components=2)
+        >>> head.set(torch.zeros(3), torch.eye(3)[:2], torch.eye(2), 0.5)
+        >>> head(torch.tensor([[9.0, 0, 1]])).tolist()
+        [[-0.0, -2.0]]
+    """
+
+    mean: Tensor
+    axes: Tensor
+    centers: Tensor
+    variance: Tensor
+
+    def __init__(self, width: int, num_clusters: int, components: int) -> None:
+        super().__init__(width, num_clusters, components=components)
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("axes", torch.zeros(components, width))
+        self.register_buffer("centers", torch.zeros(num_clusters, components))
+        self.register_buffer("variance", torch.ones(()))
+
+    def set(self, mean: Tensor, axes: Tensor, centers: Tensor, variance: float) -> None:
+        """Takes what was found.
+
+        Args:
+            mean: ``(C,)`` of the features.
+            axes: ``(D, C)`` principal axes, each divided by its standard deviation; those that the
+                features do not span are 0.
+            centers: ``(K, D)``.
+            variance: of the features about their centres, along each axis; above 0.
+        """
+        self.mean.copy_(mean)
+        self.axes.copy_(axes)
+        self.centers.copy_(centers)
+        self.variance.fill_(max(variance, math.sqrt(torch.finfo(torch.float32).tiny)))
+
+    def prepared(self, features: Tensor) -> Tensor:
+        """Returns features ``(B, D)``, whitened and of length one; rows of zeros stay."""
+        return F.normalize((features - self.mean) @ self.axes.T, dim=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns scores ``(B, K)``."""
+        distances = torch.cdist(
+            self.prepared(features), self.centers, compute_mode="donot_use_mm_for_euclid_dist"
+        )
+        return -distances.square() / (2 * self.variance)
