@@ -193,7 +193,10 @@ def read_all(dataset: PointDataset) -> tuple[Tensor, Tensor, tuple[ReadFailure, 
         ValueError: no shape can be read.
     """
     if not isinstance(dataset.storage, FileStorage):
-        return dataset.points, torch.arange(len(dataset)), ()
+        try:
+            return dataset.points, torch.arange(len(dataset)), ()
+        except ValueError:  # of one shape, which spoils no other
+            pass
     points, kept, failures = [], [], []
     with progress_bar("shapes") as bar:
         task = bar.add_task("reading", total=len(dataset))

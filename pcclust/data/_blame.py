@@ -12,11 +12,16 @@ class ContentError(ValueError):
     """What is wrong with the content of a file, said without its name."""
 
 
+class LockedError(OSError):
+    """A file that another program has open for writing; the message names it."""
+
+
 @contextmanager
 def blaming(path: Path, what: str) -> Iterator[None]:
     """Turns whatever a parser raises on a broken file into a ValueError that names the file.
 
     A missing optional library is no fault of the file: it stays an ImportError, which names both.
+    Nor is it one to be locked.
 
     Args:
         path: the file, or part of a file, at fault.
@@ -26,6 +31,8 @@ def blaming(path: Path, what: str) -> Iterator[None]:
         yield
     except ContentError as error:
         raise ValueError(f"{path}: {error}") from error
+    except LockedError:
+        raise
     except ImportError as error:
         raise ImportError(f"{path}: {error}", name=error.name) from error
     # Parsers raise anything, from IndexError to UnicodeDecodeError, where a file is broken.

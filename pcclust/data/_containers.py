@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, overload
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from pcclust.data._blame import ContentError
+from pcclust.data.hdf5_content import array_headers, checked_array, open_file, read_array
+from pcclust.data.numpy_content import open_npz_file
 
 # Where a file holds several arrays, its points are the first of these: the names of this project,
 # of the published ModelNet40 files, and of common exporters.
@@ -54,34 +55,31 @@ def open_npy(path: Path) -> Iterator[CloudArray]:
 @contextmanager
 def open_npz(path: Path) -> Iterator[CloudArray]:
     """Opens the points of an NPZ file; other members are not read."""
-    # Opened here, since np.load leaves the file open where it is no archive.
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        name = _choose(arrays.files, lambda member: _npz_header(arrays, member))
-        offsets = arrays["offsets"] if "offsets" in arrays.files else None
-        points = arrays[name]
-        yield CloudArray(points, offsets if points.ndim == 2 else None)
+    with open_npz_file(path) as file:
+        names = file.names()
+        points = file.read(choose_points(names, file.header))
+        packed = points.ndim == 2 and "offsets" in names
+        yield CloudArray(points, file.read("offsets") if packed else None)
 
 
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[CloudArray]:
     """Opens the points of an HDF5 file without reading them."""
-    with h5py.File(path, "r") as file:
-        datasets: dict[str, h5py.Dataset] = {}
-        file.visititems(
-            lambda name, item: (
-                datasets.update({name: item}) if isinstance(item, h5py.Dataset) else None
-            )
-        )
-        name = _choose(datasets, lambda member: (datasets[member].shape, datasets[member].dtype))
-        beside = datasets.get(name.rpartition("/")[0] + "/offsets", datasets.get("offsets"))
-        packed = beside is not None and datasets[name].ndim == 2
-        yield CloudArray(datasets[name], beside[:] if packed and beside is not None else None)
+    with open_file(path) as file:
+        headers = array_headers(file)
+        name = choose_points(headers, headers.__getitem__)
+        points = checked_array(file, name)
+        beside = [
+            key for key in (f"{name.rpartition('/')[0]}/offsets", "offsets") if key in headers
+        ]
+        packed = points.ndim == 2 and beside
+        yield CloudArray(points, read_array(file, beside[0]) if packed else None)
 
 
 Header = tuple[tuple[int, ...], np.dtype[Any]]
 
 
-def _choose(names: Iterable[str], header: Callable[[str], Header]) -> str:
+def choose_points(names: Iterable[str], header: Callable[[str], Header]) -> str:
     """Returns the name of the array of points: a usual name, or the only array that can be."""
     faults = {name: _fault(*header(name)) for name in names}
     for wanted in POINT_NAMES:
@@ -127,16 +125,3 @@ def _check_offsets(offsets: NDArray[np.int64], shape: tuple[int, ...]) -> None:
         )
     if offsets[0] != 0 or offsets[-1] != shape[0] or (np.diff(offsets.astype(np.int64)) <= 0).any():
         raise ContentError(f"offsets must increase from 0 to the {shape[0]} points")
-
-
-def _npz_header(arrays: Any, member: str) -> Header:  # noqa: ANN401
-    """Reads shape and dtype of a member without its data."""
-    with arrays.zip.open(member + ".npy") as file:
-        version = np.lib.format.read_magic(file)
-        read = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, _, dtype = read(file)
-    return shape, dtype

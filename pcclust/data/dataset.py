@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pcclust.data.precision import in_float32
+
 UpAxis = Literal["x", "y", "z"]
 UP_AXES: tuple[UpAxis, ...] = ("x", "y", "z")
 NO_LABEL = -1
@@ -46,7 +48,7 @@ class Storage(Protocol):
         ...
 
     def read(self, rows: Tensor) -> Tensor:
-        """Returns the points ``(B, P, 3)`` float32 of the shapes ``rows`` ``(B,)``."""
+        """Returns the points ``(B, P, 3)`` of the shapes ``rows`` ``(B,)``, see `in_float32`."""
         ...
 
     def read_parts(self, rows: Tensor) -> Tensor | None:
@@ -55,7 +57,7 @@ class Storage(Protocol):
 
 
 class MemoryStorage:
-    """Points in one tensor ``(N, P, 3)``."""
+    """Points in one tensor ``(N, P, 3)``, which must be finite."""
 
     block = 1
     in_memory = True
@@ -63,7 +65,8 @@ class MemoryStorage:
     def __init__(self, points: Tensor, parts: Tensor | None = None) -> None:
         if points.dim() != 3 or points.shape[2] != 3:
             raise ValueError(f"points must be (N, P, 3), got {tuple(points.shape)}")
-        self.points = points.float()
+        _refuse_not_finite(points)
+        self.points = in_float32(points)
         self.parts = parts
         self.num_points = points.shape[1]
 
@@ -79,11 +82,23 @@ class MemoryStorage:
         return None if self.parts is None else self.parts.index_select(0, rows)
 
 
+def _refuse_not_finite(points: Tensor) -> None:
+    if bool(points.sum().isfinite()):  # finite sums have finite terms, and take no memory
+        return
+    wrong = (~points.isfinite().all(dim=2)).nonzero()
+    if len(wrong):
+        shape, point = wrong[0].tolist()
+        raise ValueError(
+            f"shape {shape}, point {point} is not finite: {points[shape, point].tolist()}"
+        )
+
+
 class PointDataset(Dataset[Shape]):
     """Shapes of equally many points, with what is known about them.
 
     Every dataset of this package is one; it works with ``torch.utils.data.DataLoader`` and, much
-    faster, with `pcclust.data.PointLoader`.
+    faster, with `pcclust.data.PointLoader`. Points are float32; shapes farther from the origin than
+    16 times their extent are moved to their mean first, so that none of their detail is lost.
 
     Args:
         storage: the points, ``(N, P, 3)`` as a tensor or wherever they are kept.

@@ -1,21 +1,29 @@
 """Files of features: one row a shape, and perhaps what the shapes are."""
 
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pcclust.data._blame import ContentError
+from pcclust.data.hdf5_content import array_headers, class_names, opened, read_array
+from pcclust.data.labels import find_labels, texts_of
+from pcclust.data.numpy_content import open_npz_file
+from pcclust.data.precision import in_float32
 from pcclust.data.transforms import UnitSphere
 from pcclust.report.cluster_rows import Shapes
 
+Read: TypeAlias = Callable[[str], NDArray[Any]]
+
 HDF5 = (".h5", ".hdf5")
-# The names of arrays, the first one preferred: ours, and those of datasets.
-NAMES = {"names": ("names", "name"), "labels": ("labels", "label"), "points": ("points", "data")}
+# The names of arrays besides the labels, the first one preferred: ours, and those of datasets.
+NAMES = {"names": ("names", "name"), "points": ("points", "data")}
 
 
 def is_feature_file(path: Path) -> bool:
@@ -28,7 +36,7 @@ def is_feature_file(path: Path) -> bool:
         return False
     if path.suffix.lower() not in HDF5:
         return True
-    with _opened(path) as file:
+    with opened(path) as file:
         return "features" in file
 
 
@@ -43,99 +51,91 @@ def read_feature_file(path: Path) -> tuple[NDArray[np.floating], Shapes]:
         OSError: it cannot be read.
         ValueError: no features in it, or arrays that do not fit each other.
     """
-    arrays = _arrays(path)
-    if "features" not in arrays:
-        held = ", ".join(f"{name} {np.shape(value)}" for name, value in arrays.items())
-        raise ValueError(f"{path}: no array `features` (N, C); it holds {held or 'nothing'}")
-    features = arrays["features"]
+    try:
+        with _arrays(path) as (names, read):
+            return _read(names, read)
+    except ContentError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _read(names: list[str], read: Read) -> tuple[NDArray[np.floating], Shapes]:
+    if "features" not in names:
+        raise ContentError(f"no array `features` (N, C); it holds {', '.join(names) or 'nothing'}")
+    features = read("features")
     if features.ndim == 4 and features.shape[3] == 4:
-        raise ValueError(
-            f"{path}: features {features.shape} are RRI of every point, as pcclust rri writes "
-            "them; one row a shape is needed: give the shapes themselves"
+        raise ContentError(
+            f"features {features.shape} are RRI of every point, as pcclust rri writes them; one "
+            "row a shape is needed: give the shapes themselves"
         )
     if features.ndim != 2 or not features.size or features.dtype.kind not in "fiu":
-        raise ValueError(
-            f"{path}: features must be numbers (N, C), got {features.dtype} {features.shape}"
+        raise ContentError(
+            f"features must be numbers (N, C), got {features.dtype} {features.shape}"
         )
-    return _floating(features), _shapes(arrays, len(features), path)
+    wrong = ~np.isfinite(features).all(axis=1)
+    if wrong.any():
+        raise ContentError(f"features[{wrong.argmax()}] holds NaN or inf")
+    return _floating(features), _shapes(names, read, len(features))
 
 
 def _floating(features: NDArray[Any]) -> NDArray[np.floating]:
     return features if features.dtype.kind == "f" else features.astype(np.float64)
 
 
-def _arrays(path: Path) -> Mapping[str, NDArray[Any]]:
-    """Returns the arrays by their names; .npy has one, the features."""
-    if path.suffix.lower() in HDF5:
-        with _opened(path) as file:
-            held = {name: np.asarray(file[name]) for name in file}
-            attributes = {"class_names": file.attrs.get("class_names")}
-            return held | {n: np.asarray(v) for n, v in attributes.items() if v is not None}
+@contextmanager
+def _arrays(path: Path) -> Iterator[tuple[list[str], Read]]:
+    """Opens a file; gives the names of its arrays, and what reads one; .npy has one, the features.
+
+    Raises:
+        ContentError: no whole file, or not of numbers and texts.
+    """
+    suffix = path.suffix.lower()
+    if suffix in HDF5:
+        with opened(path) as file:
+            names = {"class_names": np.array(class_names(file))} if class_names(file) else {}
+            held = list(dict.fromkeys([*array_headers(file), *names]))
+            yield held, lambda name: names[name] if name in names else read_array(file, name)
+        return
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"features": loaded}
-        with loaded:
-            return dict(loaded)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} is no whole NumPy file of numbers and texts ({error}); objects, which NumPy "
-            "would unpickle, are not read"
+        if suffix == ".npy":
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            yield ["features"], lambda _: np.asarray(array)
+        else:
+            with open_npz_file(path) as npz:
+                yield npz.names(), npz.read
+    except ContentError:
+        raise
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ContentError(
+            f"is no whole NumPy file of numbers and texts ({error}); objects, which NumPy would "
+            "unpickle, are not read"
         ) from error
 
 
-def _shapes(arrays: Mapping[str, NDArray[Any]], count: int, path: Path) -> Shapes:
+def _shapes(names: list[str], read: Read, count: int) -> Shapes:
     found = {
-        what: next((arrays[name] for name in names if name in arrays), None)
-        for what, names in NAMES.items()
+        what: next((read(name) for name in usual if name in names), None)
+        for what, usual in NAMES.items()
     }
     for what, values in found.items():
-        if values is not None and len(values) != count:
-            raise ValueError(f"{path}: {count} features, but {len(values)} {what}")
-    labels, class_names = _labels(found["labels"], arrays.get("class_names"), path)
-    names, points = found["names"], found["points"]
+        if values is not None and (not values.ndim or len(values) != count):
+            raise ContentError(f"{count} features, but {len(np.atleast_1d(values))} {what}")
+    classes = texts_of(read("class_names")) if "class_names" in names else []
+    labels, known = find_labels(names, read, count, classes)
     return Shapes(
-        [str(i) for i in range(count)] if names is None else _texts(names),
-        None if points is None else _points(points, path),
+        [str(i) for i in range(count)] if found["names"] is None else texts_of(found["names"]),
+        None if found["points"] is None else _points(found["points"]),
         labels,
-        class_names,
+        known if labels is not None else (),
     )
 
 
-def _labels(
-    labels: NDArray[Any] | None, class_names: NDArray[Any] | None, path: Path
-) -> tuple[NDArray[np.int64] | None, list[str]]:
-    """Returns labels as numbers, and their names; labels may be the names themselves."""
-    if labels is None:
-        return None, []
-    if labels.dtype.kind in "OSU":
-        classes, numbers = np.unique(_texts(labels), return_inverse=True)
-        return numbers.astype(np.int64), classes.tolist()
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise ValueError(f"{path}: labels must be integers (N,), got {labels.dtype} {labels.shape}")
-    missing = int((labels < 0).sum())
-    if missing == len(labels):
-        return None, []  # -1 throughout, which is how datasets say that there are none
-    if missing:
-        raise ValueError(
-            f"{path}: {missing:,} of {len(labels):,} labels are negative, which means none: leave "
-            "these shapes out, or all labels"
+def _points(points: NDArray[Any]) -> torch.Tensor:
+    if points.ndim != 3 or points.shape[2] != 3 or points.dtype.kind not in "fiu":
+        raise ContentError(f"points must be numbers (N, P, 3), got {points.dtype} {points.shape}")
+    wrong = ~np.isfinite(points).all(axis=2)
+    if wrong.any():
+        shape, point = (int(at[0]) for at in np.nonzero(wrong))
+        raise ContentError(
+            f"shape {shape}, point {point} is not finite: {points[shape, point].tolist()}"
         )
-    return labels.astype(np.int64), [] if class_names is None else _texts(class_names)
-
-
-def _points(points: NDArray[Any], path: Path) -> torch.Tensor:
-    if points.ndim != 3 or points.shape[2] != 3 or not np.isfinite(points).all():
-        raise ValueError(f"{path}: points must be finite (N, P, 3), got {points.shape}")
-    return UnitSphere()(torch.from_numpy(points.astype(np.float32)))
-
-
-def _texts(values: NDArray[Any]) -> list[str]:
-    return [v.decode() if isinstance(v, bytes) else str(v) for v in values.tolist()]
-
-
-def _opened(path: Path) -> h5py.File:
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise OSError(f"{path} is not a whole HDF5 file ({error}); make it again") from error
+    return UnitSphere()(in_float32(torch.from_numpy(points.astype(np.float64))))

@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 
 from pcclust.data.dataset import UpAxis
-from pcclust.data.hdf5 import BLOCK, POINTS
+from pcclust.data.hdf5 import POINTS
+from pcclust.data.hdf5_storage import BLOCK
 
 
 def write_hdf5(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pcclust.data.dataset import PointDataset
+from pcclust.data.precision import in_float32
 from pcclust.data.readers import read_points
 
 DEFAULT_ROOT = Path("~/.cache/pcclust/data")
@@ -136,9 +137,9 @@ class FileStorage:
 
     def read_file(self, path: Path, seed: int) -> np.ndarray:
         """Returns the points ``(P, 3)`` float32 of one file."""
-        points = read_points(path, self.num_points, seed)
+        points = read_points(path, self.num_points, seed, dtype=np.float64)
         _check_not_repeated(points, path)
-        return np.asarray(points, dtype=np.float32)
+        return in_float32(torch.tensor(points)).numpy()
 
     def read_parts(self, rows: Tensor) -> Tensor | None:
         """Returns None: files of meshes and clouds know no parts."""
@@ -175,7 +176,11 @@ class TableStorage(FileStorage):
 
     def read_file(self, path: Path, seed: int) -> np.ndarray:
         """Returns the points ``(P, 3)`` float32 of one file."""
-        return self._table(path, seed)[:, :3].astype(np.float32)
+        points = self._table(path, seed)[:, :3]
+        wrong = ~np.isfinite(points).all(axis=1)
+        if wrong.any():
+            raise ValueError(f"{path}: points[{wrong.argmax()}] is not finite")
+        return in_float32(torch.tensor(points)).numpy()
 
     def read_parts(self, rows: Tensor) -> Tensor | None:
         """Returns the part of each point ``(B, P)``, or None without a column of parts."""
@@ -207,7 +212,7 @@ def _check_not_repeated(points: np.ndarray, path: Path) -> None:
     """Raises ValueError if the points of a small cloud were repeated to make up the number."""
     if len(np.unique(points, axis=0)) == len(points):
         return
-    whole = read_points(path)
+    whole = read_points(path, dtype=np.float64)
     rows = {row.tobytes() for row in whole}
     # Samples of a mesh may coincide by rounding, but are not all among another sample of it.
     if len(whole) < len(points) and all(row.tobytes() in rows for row in points):

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from pcclust.data.dataset import PointDataset, UpAxis
-from pcclust.data.hdf5 import Hdf5File, dataset_of_files, inspect_hdf5
+from pcclust.data.hdf5 import dataset_of_files, inspect_hdf5
+from pcclust.data.hdf5_storage import Hdf5File
 from pcclust.data.layouts import (
     FileStorage,
     Layout,

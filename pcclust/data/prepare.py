@@ -19,7 +19,7 @@ from torch import Tensor
 from pcclust._files import whole_file, write_whole
 from pcclust.data._reader_processes import map_in_processes
 from pcclust.data.dataset import PointDataset
-from pcclust.data.hdf5 import BLOCK
+from pcclust.data.hdf5_storage import BLOCK
 from pcclust.data.hdf5_writer import write_hdf5
 from pcclust.data.layouts import FileStorage, shape_seed
 from pcclust.data.streaming import FILES_PER_WORKER, PROCESS_DIED, ReadFailure

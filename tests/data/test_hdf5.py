@@ -140,10 +140,16 @@ def test_labels_without_class_names(tmp_path):
     assert named.class_names == ("x", "y", "z")
 
 
-@pytest.mark.parametrize("label", [-1, 2_691_156])  # the other is a synset
-def test_labels_that_are_no_classes(tmp_path, label):
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (-1, "1 of 2 labels are negative"),
+        (2_691_156, "label 2691156 has no name among"),
+    ],  # a synset
+)
+def test_labels_that_are_no_classes(tmp_path, label, message):
     write_h5(tmp_path / "a.h5", data=clouds(2, 4), label=np.array([0, label]))
-    with pytest.raises(ValueError, match=f"label {label} has no name among"):
+    with pytest.raises(ValueError, match=f"a.h5: {message}"):
         dataset_of_files([inspect_hdf5(tmp_path / "a.h5")])
 
 
