@@ -57,7 +57,7 @@ class Storage(Protocol):
 
 
 class MemoryStorage:
-    """Points in one tensor ``(N, P, 3)``, which must be finite."""
+    """Points in one tensor ``(N, P, 3)``; those that are read must be finite."""
 
     block = 1
     in_memory = True
@@ -65,7 +65,6 @@ class MemoryStorage:
     def __init__(self, points: Tensor, parts: Tensor | None = None) -> None:
         if points.dim() != 3 or points.shape[2] != 3:
             raise ValueError(f"points must be (N, P, 3), got {tuple(points.shape)}")
-        _refuse_not_finite(points)
         self.points = in_float32(points)
         self.parts = parts
         self.num_points = points.shape[1]
@@ -75,21 +74,24 @@ class MemoryStorage:
 
     def read(self, rows: Tensor) -> Tensor:
         """Returns copies of the shapes ``rows``."""
-        return self.points.index_select(0, rows)
+        points = self.points.index_select(0, rows)
+        _refuse_not_finite(points, rows)
+        return points
 
     def read_parts(self, rows: Tensor) -> Tensor | None:
         """Returns the part of each point of the shapes ``rows``."""
         return None if self.parts is None else self.parts.index_select(0, rows)
 
 
-def _refuse_not_finite(points: Tensor) -> None:
+def _refuse_not_finite(points: Tensor, rows: Tensor) -> None:
     if bool(points.sum().isfinite()):  # finite sums have finite terms, and take no memory
         return
     wrong = (~points.isfinite().all(dim=2)).nonzero()
     if len(wrong):
         shape, point = wrong[0].tolist()
         raise ValueError(
-            f"shape {shape}, point {point} is not finite: {points[shape, point].tolist()}"
+            f"shape {int(rows[shape])}, point {point} is not finite: "
+            f"{points[shape, point].tolist()}"
         )
 
 
@@ -150,6 +152,7 @@ class PointDataset(Dataset[Shape]):
         everything = torch.arange(len(self))
         whole = len(self) == len(self.storage) and torch.equal(self.rows, everything)
         if isinstance(self.storage, MemoryStorage) and whole:
+            _refuse_not_finite(self.storage.points, everything)
             return self.storage.points
         return self.batch(everything)
 

@@ -201,8 +201,13 @@ def test_nan_is_named_by_file_shape_and_point(spoiled):
 def test_nan_of_shapes_in_memory_is_named():
     points = torch.zeros(300, 8, 3)
     points[200, 5] = torch.nan
-    with pytest.raises(ValueError, match=r"shape 200, point 5 is not finite: \[nan, nan, nan\]"):
-        PointDataset(points)
+    shapes = PointDataset(points)
+    word = r"shape 200, point 5 is not finite: \[nan, nan, nan\]"
+    with pytest.raises(ValueError, match=word):
+        shapes.points  # noqa: B018 (reads them)
+    with pytest.raises(ValueError, match=word):
+        shapes.batch(torch.tensor([3, 200]))
+    assert shapes.batch(torch.tensor([199, 201])).isfinite().all()
 
 
 def test_prepare_names_the_shape_and_keeps_the_others(spoiled):
