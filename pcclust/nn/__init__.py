@@ -8,6 +8,7 @@ from pcclust.nn.clusterer import Clusterer, GivenFeatures
 from pcclust.nn.clusternet import ClusterNet
 from pcclust.nn.dgcnn import DGCNN
 from pcclust.nn.edge_conv import EdgeConv
+from pcclust.nn.feature_stack import FeatureStack, RRIStatistics
 from pcclust.nn.pair_classifier import PairClassifier
 from pcclust.nn.pointnet import PointNet
 from pcclust.nn.rri_module import RRIModule
@@ -22,10 +23,12 @@ __all__ = [
     "ClusterNet",
     "Clusterer",
     "EdgeConv",
+    "FeatureStack",
     "GivenFeatures",
     "PairClassifier",
     "PointNet",
     "RRIModule",
+    "RRIStatistics",
     "create_backbone",
     "ward_hierarchy",
 ]

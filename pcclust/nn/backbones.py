@@ -8,6 +8,7 @@ from torch import nn
 from pcclust.nn.canonical_pose import CanonicalPose
 from pcclust.nn.clusternet import ClusterNet
 from pcclust.nn.dgcnn import DGCNN
+from pcclust.nn.feature_stack import FeatureStack, RRIStatistics
 from pcclust.nn.pointnet import PointNet
 
 BACKBONES: Mapping[str, type[nn.Module]] = MappingProxyType(
@@ -15,7 +16,9 @@ BACKBONES: Mapping[str, type[nn.Module]] = MappingProxyType(
         "canonical-pose": CanonicalPose,
         "clusternet": ClusterNet,
         "dgcnn": DGCNN,
+        "feature-stack": FeatureStack,
         "pointnet": PointNet,
+        "rri-statistics": RRIStatistics,
     }
 )
 

@@ -17,7 +17,11 @@ SMALL = {
         "embedding": 16,
     },
     "dgcnn": {"k": 6, "channels": (8, 8, 16), "embedding": 32},
+    "feature-stack": {
+        "parts": [{"model": "pointnet", "settings": {"embedding": 32}}, "rri-statistics"]
+    },
     "pointnet": {"input_transform": True, "feature_transform": True, "embedding": 32},
+    "rri-statistics": {},
 }
 
 

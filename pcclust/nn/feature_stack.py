@@ -1,0 +1,137 @@
+"""Several encoders side by side, as one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pcclust.nn._packed import pack
+from pcclust.nn.rri_statistics import CHANNELS, rri_statistics
+
+# Below this share of its largest entry, a channel's deviation is rounding.
+ROUNDING = 1e-6
+
+
+class RRIStatistics(nn.Module):
+    """`rri_statistics` as a backbone, without any parameter.
+
+    Example:
+        >>> import torch
+        >>> from pcclust.nn import RRIStatistics
+        >>> RRIStatistics()(torch.rand(2, 100, 3)).shape
+        torch.Size([2, 300])
+    """
+
+    out_channels = CHANNELS
+
+    def forward(self, points: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Describes each cloud by one vector; see `rri_statistics`.
+
+        Args:
+            points: ``(B, N, 3)``.
+            lengths: ``(B,)`` the points of each cloud of a padded batch; padding takes no part.
+
+        Returns:
+            ``(B, 300)``.
+        """
+        clouds = pack(points, lengths)  # checks them, too
+        if lengths is None:
+            described: Tensor = rri_statistics(points)
+            return described
+        alone = torch.split(clouds.rows, clouds.sizes)
+        return torch.cat([rri_statistics(cloud[None]) for cloud in alone])
+
+
+class FeatureStack(nn.Module):
+    """Puts the features of several encoders side by side, so that each has an equal say.
+
+    Channels are brought to mean 0 and, within the part of an encoder, to the same variance, 1 in
+    the sum of the part: what `fit` has seen decides. Before that they stay as they are.
+
+    Args:
+        parts: the encoders, or what builds one: its name, or a mapping of ``model`` (a name as
+            `create_backbone` takes it) and ``settings``.
+
+    Attributes:
+        parts: the encoders.
+        out_channels: of all of them together.
+        widths: the channels of each.
+
+    Raises:
+        ValueError: no parts, or a name or setting that is not there.
+
+    Example:
+        >>> import torch
+        >>> from pcclust.nn import FeatureStack
+        >>> stack = FeatureStack(["pointnet", "rri-statistics"]).eval()
+        >>> stack(torch.rand(2, 100, 3)).shape, stack.widths
+        (torch.Size([2, 1324]), (1024, 300))
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, parts: Sequence[nn.Module | str | Mapping[str, Any]]) -> None:
+        super().__init__()
+        if not parts:
+            raise ValueError("a stack needs at least one part")
+        self.parts = nn.ModuleList(_built(part) for part in parts)
+        self.widths = tuple(int(part.out_channels) for part in self.parts)  # type: ignore[arg-type]
+        self.out_channels = sum(self.widths)
+        self.register_buffer("mean", torch.zeros(self.out_channels))
+        self.register_buffer("scale", torch.ones(self.out_channels))
+
+    def forward(self, points: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Describes each cloud by one vector.
+
+        Args:
+            points: ``(B, N, 3)``, of the dtype of the weights.
+            lengths: ``(B,)`` the points of each cloud of a padded batch; padding takes no part.
+
+        Returns:
+            ``(B, out_channels)``.
+        """
+        described = torch.cat([part(points, lengths=lengths) for part in self.parts], dim=1)
+        return (described - self.mean) * self.scale
+
+    @torch.no_grad()
+    def fit(self, features: Tensor) -> None:
+        """Finds by which means and factors channels are evened out.
+
+        Args:
+            features: ``(N, out_channels)`` what this stack makes of many shapes, in eval mode.
+
+        Raises:
+            ValueError: wrong shape, NaN or inf, or a part whose features are all equal.
+        """
+        if features.dim() != 2 or features.shape[1] != self.out_channels or len(features) < 2:
+            raise ValueError(
+                f"features must be (N, {self.out_channels}) with N >= 2, got "
+                f"{tuple(features.shape)}"
+            )
+        if not bool(features.isfinite().all()):
+            raise ValueError("features hold NaN or inf")
+        raw = features.double() / self.scale.double() + self.mean.double()
+        mean, scale = raw.mean(dim=0), torch.empty_like(raw[0])
+        deviation = raw.std(dim=0, correction=0)
+        varies = deviation > ROUNDING * raw.abs().amax(dim=0)
+        columns = torch.arange(self.out_channels, device=raw.device)
+        for number, part in enumerate(torch.split(columns, list(self.widths))):
+            if not bool(varies[part].any()):
+                raise ValueError(f"the features of part {number} are the same for all shapes")
+            scale[part] = 1 / (deviation[part] * len(part) ** 0.5)
+        # A channel that is constant stays, at 0, and can be evened out anew.
+        scale = torch.where(varies, scale, 1)
+        self.mean.copy_(mean)
+        self.scale.copy_(scale)
+
+
+def _built(part: nn.Module | str | Mapping[str, Any]) -> nn.Module:
+    from pcclust.nn.backbones import create_backbone  # which knows this class, too
+
+    if isinstance(part, nn.Module):
+        return part
+    if isinstance(part, str):
+        return create_backbone(part)
+    return create_backbone(part["model"], **part.get("settings", {}))
