@@ -21,9 +21,10 @@ from benchmarks.machine import processor
 from benchmarks.report import put, table
 from pcclust.evaluate.linear_report import PROBES, LinearReport
 from pcclust.evaluate.probes import PROTOCOLS
-from pcclust.evaluate.rotation_report import percent, protocol
+from pcclust.evaluate.rotation_report import protocol
 from pcclust.methods.contrastnet_presets import PRESETS, contrastnet_preset
 from pcclust.nn.weights import read_card
+from pcclust.report.table import percent
 
 # Of methods.md, section 10: linear machines on features of upright shapes, in %.
 PUBLISHED = (

@@ -17,9 +17,10 @@ from tyro.conf import Positional
 
 from benchmarks.machine import processor
 from benchmarks.report import put, table
-from pcclust.evaluate.rotation_report import RotationReport, percent
+from pcclust.evaluate.rotation_report import RotationReport
 from pcclust.methods.classification import ClassificationConfig
 from pcclust.nn.weights import read_card
+from pcclust.report.table import percent
 
 ORDER = ("pointnet", "dgcnn", "clusternet")
 NAMES = {"pointnet": "PointNet", "dgcnn": "DGCNN", "clusternet": "ClusterNet"}

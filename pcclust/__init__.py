@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from pcclust import cluster, data, evaluate, methods, nn, training
     from pcclust.cluster import KMeans
     from pcclust.data import read_points
+    from pcclust.evaluate import embed
     from pcclust.nn.weights import load
 
 # The operators need torch alone. All else is imported when it is first asked for, so that whoever
 # wants the operators does not wait for libraries that read files or solve assignments.
 _PACKAGES = ("cluster", "data", "evaluate", "methods", "nn", "training")
-_HOMES = {"KMeans": "cluster", "load": "nn.weights", "read_points": "data"}
+_HOMES = {"KMeans": "cluster", "embed": "evaluate", "load": "nn.weights", "read_points": "data"}
 
 __all__ = [
     "Ball",
@@ -42,6 +43,7 @@ __all__ = [
     "ball_query",
     "cluster",
     "data",
+    "embed",
     "evaluate",
     "farthest_point_sample",
     "info",

@@ -1,12 +1,10 @@
 """What `pcclust cluster` clusters: features of a file, or features made of shapes."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from tyro.conf import Positional, arg
@@ -16,14 +14,14 @@ from pcclust.data import PointDataset, ReadFailure
 from pcclust.data.dataset import UpAxis
 from pcclust.data.detect import SPLITS
 from pcclust.data.feature_file import is_feature_file, read_feature_file
-from pcclust.data.layouts import FileStorage
 from pcclust.data.named import open_named
 from pcclust.data.seeding import seeded_generator
+from pcclust.data.shape_source import load_readable
 from pcclust.data.transforms import RotateSO3, RotateUp, UnitSphere, stand_on_z
-from pcclust.evaluate.forward import Answerer, Layout, Model, batches
+from pcclust.evaluate.embedding import embed
+from pcclust.evaluate.forward import Layout, Model
 from pcclust.evaluate.model_source import find_model
 from pcclust.nn.rri_statistics import rri_statistics
-from pcclust.report.cluster_rows import Shapes
 
 UNTRAINED = "statistics of RRI, untrained"
 TURNS, TEST_TURNS = 0, 1  # the uses of the seed
@@ -86,7 +84,7 @@ class Clusterable:
     title: str
     encoder: str
     features: NDArray[np.floating]
-    shapes: Shapes
+    shapes: PointDataset
     failures: tuple[ReadFailure, ...] = ()
 
 
@@ -147,18 +145,25 @@ class _Encoder:
         if self.source.classes:
             dataset = dataset.select_classes(self.source.classes.split(","))
         up_axis = self.source.up_axis or dataset.up_axis
-        points, kept, failures = read_all(dataset)
-        points = self._turned(points, up_axis, turns)
-        answer = Answerer(self.model, points, layout=self.layout, device=self.source.device)
-        features = torch.cat(list(self._batches(answer, points))).numpy()
-        labels = None if dataset.labels is None else dataset.labels[kept].numpy()
-        if up_axis is not None:
-            points = stand_on_z(points, up_axis)
-        names = [dataset.names[i] for i in kept.tolist()]
-        shapes = Shapes(names, points, labels, dataset.class_names)
-        where = f"{path}, {split}" if split else path
-        title = f"{where}: {len(names):,} shapes of {dataset.num_points:,} points"
-        return Clusterable(title, self.name, features, shapes, failures)
+        with progress_bar("shapes") as bar:
+            task = bar.add_task("reading", total=None)
+            shapes, failures = load_readable(
+                dataset, lambda done, total: bar.update(task, completed=done, total=total)
+            )
+        points = self._turned(shapes.points, up_axis, turns)
+        with progress_bar("shapes") as bar:
+            task = bar.add_task("features", total=len(points))
+            features = embed(
+                self.model,
+                points,
+                layout=self.layout,
+                batch_size=self.source.batch_size,
+                device=self.source.device,
+                progress=lambda done, total: bar.update(task, completed=done),
+            )
+        shown = points if up_axis is None else stand_on_z(points, up_axis)
+        shapes = shapes.with_points(shown)
+        return Clusterable(shapes.title, self.name, features.numpy(), shapes, failures)
 
     def _turned(self, points: Tensor, up_axis: UpAxis | None, turns: int) -> Tensor:
         points = UnitSphere()(points)
@@ -171,64 +176,21 @@ class _Encoder:
             raise ValueError("--rotate z: the data does not say which axis is up; add --up-axis")
         return RotateUp(up_axis)(points, generator)
 
-    def _batches(self, answer: Answerer, points: Tensor) -> Iterator[Tensor]:
-        with progress_bar("shapes") as bar:
-            task = bar.add_task("features", total=len(points))
-            for batch in batches(len(points), self.source.batch_size):
-                yield answer(points[batch])
-                bar.advance(task, len(batch))
-
-
-def read_all(dataset: PointDataset) -> tuple[Tensor, Tensor, tuple[ReadFailure, ...]]:
-    """Reads all shapes that can be read.
-
-    Args:
-        dataset: of files, or of anything else, which is read at once.
-
-    Returns:
-        Points ``(N, P, 3)``, the positions ``(N,)`` of these shapes in the dataset, and why the
-        others could not be read.
-
-    Raises:
-        ValueError: no shape can be read.
-    """
-    if not isinstance(dataset.storage, FileStorage):
-        try:
-            return dataset.points, torch.arange(len(dataset)), ()
-        except ValueError:  # of one shape, which spoils no other
-            pass
-    points, kept, failures = [], [], []
-    with progress_bar("shapes") as bar:
-        task = bar.add_task("reading", total=len(dataset))
-        for index in range(len(dataset)):
-            try:
-                points.append(dataset.batch(torch.tensor([index])))
-                kept.append(index)
-            except (OSError, ValueError, ImportError) as error:
-                failures.append(ReadFailure(dataset.names[index], str(error)))
-            bar.advance(task)
-    if not points:
-        raise ValueError(f"none of {len(dataset)} shapes could be read: {failures[0].reason}")
-    return torch.cat(points), torch.tensor(kept), tuple(failures)
-
 
 def _relabelled(held_out: Clusterable, first: Clusterable) -> Clusterable:
     """Returns the held-out shapes with the labels of the others, by the names of the classes."""
-    names, labels = held_out.shapes.class_names, held_out.shapes.labels
-    known = list(first.shapes.class_names)
-    if labels is None or first.shapes.labels is None or not known or list(names) == known:
+    known = first.shapes.class_names
+    if held_out.shapes.labels is None or first.shapes.labels is None or not known:
         return held_out
-    missing = sorted({names[label] for label in labels.tolist()} - set(known))
-    if missing:
-        raise ValueError(f"{held_out.title}: class {missing[0]!r} is none of {', '.join(known)}")
-    place = np.array([known.index(name) if name in known else -1 for name in names])
-    shapes = replace(held_out.shapes, labels=place[labels], class_names=known)
-    return replace(held_out, shapes=shapes)
+    return replace(held_out, shapes=held_out.shapes.relabelled(known))
 
 
-def labels_that_measure(shapes: Shapes) -> NDArray[np.int64] | None:
+def labels_that_measure(shapes: PointDataset) -> NDArray[np.int64] | None:
     """Returns labels that can measure clusters; none, and says so, where there is one class."""
-    if shapes.labels is None or len(np.unique(shapes.labels)) > 1:
-        return shapes.labels
+    if shapes.labels is None:
+        return None
+    labels: NDArray[np.int64] = shapes.labels.numpy()
+    if len(np.unique(labels)) > 1:
+        return labels
     errors.print("All shapes are of one class, which measures nothing: they count as unlabelled.")
     return None

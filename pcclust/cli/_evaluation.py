@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,15 +12,16 @@ from torch import nn
 from tyro.conf import Positional, arg
 
 from pcclust._version import __version__
-from pcclust.cli._evaluation_data import TestData, open_labelled
-from pcclust.cli._evaluation_folder import EvaluationFolder, Report
-from pcclust.cli._terminal_table import drawn
-from pcclust.cli.console import ExitCode, errors, output
+from pcclust.cli.console import ExitCode, drawn, errors, make_folder, output
+from pcclust.data import PointDataset
 from pcclust.data.dataset import UpAxis
-from pcclust.data.named import has_splits
+from pcclust.data.named import has_splits, open_labelled
 from pcclust.data.rotations import Sampler
 from pcclust.evaluate.forward import Layout
 from pcclust.evaluate.model_source import FoundModel, find_model
+from pcclust.report.base import Saved
+from pcclust.report.folder import ReportFolder
+from pcclust.report.registry import view_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +68,9 @@ class Evaluation:
             errors.print(f"Without --weights the parameters are as {self.model} makes them")
         return found
 
-    def _opened(self, model: FoundModel) -> TestData:
+    def _opened(self, model: FoundModel) -> PointDataset:
         shown = self._read(self._data(model), self.split, model, limit=self.limit)
-        named = {shown.class_names[label] for label in set(shown.labels.tolist())}
+        named = {name for name, count in shown.counts().items() if count}
         for name in sorted(named & set(model.missing_classes)):
             errors.print(
                 f"The run had no training shapes of {name}: its test shapes count as wrong"
@@ -91,7 +93,7 @@ class Evaluation:
         *,
         limit: int | None = None,
         default_split: str = "test",
-    ) -> TestData:
+    ) -> PointDataset:
         return open_labelled(
             data,
             split,
@@ -103,7 +105,7 @@ class Evaluation:
             seed=self.seed,
         )
 
-    def _about(self, model: FoundModel, shown: TestData) -> dict[str, str]:
+    def _about(self, model: FoundModel, shown: PointDataset) -> dict[str, str]:
         return {
             "model": model.name,
             "weights": self.weights or "its own",
@@ -114,9 +116,17 @@ class Evaluation:
             "torch": torch.__version__,
         }
 
-    def _finish(self, report: Report, folder: EvaluationFolder | None) -> int:
-        for table in report.tables():
+    def _folder(self, about: dict[str, str]) -> ReportFolder | None:
+        if self.report is None:
+            return None
+        make_folder(self.report, "--report")
+        return ReportFolder(self.report, about)
+
+    def _finish(self, report: Saved, folder: ReportFolder | None) -> int:
+        view = view_of(report)
+        for table in view.tables():
             output.print(drawn(table), "")
+        output.print(*(textwrap.fill(note, 79) for note in view.notes()), sep="\n")
         output.print(f"The model takes {_LAYOUTS[str(report.settings['layout'])]}.")
         if folder:
             output.print("Look at", *folder.write(report), sep="\n  ")
@@ -142,7 +152,7 @@ class TurnedEvaluation(Evaluation):
     sampler: Sampler = "haar"
     up_axis: UpAxis | None = None
 
-    def _known_up_axis(self, model: FoundModel, shown: TestData) -> UpAxis:
+    def _known_up_axis(self, model: FoundModel, shown: PointDataset) -> UpAxis:
         known = self.up_axis or shown.up_axis or model.up_axis
         if known:
             return known
@@ -151,7 +161,7 @@ class TurnedEvaluation(Evaluation):
         )
         return "z"
 
-    def _learned(self, model: FoundModel, shown: TestData) -> TestData:
+    def _learned(self, model: FoundModel, shown: PointDataset) -> PointDataset:
         """Returns the shapes that probes learn from, with the labels of the test shapes."""
         data = self._data(model)
         self._refuse_the_same(data)

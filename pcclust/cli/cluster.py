@@ -20,15 +20,20 @@ from pcclust.cli._cluster_data import (
     labels_that_measure,
     open_clusterable,
 )
-from pcclust.cli._many_shapes import report_failures
-from pcclust.cli._out_folder import make_folder
-from pcclust.cli._terminal_table import drawn
-from pcclust.cli.console import errors, output, progress_bar
+from pcclust.cli.console import (
+    drawn,
+    errors,
+    make_folder,
+    output,
+    progress_bar,
+    report_failures,
+)
+from pcclust.data import PointDataset
 from pcclust.evaluate.cluster_methods import METHODS
 from pcclust.evaluate.clustering import clustering
 from pcclust.evaluate.clustering_report import ClusteringReport
 from pcclust.report.cluster_gallery import gallery_page
-from pcclust.report.cluster_rows import Shapes
+from pcclust.report.clustering import clustering_markdown, clustering_table
 
 MethodName = Literal["kmeans", "ward", "spectral", "gmm"]
 # What serves the untrained features of the training shapes of ModelNet10 turned any way.
@@ -73,7 +78,7 @@ class Cluster:
             report = self._clustered(shown, test)
         for message in dict.fromkeys(str(warning.message) for warning in caught):
             errors.print(f"Note: {message}")
-        output.print(drawn(report.table()))
+        output.print(drawn(clustering_table(report)))
         for note in report.notes:
             output.print(f"  {note}")
         self._write(report, shown)
@@ -137,7 +142,7 @@ class Cluster:
             page = gallery_page(report, shown.shapes, title=title, seed=self.inputs.seed)
         files = {
             "report.json": report.to_json(),
-            "report.md": report.to_markdown(),
+            "report.md": clustering_markdown(report),
             "assignments.csv": assignments(report, shown.shapes),
             "gallery.html": page,
         }
@@ -160,7 +165,7 @@ def cluster(options: Annotated[Cluster, arg(name="")]) -> int:
     return options.run()
 
 
-def assignments(report: ClusteringReport, shapes: Shapes) -> str:
+def assignments(report: ClusteringReport, shapes: PointDataset) -> str:
     """Returns a table as CSV: each shape's name, its class if known, its cluster by each method.
 
     Args:
@@ -172,7 +177,7 @@ def assignments(report: ClusteringReport, shapes: Shapes) -> str:
     columns = {method.method: method.runs[0].clusters.tolist() for method in report.methods}
     known = {"name": list(shapes.names)}
     if shapes.labels is not None:
-        known["class"] = [shapes.class_of(label) for label in shapes.labels.tolist()]
+        known["class"] = [shapes.class_names[label] for label in shapes.labels.tolist()]
     writer.writerow([*known, *columns])
     writer.writerows(zip(*known.values(), *columns.values(), strict=True))
     return text.getvalue()

@@ -1,11 +1,14 @@
 """What the commands print with: results on one stream, progress and complaints on the other."""
 
+import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 from typing import TextIO
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -16,9 +19,11 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table as Drawn
 from rich.text import Text
 
-from pcclust.data import DataWarning
+from pcclust.data import DataWarning, ReadFailure
+from pcclust.report.table import Table
 
 # Without markup: names of files and extras ("pcclust[las]") are printed as they are.
 output = Console(highlight=False, soft_wrap=True, markup=False)
@@ -87,3 +92,49 @@ def data_warnings_printed() -> Iterator[None]:
         warnings.simplefilter("default", DataWarning)
         warnings.showwarning = show
         yield
+
+
+def make_folder(folder: Path, option: str = "--out") -> None:
+    """Makes a folder, and refuses one that cannot be written before much time is spent.
+
+    Args:
+        folder: the folder; those above it are made, too.
+        option: how the user named it.
+
+    Raises:
+        NotADirectoryError: it is a file.
+        PermissionError: it may not be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{option} {folder}: is a file; name a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{option} {folder}: you may not write there; name another folder")
+
+
+def drawn(table: Table) -> Drawn:
+    """Returns a table for the terminal, as narrow as can be: 80 columns hold it."""
+    result = Drawn(
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        title=table.caption,
+        title_justify="left",
+        title_style="bold",
+    )
+    for heading, number in zip(table.header, table.numeric, strict=True):
+        result.add_column(heading, justify="right" if number else "left", no_wrap=True)
+    for row in table.rows:
+        result.add_row(*row)
+    return result
+
+
+def report_failures(failures: Collection[ReadFailure]) -> ExitCode:
+    """Prints what could not be used and why; returns what the command exits with."""
+    if not failures:
+        return ExitCode.DONE
+    errors.print(f"{len(failures):,} could not be used:", style="bold red")
+    for failure in failures:
+        errors.print(f"  {failure.reason}")
+    return ExitCode.PARTLY_FAILED

@@ -10,9 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pcclust._files import write_whole
-from pcclust.cli._out_folder import make_folder
-from pcclust.cli._terminal_table import drawn
-from pcclust.cli.console import ExitCode, errors, output, progress_bar
+from pcclust.cli.console import ExitCode, drawn, errors, make_folder, output, progress_bar
 from pcclust.demo.clusters import (
     FurnitureClusters,
     cluster_furniture,
@@ -86,7 +84,7 @@ def _terminal(report: Report) -> Iterator[Table | Text | str]:
 
 def _terminal_clusters(clusters: FurnitureClusters) -> Iterator[Table | Text | str]:
     """Yields what the terminal shows of the clusters."""
-    count = len(clusters.shapes.names)
+    count = len(clusters.shapes)
     yield Text(f"\n{count} shapes of furniture clustered, upright and turned", style="bold")
     yield drawn(cluster_table(clusters))
     for note in cluster_notes(clusters):

@@ -6,17 +6,18 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 from tyro.conf import Positional, arg
 
 from pcclust._version import __version__
-from pcclust.cli._embedding_source import NamedShape, ShapeSource
-from pcclust.cli._many_shapes import in_batches, refuse_strangers, report_failures
-from pcclust.cli.console import ExitCode, errors, output, progress_bar
-from pcclust.data import ReadFailure
+from pcclust.cli.console import ExitCode, errors, output, progress_bar, report_failures
+from pcclust.data import NamedCloud, ReadFailure
 from pcclust.data.embedding_file import EmbeddedBatch, EmbeddingOutput, EmbeddingSettings
-from pcclust.data.partial_output import check_destination, partial_folder
-from pcclust.nn import Classifier
+from pcclust.data.partial_output import check_destination, partial_folder, refuse_unexpected
+from pcclust.data.shape_source import ShapeSource, in_batches
+from pcclust.data.transforms import UnitSphere
+from pcclust.evaluate.embedding import encoder_of
+from pcclust.evaluate.forward import Answerer, Model
 from pcclust.nn.weights import load
 
 SUFFIXES = (".npz", ".h5", ".hdf5")
@@ -67,14 +68,20 @@ def embed(
     model = load(weights)
     card = model.__dict__["card"]
     count = num_points or card.get("num_points") or DEFAULT_POINTS
-    source = ShapeSource(paths, split, count, seed, [out, partial_folder(out)])
+    source = ShapeSource(
+        paths,
+        split=split,
+        num_points=count,
+        seed=seed,
+        ignore=[out, partial_folder(out)],
+        labelled=True,
+    )
     settings = EmbeddingSettings(weights, card["sha256"], count, points, seed, __version__)
     store = EmbeddingOutput(out, settings, resume)
-    refuse_strangers(store.partial, store.done(), source.names())
-    encoder = (model.backbone if isinstance(model, Classifier) else model).to(device or "cpu")
+    refuse_unexpected(store.partial, store.done(), source.names())
     start = time.perf_counter()
     try:
-        failures = _embed_all(source, store, encoder, batch_size, workers)
+        failures = _embed_all(source, store, encoder_of(model), batch_size, device, workers)
         return _finish(store, source, failures, time.perf_counter() - start)
     except KeyboardInterrupt:
         stored = len(store.done())
@@ -101,35 +108,46 @@ def _check_options(
 def _embed_all(
     source: ShapeSource,
     store: EmbeddingOutput,
-    encoder: nn.Module,
+    encoder: Model,
     batch_size: int,
+    device: str | None,
     workers: int | None,
 ) -> list[ReadFailure]:
     """Stores the features of all shapes and returns those that have none."""
     failures: list[ReadFailure] = []
-    done = store.done()
-    stream = source.read(done, workers)
+    done, labels = store.done(), source.labels()
+    stream = map(_normalized, source.read(done, workers))
+    answerer: Answerer | None = None
     with progress_bar("shapes") as bar:
-        task = bar.add_task("features", total=len(set(source.names()) - done))
+        task = bar.add_task("features", total=len(set(labels) - done))
         for shapes, unread in in_batches(stream, lambda shapes: len(shapes) == batch_size):
             if shapes:
-                store.add(_describe(encoder, shapes, store.settings.points))
+                points = torch.stack([torch.from_numpy(shape.points) for shape in shapes])
+                answerer = answerer or Answerer(encoder, points, layout="BN3", device=device)
+                found = _describe(answerer, points, [shape.name for shape in shapes], labels)
+                store.add(found)
             failures += unread
             bar.advance(task, len(shapes) + len(unread))
     return failures
 
 
-@torch.no_grad()
-def _describe(encoder: nn.Module, shapes: list[NamedShape], with_points: bool) -> EmbeddedBatch:
-    points = torch.stack([shape.points for shape in shapes])
-    device = next(encoder.parameters()).device
-    features = encoder(points.to(device)).float().cpu().numpy()
-    return EmbeddedBatch(
-        [shape.name for shape in shapes],
-        features,
-        np.array([shape.label for shape in shapes], dtype=np.int64),
-        points.numpy() if with_points else points[:, :0].numpy(),
-    )
+def _normalized(shape: NamedCloud | ReadFailure) -> NamedCloud | ReadFailure:
+    """Returns the shape in the unit sphere, unless it has no extent."""
+    if isinstance(shape, ReadFailure):
+        return shape
+    if (shape.points == shape.points[0]).all():
+        reason = f"{shape.name}: all its points coincide, so it has no shape"
+        return ReadFailure(shape.name, reason)
+    # In the precision it was read in, so that georeferenced coordinates keep their detail.
+    points = UnitSphere()(torch.tensor(shape.points)[None])[0].float().numpy()
+    return NamedCloud(shape.name, points)
+
+
+def _describe(
+    answerer: Answerer, points: Tensor, names: list[str], labels: dict[str, int]
+) -> EmbeddedBatch:
+    known = np.array([labels[name] for name in names], dtype=np.int64)
+    return EmbeddedBatch(names, answerer(points).numpy(), known, points.numpy())
 
 
 def _finish(

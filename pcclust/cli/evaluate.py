@@ -6,10 +6,10 @@ from typing import Annotated
 from tyro.conf import OmitSubcommandPrefixes, subcommand
 
 from pcclust.cli._evaluation import Evaluation, TurnedEvaluation
-from pcclust.cli._evaluation_folder import EvaluationFolder
 from pcclust.cli.console import errors, progress_bar
 from pcclust.data.corruptions import KINDS, LEVELS
 from pcclust.evaluate import Probes, Turns, corruption, linear, rotation
+from pcclust.evaluate.labelled import classes_of
 from pcclust.evaluate.rotation_report import Trained
 
 
@@ -39,8 +39,8 @@ class Rotation(TurnedEvaluation):
         shown = self._opened(model)
         learned = self._learned(model, shown) if self.features else None
         about = self._about(model, shown)
-        folder = EvaluationFolder(self.report, about) if self.report else None
-        clouds = turns.cost(len(shown.labels), len(learned.labels) if learned else 0)
+        folder = self._folder(about)
+        clouds = turns.cost(len(shown), len(learned) if learned else 0)
         errors.print(
             f"{shown.title}: {clouds:,} clouds to ask about, {1 + 2 * turns.rotations} of each "
             f"shape and {turns.tilts} tilts of up to {turns.tilt_shapes:,}"
@@ -50,9 +50,9 @@ class Rotation(TurnedEvaluation):
             found = rotation(
                 model.model,
                 shown.points,
-                shown.labels,
+                classes_of(shown),
                 trained=self.trained or model.trained,
-                train=(learned.points, learned.labels) if learned else None,
+                train=(learned.points, classes_of(learned)) if learned else None,
                 turns=turns,
                 up_axis=self._known_up_axis(model, shown),
                 class_names=shown.class_names,
@@ -75,15 +75,15 @@ class Corruption(Evaluation):
         model = self._found()
         shown = self._opened(model)
         about = self._about(model, shown)
-        folder = EvaluationFolder(self.report, about) if self.report else None
-        clouds = len(shown.labels) * (1 + len(KINDS) * len(LEVELS))
+        folder = self._folder(about)
+        clouds = len(shown) * (1 + len(KINDS) * len(LEVELS))
         errors.print(f"{shown.title}: {clouds:,} clouds to ask about, 36 of each shape")
         with progress_bar("clouds") as bar:
             task = bar.add_task("damage and ask", total=clouds)
             found = corruption(
                 model.model,
                 shown.points,
-                shown.labels,
+                classes_of(shown),
                 class_names=shown.class_names,
                 layout=self.layout,
                 batch_size=self.batch_size,
@@ -134,8 +134,8 @@ class Linear(TurnedEvaluation):
         shown = self._opened(model)
         learned = self._learned(model, shown)
         about = {**self._about(model, shown), "trained with": learned.title}
-        folder = EvaluationFolder(self.report, about) if self.report else None
-        clouds = probes.clouds(len(shown.labels), len(learned.labels), turns.rotations)
+        folder = self._folder(about)
+        clouds = probes.clouds(len(shown), len(learned), turns.rotations)
         errors.print(
             f"{learned.title}, and {shown.title}: {clouds:,} clouds to encode, "
             f"{probes.machines} classifiers to train"
@@ -146,8 +146,8 @@ class Linear(TurnedEvaluation):
             found = linear(
                 model.model,
                 shown.points,
-                shown.labels,
-                train=(learned.points, learned.labels),
+                classes_of(shown),
+                train=(learned.points, classes_of(learned)),
                 turns=turns,
                 probes=probes,
                 up_axis=self._known_up_axis(model, shown),

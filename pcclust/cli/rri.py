@@ -12,9 +12,8 @@ from tyro.conf import Positional, arg
 
 import pcclust
 from pcclust._version import __version__
-from pcclust.cli._many_shapes import in_batches, names_in, refuse_strangers, report_failures
-from pcclust.cli.console import ExitCode, errors, output, progress_bar
-from pcclust.data import NamedCloud, ReadFailure, find_files, stream_clouds
+from pcclust.cli.console import ExitCode, errors, output, progress_bar, report_failures
+from pcclust.data import NamedCloud, ReadFailure
 from pcclust.data.cloud_folder import CloudFolder
 from pcclust.data.feature_arrays import FeatureArrays
 from pcclust.data.partial_output import (
@@ -23,7 +22,9 @@ from pcclust.data.partial_output import (
     Settings,
     check_destination,
     partial_folder,
+    refuse_unexpected,
 )
+from pcclust.data.shape_source import ShapeSource, in_batches
 from pcclust.data.streaming import ReadResult
 
 CLOUD_FORMATS = ("ply", "pcd")
@@ -40,6 +41,7 @@ def rri(
     *,
     out: Path,
     k: int = 20,
+    split: str | None = None,
     num_points: int | None = None,
     seed: int = 0,
     format: Literal["ply", "pcd"] | None = None,
@@ -55,11 +57,13 @@ def rri(
     Args:
         paths: files, folders (searched at all levels) and quoted patterns such as 'a/**/*.txt'.
             OFF, OBJ, PLY, STL, GLB, glTF, PCD, XYZ, PTS, TXT, CSV, NPY, NPZ, HDF5, LAS, LAZ;
-            in folders, TXT and CSV are passed over, since they often are notes.
+            in folders, TXT and CSV are passed over, since they often are notes. Or the name of a
+            dataset in $PCCLUST_DATA, such as modelnet40.
         out: the file to write, NAME.h5 or NAME.npz, with the arrays points (relative to the
             centroids), features, names and centroids, and offsets where the shapes differ in size;
             or with --format a new folder of one file per shape.
         k: how many neighbours describe a point.
+        split: of a dataset; by default "train".
         num_points: how many points to take from each shape. Without it a mesh gives 1,024 and a
             cloud all it has.
         seed: of the sampling.
@@ -74,11 +78,13 @@ def rri(
         output.print(f"{out} is there already, with no interrupted run of it: nothing to resume")
         return ExitCode.DONE
     check_destination(out, kind in CLOUD_FORMATS)
-    files = find_files(paths, ignore=[out, partial_folder(out)])
-    names = [name for file in files for name in names_in(file)]
+    source = ShapeSource(
+        paths, split=split, num_points=num_points, seed=seed, ignore=[out, partial_folder(out)]
+    )
+    names = source.names()
     store = _open_output(out, Settings(k, num_points, seed, kind, __version__), resume, names)
     start, done = time.perf_counter(), store.done()
-    stream = stream_clouds(files, num_points, seed, skip=done, workers=workers)
+    stream = source.read(done, workers)
     try:
         failures = _describe_all(stream, store, len(names) - len(done), k)
         return _finish(store, failures, len(done), time.perf_counter() - start)
@@ -124,7 +130,7 @@ def _open_output(out: Path, settings: Settings, resume: bool, names: list[str]) 
         store = CloudFolder(out, settings, resume, names)
     else:
         store = FeatureArrays(out, settings, resume)
-    refuse_strangers(store.partial, store.done(), names)
+    refuse_unexpected(store.partial, store.done(), names)
     return store
 
 
@@ -167,9 +173,11 @@ def _describe_readable(
 
 def _describe(clouds: list[NamedCloud], k: int) -> FeatureBatch:
     sizes = np.array([len(cloud.points) for cloud in clouds], dtype=np.int64)
-    centroids = np.stack([cloud.points.mean(axis=0) for cloud in clouds])
+    centroids = np.stack([cloud.points.mean(axis=0, dtype=np.float64) for cloud in clouds])
     # Centred in float64 first, so that float32 suffices for georeferenced coordinates too.
-    centred = np.concatenate([cloud.points for cloud in clouds]) - centroids.repeat(sizes, axis=0)
+    centred = np.concatenate(
+        [cloud.points.astype(np.float64) for cloud in clouds]
+    ) - centroids.repeat(sizes, axis=0)
     points = centred.astype(np.float32)
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     features = pcclust.rri(torch.from_numpy(points), k, offsets=torch.from_numpy(offsets))

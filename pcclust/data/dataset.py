@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pcclust._names import counted
 from pcclust.data.precision import in_float32
 
 UpAxis = Literal["x", "y", "z"]
@@ -109,6 +110,9 @@ class PointDataset(Dataset[Shape]):
         class_names: the name of each label; as many as the labels need.
         up_axis: the axis against gravity when the shapes stand upright, None if not known.
         rows: ``(N,)`` which shapes of the storage these are; all of them if None.
+        source: what they were opened from, in words.
+
+    Where only names and labels of shapes are known, as in a file of features, P is 0.
 
     Raises:
         ValueError: counts that do not agree, a duplicate name, a label without a class name.
@@ -131,7 +135,9 @@ class PointDataset(Dataset[Shape]):
         up_axis: UpAxis | None = None,
         *,
         rows: Tensor | None = None,
+        source: str = "",
     ) -> None:
+        self.source = source
         self.storage: Storage = MemoryStorage(storage) if isinstance(storage, Tensor) else storage
         self.rows = torch.arange(len(self.storage)) if rows is None else rows
         self.names = [str(row) for row in self.rows.tolist()] if names is None else list(names)
@@ -145,6 +151,12 @@ class PointDataset(Dataset[Shape]):
     def num_points(self) -> int:
         """The points of every shape."""
         return self.storage.num_points
+
+    @property
+    def title(self) -> str:
+        """What these shapes are, in words."""
+        counts = f"{counted(len(self), 'shape')} of {counted(self.num_points, 'point')}"
+        return f"{self.source}: {counts}" if self.source else counts
 
     @property
     def points(self) -> Tensor:
@@ -192,9 +204,7 @@ class PointDataset(Dataset[Shape]):
             return self
         everything = torch.arange(len(self))
         storage = MemoryStorage(self.batch(everything), self.part_labels(everything))
-        return PointDataset(
-            storage, self.labels, self.names, self.class_names, self.up_axis, rows=everything
-        )
+        return self._with(storage, self.labels, self.names, everything)
 
     def subset(self, indices: Tensor | Sequence[int]) -> "PointDataset":
         """Returns the shapes ``indices``, which share the storage of this dataset."""
@@ -205,8 +215,40 @@ class PointDataset(Dataset[Shape]):
             )
         labels = None if self.labels is None else self.labels[at]
         names = [self.names[i] for i in at.tolist()]
-        rows = self.rows[at]
-        return PointDataset(self.storage, labels, names, self.class_names, self.up_axis, rows=rows)
+        return self._with(self.storage, labels, names, self.rows[at])
+
+    def with_points(self, points: Tensor) -> "PointDataset":
+        """Returns the same shapes with other points ``(N, P, 3)``, for instance turned ones."""
+        if len(points) != len(self):
+            raise ValueError(f"{len(self)} shapes need as many rows of points, got {len(points)}")
+        return self._with(MemoryStorage(points), self.labels, self.names, torch.arange(len(self)))
+
+    def relabelled(self, class_names: Sequence[str]) -> "PointDataset":
+        """Returns the shapes labelled in the order of these classes.
+
+        Raises:
+            ValueError: no labels, or a class that has shapes and is not among them.
+        """
+        if self.labels is None:
+            raise ValueError("relabelled needs labels, and this dataset has none")
+        place = {name: label for label, name in enumerate(class_names)}
+        missing = {name for name, count in self.counts().items() if count} - set(place)
+        if missing:
+            raise ValueError(
+                f"{self.title} has shapes of the class {min(missing)!r}, which is none of "
+                f"{', '.join(class_names)}; name data of these classes"
+            )
+        new = torch.tensor([place.get(name, NO_LABEL) for name in self.class_names])
+        same = self._with(self.storage, self.labels, self.names, self.rows)
+        same.labels, same.class_names = new[self.labels], tuple(class_names)
+        return same
+
+    def _with(
+        self, storage: Storage, labels: Tensor | None, names: Sequence[str], rows: Tensor
+    ) -> "PointDataset":
+        """Returns other shapes of which the same is known."""
+        known = {"class_names": self.class_names, "up_axis": self.up_axis, "source": self.source}
+        return PointDataset(storage, labels, names, rows=rows, **known)  # type: ignore[arg-type]
 
     def select_classes(self, class_names: Sequence[str]) -> "PointDataset":
         """Returns the shapes of some classes, labelled anew in the order given."""

@@ -34,7 +34,7 @@ class EmbeddedBatch(NamedTuple):
         names: of the B shapes.
         features: ``(B, C)`` float32.
         labels: ``(B,)`` int64, -1 for shapes without.
-        points: ``(B, P, 3)`` float32 in the unit sphere, or ``(B, 0, 3)`` where not wanted.
+        points: ``(B, P, 3)`` float32 in the unit sphere; kept only where the settings say so.
     """
 
     names: list[str]
@@ -70,7 +70,8 @@ class EmbeddingOutput:
     def add(self, batch: EmbeddedBatch) -> None:
         """Stores the features of some shapes."""
         path = self.partial / f"{len(self.parts):06d}.npz"
-        arrays = {**batch._asdict(), "names": np.array(batch.names)}
+        points = batch.points if self.settings.points else batch.points[:, :0]
+        arrays = {**batch._asdict(), "names": np.array(batch.names), "points": points}
         with whole_file(path) as file:
             np.savez(file, **arrays)
         self.parts.append(path)

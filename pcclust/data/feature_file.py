@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from pcclust.data._blame import ContentError
+from pcclust.data.dataset import PointDataset, numbered_classes
 from pcclust.data.hdf5_content import array_headers, class_names, opened, read_array
 from pcclust.data.labels import find_labels, texts_of
 from pcclust.data.numpy_content import open_npz_file
 from pcclust.data.precision import in_float32
 from pcclust.data.transforms import UnitSphere
-from pcclust.report.cluster_rows import Shapes
 
 Read: TypeAlias = Callable[[str], NDArray[Any]]
 
@@ -40,7 +40,7 @@ def is_feature_file(path: Path) -> bool:
         return "features" in file
 
 
-def read_feature_file(path: Path) -> tuple[NDArray[np.floating], Shapes]:
+def read_feature_file(path: Path) -> tuple[NDArray[np.floating], PointDataset]:
     """Reads features and what is known of their shapes.
 
     Args:
@@ -58,7 +58,7 @@ def read_feature_file(path: Path) -> tuple[NDArray[np.floating], Shapes]:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _read(names: list[str], read: Read) -> tuple[NDArray[np.floating], Shapes]:
+def _read(names: list[str], read: Read) -> tuple[NDArray[np.floating], PointDataset]:
     if "features" not in names:
         raise ContentError(f"no array `features` (N, C); it holds {', '.join(names) or 'nothing'}")
     features = read("features")
@@ -111,7 +111,7 @@ def _arrays(path: Path) -> Iterator[tuple[list[str], Read]]:
         ) from error
 
 
-def _shapes(names: list[str], read: Read, count: int) -> Shapes:
+def _shapes(names: list[str], read: Read, count: int) -> PointDataset:
     found = {
         what: next((read(name) for name in usual if name in names), None)
         for what, usual in NAMES.items()
@@ -121,11 +121,13 @@ def _shapes(names: list[str], read: Read, count: int) -> Shapes:
             raise ContentError(f"{count} features, but {len(np.atleast_1d(values))} {what}")
     classes = texts_of(read("class_names")) if "class_names" in names else []
     labels, known = find_labels(names, read, count, classes)
-    return Shapes(
-        [str(i) for i in range(count)] if found["names"] is None else texts_of(found["names"]),
-        None if found["points"] is None else _points(found["points"]),
+    needed = 0 if labels is None else int(labels.max()) + 1
+    return PointDataset(
+        torch.empty(count, 0, 3) if found["points"] is None else _points(found["points"]),
         labels,
-        known if labels is not None else (),
+        None if found["names"] is None else texts_of(found["names"]),
+        [*known, *numbered_classes(needed)[len(known) :]] if needed else (),
+        rows=torch.arange(count),  # names of features may well occur twice
     )
 
 

@@ -7,6 +7,7 @@ at any instant, even a killed process, leaves nothing half-written and can be co
 import json
 import shutil
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcclust._files import write_whole
+from pcclust._names import counted
 
 SETTINGS_FILE = "settings.json"
 
@@ -130,4 +132,22 @@ def _check_same(folder: Path, before: dict[str, object], now: dict[str, object])
         raise ValueError(
             f"{folder} was begun with {was}, but now {wanted} is asked for: "
             "use the same settings, or remove it to begin anew"
+        )
+
+
+def refuse_unexpected(partial: Path, done: Collection[str], names: Collection[str]) -> None:
+    """Raises ValueError where an interrupted run has stored shapes that are not asked for now.
+
+    Args:
+        partial: the folder that it has left.
+        done: the shapes in it.
+        names: those of the inputs.
+    """
+    unexpected = sorted(set(done) - set(names))
+    if unexpected:
+        others = counted(len(unexpected) - 1, "other shape")
+        what = f"and {others} that are" if unexpected[1:] else "which is"
+        raise ValueError(
+            f"{partial} holds {unexpected[0]} {what} not among the inputs now: name the same "
+            "inputs, or remove it to begin anew"
         )

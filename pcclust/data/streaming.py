@@ -22,10 +22,10 @@ PROCESS_DIED = "the process that read it died: it lacked memory, or a library fa
 
 
 class NamedCloud(NamedTuple):
-    """One shape that was read: its name and ``(N, 3)`` float64 points."""
+    """One shape that was read: its name and ``(N, 3)`` points, float64 of a file."""
 
     name: str
-    points: NDArray[np.float64]
+    points: NDArray[np.floating]
 
 
 class ReadFailure(NamedTuple):

@@ -1,29 +1,28 @@
 """The second part of `pcclust demo`: bundled furniture clustered, upright and turned."""
 
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import Progress, TaskID
-from torch import Tensor, nn
+from rich.progress import Progress
 
-from pcclust.data import open_dataset
+from pcclust.data import PointDataset, open_dataset
 from pcclust.data.transforms import RotateSO3, UnitSphere, stand_on_z
+from pcclust.evaluate import embed
 from pcclust.evaluate.clustering import clustering
 from pcclust.evaluate.clustering_report import MEASURES, ClusteringReport
 from pcclust.nn.weights import Card, load
-from pcclust.report.cluster_rows import Shapes, Turned, cluster_rows, render_rows, rows_script
-from pcclust.report.page import Table
+from pcclust.report.cluster_rows import Turned, cluster_rows, render_rows, rows_script
 from pcclust.report.point_view import Section
+from pcclust.report.table import Table
+from pcclust.report.templates import Markup, render
 
 WEIGHTS = "clusternet-contrastnet-modelnet40"
 FURNITURE = "furniture.h5"
 SEEDS = 5
 SEED = 0
-BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class FurnitureClusters:
         card: of the weights.
     """
 
-    shapes: Shapes
+    shapes: PointDataset
     turned: Turned
     report: ClusteringReport
     changes: NDArray[np.floating]
@@ -74,13 +73,18 @@ def cluster_furniture(data: Path, progress: Progress) -> FurnitureClusters:
     upright = stand_on_z(UnitSphere()(dataset.points), dataset.up_axis)
     turned = RotateSO3()(upright, torch.Generator().manual_seed(SEED))
     bar = progress.add_task("features, upright and turned", total=2 * len(upright))
-    features = [_described(encoder, points, progress, bar) for points in (upright, turned)]
+    both = embed(
+        encoder,
+        torch.cat([upright, turned]),
+        progress=lambda done, total: progress.update(bar, completed=done),
+    )
+    features = both.tensor_split(2)
     labels = dataset.labels.numpy()
     report = clustering(features[0], labels, seeds=SEEDS, seed=SEED, test=(features[1], labels))
     moved = report.methods[0].runs[0].test_clusters
     assert moved is not None
     changes = (features[1] - features[0]).norm(dim=1) / features[0].norm(dim=1)
-    shapes = Shapes(dataset.names, upright, labels, dataset.class_names)
+    shapes = dataset.with_points(upright)
     card = encoder.__dict__["card"]
     return FurnitureClusters(shapes, Turned(turned, moved), report, changes.numpy(), card)
 
@@ -91,7 +95,7 @@ def cluster_table(found: FurnitureClusters) -> Table:
     rows = []
     for measure in ("accuracy", "nmi", "ari"):
         cells = [method.mean_and_deviation(measure, test=test) for test in (False, True)]
-        rows.append([MEASURES[measure][0], *(_percent(*cell) for cell in cells)])
+        rows.append([MEASURES[measure].title, *(_percent(*cell) for cell in cells)])
     staying = np.array(found.staying)
     rows.append(["stay in their cluster", "–", _percent(staying.mean(), staying.std(ddof=1))])
     return Table(["", "upright", "turned"], rows)
@@ -99,7 +103,7 @@ def cluster_table(found: FurnitureClusters) -> Table:
 
 def cluster_notes(found: FurnitureClusters) -> list[str]:
     """Says how the clusters came about, one sentence each."""
-    count, kinds = len(found.shapes.names), found.report.n_clusters
+    count, kinds = len(found.shapes), found.report.n_clusters
     told = found.card["data"]
     return [
         f"Features by {WEIGHTS}, learned from {told['shapes']:,} shapes of {told['dataset']} "
@@ -117,8 +121,7 @@ def cluster_notes(found: FurnitureClusters) -> list[str]:
 def cluster_section(found: FurnitureClusters) -> Section:
     """Returns the clusters as a part of the page: measures, and a row of shapes for each."""
     rows = cluster_rows(found.report)
-    notes = "".join(f"<li>{escape(note)}</li>" for note in cluster_notes(found))
-    lead = (
+    lead = Markup(
         "<p>In every row a shape stands upright above and turned below; the turned ones are sorted "
         "by their own coordinates alone. Where one of them comes to another cluster, an arrow "
         "says to which. Clusters are those of the first seed.</p>"
@@ -126,20 +129,11 @@ def cluster_section(found: FurnitureClusters) -> Section:
     return Section(
         title="Real furniture clustered, upright and turned",
         html=cluster_table(found).html()
-        + f"<ul>{notes}</ul>"
+        + render("notes", notes=cluster_notes(found))
         + lead
         + render_rows(rows, found.shapes, found.turned)
         + rows_script(found.shapes, found.shown, turned=found.turned),
     )
-
-
-@torch.no_grad()
-def _described(encoder: nn.Module, points: Tensor, progress: Progress, bar: TaskID) -> Tensor:
-    features = []
-    for batch in torch.split(points, BATCH):
-        features.append(encoder(batch))
-        progress.advance(bar, len(batch))
-    return torch.cat(features)
 
 
 def _percent(mean: float, deviation: float | None) -> str:

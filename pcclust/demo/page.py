@@ -1,7 +1,6 @@
 """The page and the picture of `pcclust demo`."""
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from statistics import mean
 
@@ -10,9 +9,11 @@ from pcclust.demo.measure import channels
 from pcclust.demo.report import ROTATIONS, TIMED_SHAPES, K, Report, rotations, rows, speed_rows
 from pcclust.demo.shapes import NUM_POINTS, load_mesh
 from pcclust.report.cluster_rows import SCRIPT as CLUSTER_SCRIPT
-from pcclust.report.page import Table, render_page
+from pcclust.report.page import render_page
 from pcclust.report.point_view import PointView, Section
 from pcclust.report.rri_figure import draw_report, draw_views, png
+from pcclust.report.table import Table
+from pcclust.report.templates import Markup, paragraphs
 
 SHOWN, SHOWN_POINTS = "meshes/horse2.obj", 4096
 TURN = 1  # which of the rotations turns it
@@ -84,10 +85,10 @@ def pictures(report: Report, views: Sequence[PointView], command: str) -> dict[s
 
 
 def _pair(report: Report, views: Sequence[PointView]) -> Section:
-    html = (
-        f"<p>The same {len(views[0].points):,} points twice. The features of the turned ones were "
+    html = paragraphs(
+        f"The same {len(views[0].points):,} points twice. The features of the turned ones were "
         "computed anew, from their own coordinates, in float64. Drag to turn both views, click one "
-        "and wheel to zoom, point at a point to read its two values.</p>"
+        "and wheel to zoom, point at a point to read its two values."
     )
     return Section(
         title="One shape, upright and turned",
@@ -130,7 +131,7 @@ def _gallery(report: Report) -> Section:
         views.append(PointView(cloud, dict(features), Path(name).stem))
     return Section(
         title=f"Some of the {len(report.shapes.names)} shapes",
-        html=f"<p>{NUM_POINTS:,} points each, as they were measured.</p>",
+        html=paragraphs(f"{NUM_POINTS:,} points each, as they were measured."),
         views=views,
         percentiles=PERCENTILES,
         view_width=170,
@@ -142,7 +143,7 @@ def _shown_in_gallery(report: Report) -> range:
 
 
 def _setup(report: Report, clusters: FurnitureClusters, command: str) -> Section:
-    again = f"<pre>{escape(command)}</pre>"
+    again = Markup("<pre>{}</pre>").format(command)
     table = Table(["made with", ""], list(report.setup.items())).html()
     shown = [SHOWN, *(report.shapes.names[i] for i in _shown_in_gallery(report))]
     shown += [f"furniture.h5: {clusters.shapes.names[i]}" for i in clusters.shown]
@@ -150,9 +151,9 @@ def _setup(report: Report, clusters: FurnitureClusters, command: str) -> Section
     for name in dict.fromkeys(shown):
         by_author.setdefault(report.shapes.credits[name], []).append(Path(name).stem)
     credits = "; ".join(f"{author}: {', '.join(of)}" for author, of in sorted(by_author.items()))
-    terms = (
-        f"<p>Shapes shown, by their authors: {escape(credits)}. All were point-sampled, centred "
+    terms = paragraphs(
+        f"Shapes shown, by their authors: {credits}. All were point-sampled, centred "
         "and rescaled; data/CREDITS.md names the authors of all shapes, data/LICENSES holds the "
-        "licences.</p>"
+        "licences."
     )
     return Section(title="How to make it again", html=again + table + terms)

@@ -19,7 +19,7 @@ from pcclust.demo.measure import (
     measure_reconstruction,
     shapes_per_second,
 )
-from pcclust.demo.shapes import Shapes
+from pcclust.demo.shapes import BundledShapes
 from pcclust.ops._registry import Backend
 from pcclust.report.rri_figure import shown
 
@@ -48,7 +48,7 @@ class Report:
         setup: versions and machine.
     """
 
-    shapes: Shapes
+    shapes: BundledShapes
     turned: int
     invariance: dict[str, Invariance]
     reconstruction: Reconstruction
@@ -66,7 +66,7 @@ class Row(NamedTuple):
     how: str
 
 
-def measure(shapes: Shapes, progress: Progress) -> Report:
+def measure(shapes: BundledShapes, progress: Progress) -> Report:
     """Turns, decodes and times the shapes.
 
     Args:

@@ -21,7 +21,7 @@ _CREDIT = re.compile(r"^\| `(?P<shape>[^`]+)` \| (?P<author>.+) \| (?P<licence>[
 
 
 @dataclass(frozen=True)
-class Shapes:
+class BundledShapes:
     """Shapes and their credits.
 
     Attributes:
@@ -35,7 +35,7 @@ class Shapes:
     credits: dict[str, str]
 
 
-def load_shapes(folder: Path) -> Shapes:
+def load_shapes(folder: Path) -> BundledShapes:
     """Reads the furniture, and samples the meshes.
 
     Args:
@@ -48,11 +48,11 @@ def load_shapes(folder: Path) -> Shapes:
     meshes = sorted((folder / "meshes").glob("*.obj"))
     names += [f"meshes/{path.name}" for path in meshes]
     sampled = [load_mesh(path, NUM_POINTS) for path in meshes]
-    return Shapes(tuple(names), torch.stack([*clouds, *sampled]), _credits(folder))
+    return BundledShapes(tuple(names), torch.stack([*clouds, *sampled]), _credits(folder))
 
 
 def load_mesh(path: Path, num_points: int) -> Tensor:
-    """Samples points from a bundled mesh, and brings them into the frame of `Shapes`."""
+    """Samples points from a bundled mesh, and brings them into the frame of `BundledShapes`."""
     return _framed(read_points(path, num_points, seed=0, dtype=np.float64))
 
 

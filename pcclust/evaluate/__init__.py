@@ -1,9 +1,10 @@
-"""Tests of models and features: rotations, corruptions, what features and clusters are worth."""
+"""Evaluation: rotations, corruptions, linear evaluation of features, measures of clusters."""
 
 from pcclust.evaluate.clustering import clustering
 from pcclust.evaluate.clustering_report import ClusteringReport
 from pcclust.evaluate.corruption import corruption
 from pcclust.evaluate.corruption_report import CorruptionReport
+from pcclust.evaluate.embedding import embed
 from pcclust.evaluate.linear import linear
 from pcclust.evaluate.linear_report import LinearReport
 from pcclust.evaluate.probes import Probes
@@ -20,6 +21,7 @@ __all__ = [
     "Turns",
     "clustering",
     "corruption",
+    "embed",
     "linear",
     "rotation",
 ]

@@ -1,25 +1,31 @@
-"""What clusterings are worth: the runs of each method, as a table, as Markdown and as JSON."""
+"""What `pcclust.evaluate.clustering` found: the runs of each method, JSON."""
 
 import json
 from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.evaluate.cluster_methods import METHODS
-from pcclust.report.page import Table
 
-# By their names in JSON: what tables call them, and whether they are written in per cent.
-MEASURES: dict[str, tuple[str, bool]] = {
-    "accuracy": ("ACC", True),
-    "nmi": ("NMI", True),
-    "ari": ("ARI", True),
-    "class_mean_accuracy": ("class-mean ACC", True),
-    "purity": ("purity", True),
-    "silhouette": ("silhouette", False),
-    "effective_clusters": ("effective clusters", False),
+class Measure(NamedTuple):
+    """How tables write a measure: what they call it, whether in per cent, with how many digits."""
+
+    title: str
+    percent: bool
+    digits: int = 1
+
+
+# By their names in JSON.
+MEASURES: dict[str, Measure] = {
+    "accuracy": Measure("ACC", percent=True),
+    "nmi": Measure("NMI", percent=True),
+    "ari": Measure("ARI", percent=True),
+    "class_mean_accuracy": Measure("class-mean ACC", percent=True),
+    "purity": Measure("purity", percent=True),
+    "silhouette": Measure("silhouette", percent=False, digits=3),
+    "effective_clusters": Measure("effective clusters", percent=False),
 }
 
 
@@ -86,24 +92,6 @@ class ClusteringReport:
     notes: tuple[str, ...]
     about: dict[str, str]
 
-    def table(self) -> Table:
-        """Returns a measure a row, a method a column: mean ± deviation over the seeds."""
-        measured = [method.runs[0] for method in self.methods]
-        lines = [(key, False) for key in MEASURES if any(key in run.measures for run in measured)]
-        lines += [
-            (key, True) for key in MEASURES if any(key in run.test_measures for run in measured)
-        ]
-        rows = [["seeds", *(str(len(method.runs)) for method in self.methods)]]
-        for key, test in lines:
-            title = f"test {MEASURES[key][0]}" if test else MEASURES[key][0]
-            rows.append([title, *(_cell(method, key, test) for method in self.methods)])
-        return Table(["", *(METHODS[method.method].title for method in self.methods)], rows)
-
-    def to_markdown(self) -> str:
-        """Returns the table and the notes as Markdown."""
-        notes = "\n".join(f"- {note}" for note in self.notes)
-        return f"{self.table().markdown()}\n\n{notes}\n"
-
     def to_json(self) -> str:
         """Returns everything but the features and assignments as JSON."""
         return json.dumps(
@@ -120,15 +108,6 @@ class ClusteringReport:
             indent=2,
             ensure_ascii=False,
         )
-
-
-def _cell(method: MethodRuns, key: str, test: bool) -> str:
-    if key not in (method.runs[0].test_measures if test else method.runs[0].measures):
-        return "–"
-    value, deviation = method.mean_and_deviation(key, test=test)
-    scale, digits = (100, 1) if MEASURES[key][1] else (1, 1 if key == "effective_clusters" else 3)
-    spread = "" if deviation is None else f" ± {scale * deviation:.{digits}f}"
-    return f"{scale * value:.{digits}f}{spread}"
 
 
 def _told(method: MethodRuns) -> dict[str, Any]:

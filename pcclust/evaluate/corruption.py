@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pcclust.data.corruptions import KINDS, LEVELS, Kind, corruption_suite
+from pcclust.data.dataset import PointDataset
 from pcclust.evaluate.corruption_report import CorruptionReport
-from pcclust.evaluate.forward import Answerer, Layout, Model, batches
-from pcclust.evaluate.labelled import Array, LabelledShapes, labelled_shapes, name_classes
+from pcclust.evaluate.forward import Answerer, Asker, Layout, Model
+from pcclust.evaluate.labelled import Array, classes_of, labelled_shapes
 
 # Damage is drawn for so many shapes at once, so that it does not depend on the batch size.
 BLOCK = 64
@@ -68,27 +69,22 @@ def corruption(
         >>> report.clean, report.scores.rmce
         (0.75, 0.0)
     """
-    shapes = labelled_shapes(points, labels)
-    classes = name_classes(class_names, shapes.labels)
-    answerer = Answerer(
-        model, shapes.points, layout=layout, num_outputs=len(classes), device=device
-    )
+    shapes = labelled_shapes(points, labels, class_names=class_names)
+    width, truth = len(shapes.class_names), classes_of(shapes)
+    answerer = Answerer(model, shapes.points, layout=layout, num_outputs=width, device=device)
+    asker = Asker(answerer, batch_size, advance)
 
     def right(clouds: Tensor, rows: NDArray[np.int64], what: str) -> int:
-        """Counts right answers about clouds of the shapes ``rows``."""
-        count = 0
-        for part in batches(len(clouds), batch_size):
-            answers = answerer(clouds[part], what).argmax(dim=1).numpy()
-            count += int((answers == shapes.labels[rows[part.numpy()]]).sum())
-            advance(len(part))
-        return count
+        """Counts right predictions for clouds of the shapes ``rows``."""
+        predicted = asker.outputs(clouds, what=what).argmax(dim=1).numpy()
+        return int((predicted == truth[rows]).sum())
 
-    everything = np.arange(len(shapes.points))
+    everything = np.arange(len(shapes))
     clean = right(shapes.points, everything, "clean shapes")
     hits = _damaged(shapes, seed, right)
     settings = {
         "seed": seed,
-        "points": shapes.points.shape[1],
+        "points": shapes.num_points,
         "layout": answerer.layout,
         "clouds": (1 + len(KINDS) * len(LEVELS)) * len(everything),
     }
@@ -98,13 +94,13 @@ def corruption(
 
 
 def _damaged(
-    shapes: LabelledShapes, seed: int, right: Callable[[Tensor, NDArray[np.int64], str], int]
+    shapes: PointDataset, seed: int, right: Callable[[Tensor, NDArray[np.int64], str], int]
 ) -> dict[Kind, list[int]]:
     """Counts the right answers about every kind and level of damage."""
     hits: dict[Kind, list[int]] = {kind: [0] * len(LEVELS) for kind in KINDS}
-    for block, rows in enumerate(torch.split(torch.arange(len(shapes.points)), BLOCK)):
+    for block, rows in enumerate(torch.split(torch.arange(len(shapes)), BLOCK)):
         key = np.random.SeedSequence([seed, block]).generate_state(1)
-        for damaged in corruption_suite(shapes.points[rows], int(key[0])):
+        for damaged in corruption_suite(shapes.batch(rows), int(key[0])):
             what = f"{damaged.kind}, level {damaged.level}"
             hits[damaged.kind][damaged.level] += right(damaged.points, rows.numpy(), what)
     return hits

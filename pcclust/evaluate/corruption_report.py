@@ -1,21 +1,12 @@
-"""What `pcclust.evaluate.corruption` found: accuracies, mCE and RmCE, tables, JSON."""
+"""What `pcclust.evaluate.corruption` found: accuracies, mCE and RmCE, JSON."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
-from pcclust.data.corruptions import (
-    DGCNN,
-    DGCNN_CLEAN,
-    KINDS,
-    LEVELS,
-    CorruptionScores,
-    Kind,
-    corruption_scores,
-)
-from pcclust.evaluate.rotation_report import percent
-from pcclust.report.page import Table, about_table, told_by
+from pcclust.data.corruptions import CorruptionScores, Kind, corruption_scores
+from pcclust.evaluate.saved import told_by
 
 
 @dataclass(frozen=True)
@@ -42,35 +33,6 @@ class CorruptionReport:
     def scores(self) -> CorruptionScores:
         """CE, RCE and their means, against the published DGCNN, rounded as the benchmark does."""
         return corruption_scores(self.clean, self.accuracies)
-
-    def summary(self) -> Table:
-        """Returns one row per corruption and one of the means."""
-        scores = self.scores
-        levels = [str(level) for level in LEVELS]
-        header = ["corruption", *levels, "OA", "CE", "RCE", "DGCNN"]
-        dash = ["–"] * len(levels)
-        rows = [["none", *dash, percent(self.clean), "–", "–", percent(DGCNN_CLEAN)]]
-        for kind in KINDS:
-            found = [*map(percent, self.accuracies[kind]), percent(scores.accuracy[kind])]
-            relative = [f"{scores.ce[kind]:.3f}", f"{scores.rce[kind]:.3f}"]
-            rows.append([kind.replace("_", " "), *found, *relative, percent(DGCNN[kind])])
-        published = percent(sum(DGCNN.values()) / len(DGCNN))
-        means = [percent(scores.moa), f"{scores.mce:.3f}", f"{scores.rmce:.3f}", published]
-        rows.append(["mean", *dash, *means])
-        caption = (
-            f"Accuracy in % of {self.shapes:,} shapes at levels 0 to 4, and its mean OA; "
-            "the last row has mOA, mCE and RmCE"
-        )
-        return Table(header, rows, caption)
-
-    def tables(self) -> list[Table]:
-        """Returns what to show first."""
-        return [self.summary()]
-
-    def to_markdown(self) -> str:
-        """Returns the tables as Markdown."""
-        tables = [self.summary(), about_table(self.about, self.settings)]
-        return "# Corruptions\n\n" + "\n\n".join(table.markdown() for table in tables) + "\n"
 
     def to_json(self) -> str:
         """Returns everything as JSON."""

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pcclust.data.dataset import UP_AXES, UpAxis
+from pcclust.data.dataset import UP_AXES, PointDataset, UpAxis
 from pcclust.data.transforms import turn
-from pcclust.evaluate.labelled import LabelledShapes
+from pcclust.evaluate.labelled import classes_of
 
 SHOWN = 12
 
@@ -51,7 +51,7 @@ class Failure:
 
 
 def find_failures(
-    shapes: LabelledShapes,
+    shapes: PointDataset,
     upright: NDArray[np.int64],
     predictions: NDArray[np.int64],
     rotations: Tensor,
@@ -72,13 +72,14 @@ def find_failures(
     Returns:
         At most 12.
     """
-    wrong = predictions != shapes.labels
+    labels = classes_of(shapes)
+    wrong = predictions != labels
     often = wrong.sum(axis=0)
-    known = upright == shapes.labels
+    known = upright == labels
     order = np.lexsort((-often, ~known))
     of_class: dict[int, deque[int]] = defaultdict(deque)
     for shape in order[often[order] > 0].tolist():
-        of_class[int(shapes.labels[shape])].append(shape)
+        of_class[int(labels[shape])].append(shape)
     chosen: list[int] = []
     queues = deque(of_class.values())
     while queues and len(chosen) < SHOWN:
@@ -94,7 +95,7 @@ def find_failures(
 
 
 def _failure(
-    shapes: LabelledShapes,
+    shapes: PointDataset,
     shape: int,
     upright: NDArray[np.int64],
     predictions: NDArray[np.int64],
@@ -102,12 +103,12 @@ def _failure(
     rotations: Tensor,
     up: int,
 ) -> Failure:
-    points, rotation = shapes.points[shape].float().cpu(), rotations[round_, shape]
+    points, rotation = shapes[shape].points.cpu(), rotations[round_, shape]
     turned = turn(points[None], rotation[None])[0]
     cosine = float(rotation[up, up].clamp(-1, 1))
     return Failure(
         name=shapes.names[shape],
-        label=int(shapes.labels[shape]),
+        label=int(classes_of(shapes)[shape]),
         upright=int(upright[shape]),
         predicted=int(predictions[round_, shape]),
         tilt=round(float(np.degrees(np.arccos(cosine))), 1),

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pcclust.data.dataset import PointDataset
 from pcclust.data.transforms import check_batch, turn
 
 # Anything that takes a batch of clouds: a module, or a function of a tensor.
@@ -17,6 +18,7 @@ Model: TypeAlias = Callable[[Tensor], Any]
 InputLayout = Literal["BN3", "B3N"]
 INPUT_LAYOUTS: tuple[InputLayout, ...] = get_args(InputLayout)
 Layout = Literal["auto", "BN3", "B3N"]
+Precision = Literal["float32", "bfloat16"]
 # Told of the number of clouds of each batch.
 Advance: TypeAlias = Callable[[int], object]
 
@@ -36,6 +38,7 @@ class Answerer:
             two in this order and keeps the first that works.
         num_outputs: C that is demanded; any if None.
         device: where the model runs; if None where its parameters are.
+        precision: of what torch's autocast covers.
 
     Attributes:
         layout: the layout that works.
@@ -60,6 +63,7 @@ class Answerer:
         layout: Layout = "auto",
         num_outputs: int | None = None,
         device: torch.device | str | None = None,
+        precision: Precision = "float32",
     ) -> None:
         if not callable(model):
             raise TypeError(f"the model must be a module or a function, got {type(model).__name__}")
@@ -68,6 +72,7 @@ class Answerer:
         check_batch(sample)
         self.model = model
         self.device = _device(model, device)
+        self.precision = precision
         if isinstance(model, torch.nn.Module):
             model.to(self.device)
         self._demanded = num_outputs
@@ -103,7 +108,9 @@ class Answerer:
         given = points.to(self.device)
         given = given if layout == "BN3" else given.mT.contiguous()
         asked = f"({', '.join(map(str, given.shape))}){f' of {what}' if what else ''}"
-        with _evaluating(self.model):
+        halved = self.precision == "bfloat16"
+        cast = torch.autocast(self.device.type, torch.bfloat16, enabled=halved)
+        with _evaluating(self.model), cast:
             try:
                 answer = self.model(given)
             except (KeyboardInterrupt, MemoryError):
@@ -164,11 +171,13 @@ class Asker:
     batch_size: int
     advance: Advance
 
-    def outputs(self, points: Tensor, rotations: Tensor | None, what: str) -> Tensor:
-        """Returns the outputs ``(S, C)`` for shapes turned by ``(S, 3, 3)``, or upright.
+    def outputs(
+        self, shapes: PointDataset | Tensor, rotations: Tensor | None = None, what: str = ""
+    ) -> Tensor:
+        """Returns the outputs ``(S, C)`` for shapes turned by ``(S, 3, 3)``, or as they are.
 
         Args:
-            points: ``(S, N, 3)``.
+            shapes: S of them, or ``(S, N, 3)``.
             rotations: one of each shape; None for none.
             what: where they come from, for messages.
 
@@ -176,9 +185,10 @@ class Asker:
             ValueError: the model fails, or answers with something else than finite ``(B, C)``.
         """
         parts = []
-        for rows in batches(len(points), self.batch_size):
-            batch = points[rows] if rotations is None else turn(points[rows], rotations[rows])
-            parts.append(self.answerer(batch, what))
+        for rows in batches(len(shapes), self.batch_size):
+            batch = shapes[rows] if isinstance(shapes, Tensor) else shapes.batch(rows)
+            turned = batch if rotations is None else turn(batch, rotations[rows])
+            parts.append(self.answerer(turned, what))
             self.advance(len(rows))
         return torch.cat(parts)
 

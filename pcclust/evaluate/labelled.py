@@ -1,42 +1,32 @@
 """Labelled shapes to test a model with."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pcclust.data.dataset import numbered_classes
+from pcclust.data.dataset import PointDataset, numbered_classes
 from pcclust.data.transforms import check_batch
 
 Array: TypeAlias = Tensor | NDArray[np.generic]
 
 
-class LabelledShapes(NamedTuple):
-    """Shapes and what they are.
-
-    Attributes:
-        points: ``(S, N, 3)``.
-        labels: ``(S,)`` int64 classes from 0.
-        names: of the shapes.
-    """
-
-    points: Tensor
-    labels: NDArray[np.int64]
-    names: tuple[str, ...]
-
-
 def labelled_shapes(
-    points: Array, labels: Array | Sequence[int], names: Sequence[str] | None = None
-) -> LabelledShapes:
+    points: Array,
+    labels: Array | Sequence[int],
+    names: Sequence[str] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> PointDataset:
     """Checks shapes and their labels.
 
     Args:
         points: ``(S, N, 3)``, torch or NumPy.
         labels: S classes from 0.
         names: of the shapes; their numbers if None.
+        class_names: of the labels; see `name_classes`.
 
     Raises:
         TypeError: points are no floating numbers.
@@ -44,26 +34,45 @@ def labelled_shapes(
 
     Example:
         >>> import numpy as np
-        >>> labelled_shapes(np.zeros((2, 5, 3)), [1, 0]).names
-        ('0', '1')
+        >>> labelled_shapes(np.zeros((2, 5, 3)), [1, 0]).counts()
+        {'class 0': 1, 'class 1': 1}
     """
     clouds = torch.as_tensor(points)
     check_batch(clouds)
     if not clouds.isfinite().all():
         shape, point = (~clouds.isfinite().all(dim=2)).nonzero()[0].tolist()
         raise ValueError(f"points are not finite at point {point} of shape {shape}")
+    classes = _checked(labels, len(clouds))
+    if names is not None and len(names) != len(clouds):
+        raise ValueError(f"{len(clouds)} shapes need as many names, got {len(names)}")
+    everything = torch.arange(len(clouds))  # names given by hand may occur twice
+    known = name_classes(class_names, classes)
+    return PointDataset(clouds, classes, names, known, rows=everything)
+
+
+def _checked(labels: Array | Sequence[int], count: int) -> NDArray[np.int64]:
     classes = torch.as_tensor(labels).cpu().numpy()
-    if len(clouds) == 0 or classes.shape != (len(clouds),):
+    if count == 0 or classes.shape != (count,):
         raise ValueError(
-            f"{len(clouds)} shapes need as many labels and at least one, got {classes.shape}"
+            f"{count} shapes need as many labels and at least one, got {classes.shape}"
         )
     if classes.dtype.kind not in "iu" or classes.min() < 0:
         wrong = classes[classes < 0][0] if classes.dtype.kind in "iu" else classes.dtype
         raise ValueError(f"labels must be classes from 0, got {wrong}; leave out unlabelled shapes")
-    named = [str(i) for i in range(len(clouds))] if names is None else names
-    if len(named) != len(clouds):
-        raise ValueError(f"{len(clouds)} shapes need as many names, got {len(named)}")
-    return LabelledShapes(clouds, classes.astype(np.int64), tuple(named))
+    return classes.astype(np.int64)
+
+
+def classes_of(shapes: PointDataset) -> NDArray[np.int64]:
+    """Returns the labels ``(S,)`` of shapes that have some.
+
+    Raises:
+        ValueError: they have none.
+    """
+    if shapes.labels is None:
+        what = shapes.source or "the dataset"
+        raise ValueError(f"{what} has no labels, by which predictions could be right or wrong")
+    labels: NDArray[np.int64] = shapes.labels.numpy()
+    return labels
 
 
 def name_classes(class_names: Sequence[str] | None, *labels: NDArray[np.int64]) -> tuple[str, ...]:

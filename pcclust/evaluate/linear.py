@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pcclust.data.dataset import UpAxis
+from pcclust.data.dataset import PointDataset, UpAxis
 from pcclust.data.splits import few_labels
 from pcclust.data.transforms import rotation_about
 from pcclust.evaluate.answers import Answers
 from pcclust.evaluate.forward import Advance, Answerer, Asker, Layout, Model
 from pcclust.evaluate.kernel_probe import KernelProbe
-from pcclust.evaluate.labelled import Array, LabelledShapes, labelled_shapes, name_classes
+from pcclust.evaluate.labelled import Array, classes_of, labelled_shapes
 from pcclust.evaluate.linear_probe import LinearProbe, check_classes
 from pcclust.evaluate.linear_report import LinearReport, ProbeScores
 from pcclust.evaluate.probes import PROTOCOLS, Probes
@@ -104,25 +104,26 @@ def linear(
         (1.0, 1.0)
     """
     turns, probes = turns or Turns(), probes or Probes()
-    shapes, learned = labelled_shapes(points, labels), labelled_shapes(*train)
-    names = name_classes(class_names, shapes.labels, learned.labels)
+    shapes = labelled_shapes(points, labels, class_names=class_names)
+    learned = labelled_shapes(*train, class_names=class_names)
+    names = max(shapes.class_names, learned.class_names, key=len)
     _check(learned, shapes, names)
     answerer = Answerer(model, shapes.points, layout=layout, device=device)
     encoder = _Encoder(Asker(answerer, batch_size, advance), learned, shapes, turns, up_axis)
-    scorer = _Scorer(shapes.labels, len(names), len(learned.labels), trained)
+    scorer = _Scorer(classes_of(shapes), len(names), len(learned), trained)
     settings: dict[str, int | float | str] = {
         "rotations": turns.rotations,
         "sampler": turns.sampler,
         "seed": turns.seed,
         "up_axis": up_axis,
         **probes.told(),
-        "points": shapes.points.shape[1],
+        "points": shapes.num_points,
         "layout": answerer.layout,
         "features": answerer.num_outputs,
-        "clouds": probes.clouds(len(shapes.points), len(learned.points), turns.rotations),
+        "clouds": probes.clouds(len(shapes), len(learned), turns.rotations),
     }
     scores = tuple(_probed(encoder, scorer, probes, turns.seed))
-    counts = len(shapes.points), len(learned.points)
+    counts = len(shapes), len(learned)
     return LinearReport(dict(about or {}), settings, *counts, scores)
 
 
@@ -144,7 +145,7 @@ def _probed(
     """Tries every probe in every orientation; what is random is drawn from the seed."""
     learned = {name: encoder.learned_features(name) for name in probes.orientations}
     tested = {name: encoder.test_features(name) for name in probes.orientations}
-    labels = torch.from_numpy(encoder.learned.labels)
+    labels = torch.from_numpy(classes_of(encoder.learned))
     for name, seen in learned.items():
         rounds = {test: tested[test] for test in PROTOCOLS[name]}
         chosen = LinearProbe(seen, labels, seed=seed)
@@ -170,16 +171,16 @@ class _Encoder:
     """Encodes shapes in every orientation."""
 
     asker: Asker
-    learned: LabelledShapes
-    shapes: LabelledShapes
+    learned: PointDataset
+    shapes: PointDataset
     turns: Turns
     up_axis: UpAxis
 
     def learned_features(self, orientation: str) -> Tensor:
         """Returns the features ``(S, F)`` of the training shapes, each in one turn."""
-        rotations = self._rotations(orientation, len(self.learned.points))[0]
+        rotations = self._rotations(orientation, len(self.learned))[0]
         where = f"training shapes, {orientation}"
-        features = self.asker.outputs(self.learned.points, rotations, where)
+        features = self.asker.outputs(self.learned, rotations, where)
         if (features - features[0]).abs().max() <= ROUNDING * features.abs().max():
             raise ValueError(
                 f"the features of all {len(features)} training shapes are equal ({orientation}): "
@@ -190,10 +191,8 @@ class _Encoder:
     def test_features(self, orientation: str) -> list[Tensor]:
         """Returns the features ``(S, F)`` of the test shapes in every round of turns."""
         return [
-            self.asker.outputs(self.shapes.points, rotations, f"{orientation}, round {number}")
-            for number, rotations in enumerate(
-                self._rotations(orientation, len(self.shapes.points))
-            )
+            self.asker.outputs(self.shapes, rotations, f"{orientation}, round {number}")
+            for number, rotations in enumerate(self._rotations(orientation, len(self.shapes)))
         ]
 
     def votes(self, count: int) -> Iterator[tuple[Tensor, Rounds]]:
@@ -202,9 +201,7 @@ class _Encoder:
             angle = torch.tensor([2 * math.pi * number / count], dtype=torch.float64)
             rotation = rotation_about(self.up_axis, angle)
             seen, tested = (
-                self.asker.outputs(
-                    some.points, rotation.expand(len(some.points), -1, -1), f"vote {number}"
-                )
+                self.asker.outputs(some, rotation.expand(len(some), -1, -1), f"vote {number}")
                 for some in (self.learned, self.shapes)
             )
             yield seen, {"upright": [tested]}
@@ -267,14 +264,14 @@ class _Scorer:
         ]
 
 
-def _check(learned: LabelledShapes, shapes: LabelledShapes, class_names: Sequence[str]) -> None:
+def _check(learned: PointDataset, shapes: PointDataset, class_names: Sequence[str]) -> None:
     """Refuses shapes from which nothing can be learned, or not what is asked."""
-    if len(learned.labels) < 2:
+    known = classes_of(learned)
+    if len(known) < 2:
         raise ValueError("a single training shape teaches nothing: give at least two classes")
-    if (learned.labels == learned.labels[0]).all():
-        name = class_names[learned.labels[0]]
+    if (known == known[0]).all():
         raise ValueError(
-            f"all {len(learned.labels)} training shapes are of the class {name!r}: there is "
-            "nothing to tell apart"
+            f"all {len(known)} training shapes are of the class {class_names[known[0]]!r}: there "
+            "is nothing to tell apart"
         )
-    check_classes(learned.labels, shapes.labels, class_names)
+    check_classes(known, classes_of(shapes), class_names)

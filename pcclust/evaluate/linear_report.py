@@ -1,15 +1,14 @@
-"""What `pcclust.evaluate.linear` found: accuracies of every probe, tables, JSON."""
+"""What `pcclust.evaluate.linear` found: accuracies of every probe, JSON."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.evaluate.rotation_report import percent
-from pcclust.report.page import Table, about_table, told_by
+from pcclust.evaluate.saved import told_by
 
 # By their names in JSON, what tables call them.
 PROBES = {
@@ -113,58 +112,6 @@ class LinearReport:
         known = dict.fromkeys(f"{s.probe} {s.protocol} {s.share:g}" for s in self.scores)
         raise ValueError(f"no {probe} {protocol} {share:g} among {'; '.join(known)}")
 
-    def summary(self) -> Table:
-        """Returns the accuracies of all probes that had all labels."""
-        return self._table(
-            f"Accuracy in %: {self.learned:,} shapes to train with, {self.shapes:,} to test",
-            _accuracy,
-        )
-
-    def class_mean_table(self) -> Table:
-        """Returns the class-mean accuracies of these probes."""
-        return self._table("Class-mean accuracy in %", lambda found: percent(found.class_mean))
-
-    def few_labels_table(self) -> Table:
-        """Returns the accuracies of the linear machine that had few labels."""
-        few = [found for found in self.scores if found.share < 1]
-        rows = {found.share: f"{100 * found.share:g} % ({found.labels:,})" for found in few}
-        cells = [
-            [title, *(_accuracy(self.score(p, share=share)) for p in self.protocols)]
-            for share, title in rows.items()
-        ]
-        caption = f"Linear SVM with few labels, accuracy in %: {self.settings['draws']} draws"
-        return Table(["labels", *self.protocols], cells, caption)
-
-    def tables(self) -> list[Table]:
-        """Returns what to show first: all labels, and few labels where that was tested."""
-        few = any(found.share < 1 for found in self.scores)
-        return [self.summary(), *([self.few_labels_table()] if few else [])]
-
-    def notes(self) -> list[str]:
-        """Returns sentences on how the numbers are defined."""
-        votes = int(self.settings["votes"])
-        return [
-            "“z” turns a shape about its up axis, “SO3” anyhow; “z/SO3” was trained on the one "
-            "and tested on the other. “Upright” are shapes as they stand in the data.",
-            "± is the sample standard deviation over the rounds of turns; with few labels, over "
-            "the draws.",
-            "Linear SVM: standardised features, C by 5-fold cross-validation on the training "
-            "shapes, with few labels on those that have one. C = 1: features as they are.",
-            "Kernel map: a Nyström map, fitted on the training shapes without their labels, then "
-            "the linear SVM; it is linear on what the map makes of the features, not on them.",
-            "RBF SVC: standardised features, gamma = 1 / features, C = 1. ContrastNet's script "
-            "takes features as they are."
-            + f" Upright: mean ± deviation over {votes} turns of all shapes."
-            * (votes > 1),
-        ]
-
-    def to_markdown(self) -> str:
-        """Returns the tables and notes as Markdown."""
-        about = about_table(self.about, self.settings)
-        tables = [table.markdown() for table in (*self.tables(), self.class_mean_table(), about)]
-        notes = "\n".join(f"- {note}" for note in self.notes())
-        return "# Frozen features\n\n" + "\n\n".join([*tables[:-1], notes, tables[-1]]) + "\n"
-
     def to_json(self) -> str:
         """Returns everything as JSON."""
         told = {"kind": self.KIND, "measures": self._measures(), **self.__dict__}
@@ -182,14 +129,6 @@ class LinearReport:
         told["scores"] = tuple(map(ProbeScores.from_dict, told["scores"]))
         return cls(**told)
 
-    def _table(self, caption: str, cell: Callable[[ProbeScores], str]) -> Table:
-        probes = dict.fromkeys(found.probe for found in self.scores)
-        rows = [
-            [PROBES[name], *(cell(self.score(protocol, name)) for protocol in self.protocols)]
-            for name in probes
-        ]
-        return Table(["probe", *self.protocols], rows, caption)
-
     def _measures(self) -> dict[str, Any]:
         measures: dict[str, Any] = {protocol: {} for protocol in self.protocols}
         for found in self.scores:
@@ -200,8 +139,3 @@ class LinearReport:
                 "class_mean": found.class_mean,
             }
         return measures
-
-
-def _accuracy(found: ProbeScores) -> str:
-    spread = "" if found.std is None else f" ± {percent(found.std)}"
-    return percent(found.mean) + spread

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pcclust.data.dataset import UpAxis
+from pcclust.data.dataset import PointDataset, UpAxis
 from pcclust.evaluate.failures import Failure, find_failures
 from pcclust.evaluate.forward import Advance, Answerer, Asker, Layout, Model
-from pcclust.evaluate.labelled import Array, LabelledShapes, labelled_shapes, name_classes
+from pcclust.evaluate.labelled import Array, classes_of, labelled_shapes
 from pcclust.evaluate.linear_probe import LinearProbe, check_classes
 from pcclust.evaluate.rotation_report import RotationReport, Trained, protocol
 from pcclust.evaluate.turns import Turns
@@ -87,48 +87,48 @@ def rotation(
         (1.0, True)
     """
     turns = turns or Turns()
-    shapes = labelled_shapes(points, labels, names)
-    learned = None if train is None else labelled_shapes(*train)
-    class_names = name_classes(class_names, *(some.labels for some in (shapes, learned) if some))
-    width = len(class_names) if learned is None else None
+    shapes = labelled_shapes(points, labels, names, class_names)
+    learned = None if train is None else labelled_shapes(*train, class_names=class_names)
+    named = max((some.class_names for some in (shapes, learned) if some), key=len)
+    width = len(named) if learned is None else None
     answerer = Answerer(model, shapes.points, layout=layout, num_outputs=width, device=device)
     asker = Asker(answerer, batch_size, advance)
     settings: dict[str, int | float | str] = {
         **turns.told(),
         "up_axis": up_axis,
-        "points": shapes.points.shape[1],
+        "points": shapes.num_points,
         "layout": answerer.layout,
         "outputs": answerer.num_outputs,
-        "clouds": turns.cost(len(shapes.points), len(learned.points) if learned else 0),
+        "clouds": turns.cost(len(shapes), len(learned) if learned else 0),
     }
     deciders: dict[str, Decide] = {trained or "": _largest}
     if learned is not None:
-        check_classes(learned.labels, shapes.labels, class_names)
+        check_classes(classes_of(learned), classes_of(shapes), named)
         probes = _probes(asker, learned, turns, up_axis)
         settings |= {f"C of the {name} probe": probe.C for name, probe in probes.items()}
         deciders = {name: probe.predict for name, probe in probes.items()}
     return RotationReport(
         about=dict(about or {}),
         settings=settings,
-        class_names=class_names,
-        names=shapes.names,
-        labels=shapes.labels,
+        class_names=named,
+        names=tuple(shapes.names),
+        labels=classes_of(shapes),
         tilt_degrees=turns.angles.numpy(),
         **_tested(asker, deciders, shapes, turns, up_axis),
     )
 
 
 def _probes(
-    asker: Asker, learned: LabelledShapes, turns: Turns, up_axis: UpAxis
+    asker: Asker, learned: PointDataset, turns: Turns, up_axis: UpAxis
 ) -> dict[Trained, LinearProbe]:
     """Trains a linear probe for each training orientation, on one turn of every shape."""
-    count = len(learned.points)
+    count = len(learned)
     rotations = {"z": turns.about_up(count, up_axis)[0], "SO3": turns.anywhere(count)[0]}
     orientations: tuple[Trained, ...] = ("z", "SO3")
     return {
         name: LinearProbe(
-            asker.outputs(learned.points, rotations[name], f"training shapes, {name}"),
-            torch.from_numpy(learned.labels),
+            asker.outputs(learned, rotations[name], f"training shapes, {name}"),
+            torch.from_numpy(classes_of(learned)),
             seed=turns.seed,
         )
         for name in orientations
@@ -149,14 +149,14 @@ class _Found(TypedDict):
 def _tested(
     asker: Asker,
     deciders: Mapping[str, Decide],
-    shapes: LabelledShapes,
+    shapes: PointDataset,
     turns: Turns,
     up_axis: UpAxis,
 ) -> _Found:
     """Asks about every shape in every orientation."""
-    count = len(shapes.points)
+    count = len(shapes)
     rounds = {"z": turns.about_up(count, up_axis), "SO3": turns.anywhere(count)}
-    upright = asker.outputs(shapes.points, None, "upright shapes")
+    upright = asker.outputs(shapes, None, "upright shapes")
     standing = {name: decide(upright) for name, decide in deciders.items()}
     # In the order of the protocols: z/z, z/SO3, SO3/z, SO3/SO3.
     predictions = {
@@ -165,14 +165,14 @@ def _tested(
     changes = {}
     for test, rotations in rounds.items():
         outputs = [
-            asker.outputs(shapes.points, round_, f"{test}, round {number}")
+            asker.outputs(shapes, round_, f"{test}, round {number}")
             for number, round_ in enumerate(rotations)
         ]
         changes[test] = np.stack([_relative_change(turned, upright) for turned in outputs])
         for name, decide in deciders.items():
             predictions[protocol(name, test)] = np.stack([decide(turned) for turned in outputs])
     first = next(iter(deciders))
-    tilted = turns.tilt_subset(torch.from_numpy(shapes.labels))
+    tilted = turns.tilt_subset(torch.from_numpy(classes_of(shapes)))
     return {
         "upright": standing,
         "predictions": predictions,
@@ -188,7 +188,7 @@ def _tested(
 def _tilted(
     asker: Asker,
     deciders: Mapping[str, Decide],
-    shapes: LabelledShapes,
+    shapes: PointDataset,
     turns: Turns,
     up_axis: UpAxis,
     rows: Tensor,
@@ -197,9 +197,9 @@ def _tilted(
     """Returns the predictions ``(T, S')`` by angle of tilt; 0° is the first round of z."""
     if not turns.tilts:
         return {name: np.empty((0, 0), np.int64) for name in deciders}
-    rotations = turns.tilted(len(shapes.points), up_axis)[1:, rows]
+    rotations = turns.tilted(len(shapes), up_axis)[1:, rows]
     outputs = [
-        asker.outputs(shapes.points[rows], round_, f"tilt {angle:.0f}°")
+        asker.outputs(shapes.subset(rows), round_, f"tilt {angle:.0f}°")
         for angle, round_ in zip(turns.angles[1:].tolist(), rotations, strict=True)
     ]
     return {

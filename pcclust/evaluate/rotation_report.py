@@ -1,4 +1,4 @@
-"""What `pcclust.evaluate.rotation` found: predictions, the measures that follow, tables, JSON."""
+"""What `pcclust.evaluate.rotation` found: predictions, the measures that follow, JSON."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pcclust.evaluate.answers import Answers
 from pcclust.evaluate.failures import Failure
-from pcclust.report.page import Table, about_table, told_by
+from pcclust.evaluate.saved import told_by
 
 # How a model was trained: on shapes as they stand, turned about the up axis, or turned in space.
 Trained = Literal["upright", "z", "SO3"]
@@ -72,52 +72,6 @@ class RotationReport:
         right = self.tilt_predictions[trained] == self.labels[self.tilted]
         return right.mean(axis=1) if len(right) else np.empty(0)
 
-    def summary(self) -> Table:
-        """Returns one row per protocol: accuracies in %, consistency, change of the outputs."""
-        header = [
-            *("train/test", "accuracy", "worst\nround", "class\nmean", "one\nanswer"),
-            *("always\nright", "change\nmedian", "change\nmax"),
-        ]
-        rows = []
-        for name in self.predictions:
-            found, changes = self.answers(name), self.changes[name.rpartition("/")[2]]
-            accuracy = f"{percent(found.mean)} ± {percent(found.std)}"
-            shares = (found.worst, found.class_mean, found.consistency, found.always_right)
-            moved = (f"{x:.2g}" for x in (np.median(changes), changes.max()))
-            row = [name if "/" in name else f"?/{name}", accuracy, *map(percent, shares), *moved]
-            rows.append(row)
-        rounds = len(next(iter(self.changes.values())))
-        caption = f"{len(self.labels):,} shapes, in % of them; {rounds} rounds of turns"
-        return Table(header, rows, caption)
-
-    def tilt_table(self) -> Table:
-        """Returns the accuracy in % at every angle of tilt."""
-        curves = [self.tilt_accuracy(name) for name in self.tilt_predictions]
-        header = ["tilt", *(_trained(name) for name in self.tilt_predictions)]
-        columns = zip(self.tilt_degrees, *curves, strict=True)
-        rows = [[f"{angle:.0f}°", *map(percent, shares)] for angle, *shares in columns]
-        return Table(header, rows, f"Accuracy in % by tilt, {len(self.tilted):,} shapes")
-
-    def class_table(self) -> Table:
-        """Returns the accuracy in % of every class that has shapes."""
-        counts = np.bincount(self.labels, minlength=len(self.class_names))
-        columns = [self.answers(name).per_class for name in self.predictions]
-        rows = [
-            [name, f"{counts[label]:,}", *(percent(column[label]) for column in columns)]
-            for label, name in enumerate(self.class_names)
-            if counts[label]
-        ]
-        return Table(["class", "shapes", *self.predictions], rows, "Accuracy in % of each class")
-
-    def tables(self) -> list[Table]:
-        """Returns what to show first: the summary, and the accuracies by tilt where there are."""
-        return [self.summary(), *([self.tilt_table()] if len(self.tilt_degrees) else [])]
-
-    def to_markdown(self) -> str:
-        """Returns the tables as Markdown."""
-        tables = [*self.tables(), self.class_table(), about_table(self.about, self.settings)]
-        return "# Rotations\n\n" + "\n\n".join(table.markdown() for table in tables) + "\n"
-
     def to_json(self) -> str:
         """Returns everything as JSON: the measures, and the predictions that they follow from."""
         told: dict[str, Any] = {"kind": self.KIND, "measures": self._measures()}
@@ -167,15 +121,6 @@ class RotationReport:
         for name in self.tilt_predictions:
             measures[protocol(name, "tilt")] = {"accuracy": self.tilt_accuracy(name).tolist()}
         return measures
-
-
-def percent(share: float) -> str:
-    """Writes a share in percent with one decimal; a dash for NaN."""
-    return "–" if np.isnan(share) else f"{100 * share:.1f}"
-
-
-def _trained(name: str) -> str:
-    return f"trained on {name}" if name else "accuracy"
 
 
 def _plain(value: object) -> object:

@@ -11,11 +11,12 @@ from pcclust.data.dataset import UpAxis
 from pcclust.data.named import open_named
 from pcclust.data.seeding import seeded_generator
 from pcclust.data.transforms import UnitSphere
+from pcclust.evaluate.embedding import embed
+from pcclust.evaluate.forward import Model
 from pcclust.methods.views import EncoderConfig
 from pcclust.nn.rri_statistics import CHANNELS, rri_statistics
 from pcclust.training import Progress
 
-STATISTICS_AT_ONCE = 64
 LIMIT = 5  # a use of the seed
 
 
@@ -51,33 +52,20 @@ def open_unlabelled(
     return PointDataset(points, None, shapes.names, up_axis=up_axis or shapes.up_axis)
 
 
-@torch.no_grad()
 def encode_shapes(
-    encoder: nn.Module, shapes: PointDataset, *, batch_size: int = 32, progress: Progress
+    model: Model, shapes: PointDataset, *, what: str = "features", progress: Progress
 ) -> Tensor:
-    """Describes whole shapes by an encoder in evaluation mode.
+    """Describes whole shapes as `pcclust.evaluate.embed` does, for a method that trains.
 
     Args:
-        encoder: maps ``(B, N, 3)`` to ``(B, C)``; where its parameters are, the work is done.
+        model: maps ``(B, N, 3)`` to ``(B, C)``; where its parameters are, the work is done.
         shapes: N of them.
-        batch_size: shapes that are encoded at once; it changes no result but by rounding.
+        what: is made, as the progress calls it.
         progress: is told how far it is.
-
-    Returns:
-        ``(N, C)`` float32 on the CPU.
     """
-    device = next(encoder.parameters()).device
-    training = encoder.training
-    encoder.eval()
-    features, done = [], 0
-    try:
-        for rows in torch.split(torch.arange(len(shapes)), batch_size):
-            features.append(encoder(shapes.batch(rows).to(device)).float().cpu())
-            done += len(rows)
-            progress("features", done, len(shapes))
-    finally:
-        encoder.train(training)
-    return torch.cat(features)
+    return embed(
+        model, shapes, layout="BN3", progress=lambda done, total: progress(what, done, total)
+    )
 
 
 def describe_shapes(
@@ -89,7 +77,7 @@ def describe_shapes(
     same variance, 1 in sum (but for channels that are constant).
 
     Args:
-        encoder: see `encode_shapes`.
+        encoder: maps ``(B, N, 3)`` to ``(B, C)``; where its parameters are, the work is done.
         shapes: N of them.
         statistics: whether `rri_statistics` are put beside the features.
         progress: is told how far it is.
@@ -104,11 +92,8 @@ def describe_shapes(
     if not statistics:
         return features
     check_not_all_equal(features)  # the statistics would hide it
-    described = []
-    for rows in torch.split(torch.arange(len(shapes)), STATISTICS_AT_ONCE):
-        described.append(rri_statistics(shapes.points[rows]))
-        progress("statistics of RRI", int(rows[-1]) + 1, len(shapes))
-    return torch.cat([_evened(features), _evened(torch.cat(described))], dim=1)
+    told = encode_shapes(rri_statistics, shapes, what="statistics of RRI", progress=progress)
+    return torch.cat([_evened(features), _evened(told)], dim=1)
 
 
 def described_channels(encoder: nn.Module, statistics: bool) -> int:

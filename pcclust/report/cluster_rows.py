@@ -1,10 +1,8 @@
 """Clusters on a page: each a row of turning shapes, and what is known of its members."""
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -13,34 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pcclust._names import counted
+from pcclust.data import PointDataset
 from pcclust.evaluate.clustering_report import ClusteringReport
 from pcclust.ops import farthest_point_sample
+from pcclust.report.templates import Markup, render, script_json
 
 SCRIPT = "cluster_gallery"  # and style, of pages with rows
 POINTS = 256  # of a shape on the page
 ROW, LEAST_IN_ROW, SHOWN = 9, 4, 1200  # shapes of a row at most, at least, and of all rows
 CLASSES_SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Shapes:
-    """What is known of the shapes besides their features.
-
-    Attributes:
-        names: N names.
-        points: ``(N, P, 3)`` with z upwards where that is known, or None: then rows are of names.
-        labels: ``(N,)`` int64 classes, or None.
-        class_names: of the labels.
-    """
-
-    names: Sequence[str]
-    points: Tensor | None = None
-    labels: NDArray[np.int64] | None = None
-    class_names: Sequence[str] = ()
-
-    def class_of(self, label: int) -> str:
-        """Returns the name of a class, "class 7" where it has none."""
-        return self.class_names[label] if label < len(self.class_names) else f"class {label}"
 
 
 class Turned(NamedTuple):
@@ -99,34 +79,37 @@ def cluster_rows(report: ClusteringReport) -> list[ClusterRow]:
     return rows
 
 
-def render_rows(rows: Sequence[ClusterRow], shapes: Shapes, turned: Turned | None = None) -> str:
+def render_rows(
+    rows: Sequence[ClusterRow], shapes: PointDataset, turned: Turned | None = None
+) -> Markup:
     """Returns the markup of rows, for a page with `SCRIPT` and `rows_script`.
 
     Args:
         rows: of `cluster_rows`.
-        shapes: of the same report.
+        shapes: of the same report, with z upwards where that is known; without points, rows are
+            of names.
         turned: the same shapes turned, to be shown below them.
     """
-    hidden = sum(len(row.shapes) - row.shown for row in rows)
-    lines = ["The largest first, in each the most central shapes first."]
-    if hidden:
-        lines.append(f"{hidden:,} shapes are not shown.")
-    button = ""
-    if shapes.points is not None:
-        lines.append("Colour is the distance from the centroid. Drag a shape to turn it.")
-        button = '<p><button type="button" id="turning">Stop turning</button></p>'
     moved = None if turned is None else _moved(rows, turned)
-    drawn = "\n".join(_row(row, shapes, moved) for row in rows)
-    script = "<noscript>Shapes are drawn by JavaScript, which is part of this page.</noscript>"
-    return f"<p>{' '.join(lines)}</p>{button}{script}\n{drawn}"
+    return render(
+        "cluster_rows",
+        rows=[
+            {"rank": row.rank, "facts": _facts(row, shapes, moved), "figures": figures}
+            for row in rows
+            for figures in [[_figure(shapes, i, moved or {}) for i in row.shapes[: row.shown]]]
+        ],
+        hidden=sum(len(row.shapes) - row.shown for row in rows),
+        drawn=shapes.num_points > 0,
+        turned=turned is not None,
+    )
 
 
 def rows_script(
-    shapes: Shapes,
+    shapes: PointDataset,
     kept: NDArray[np.int64],
     more: Mapping[str, Any] | None = None,
     turned: Turned | None = None,
-) -> str:
+) -> Markup:
     """Returns the data that `SCRIPT` draws, as markup.
 
     Args:
@@ -136,14 +119,13 @@ def rows_script(
         turned: as for `render_rows`.
     """
     data: dict[str, Any] = {"indices": kept.tolist(), **(more or {})}
-    if shapes.points is not None:
-        thinned = _thinned(shapes.points[torch.from_numpy(kept)])
+    if shapes.num_points:
+        thinned = _thinned(shapes.batch(torch.from_numpy(kept)))
         data |= {"count": thinned.shape[1], "points": base64_of(thinned.numpy())}
     if turned is not None:
         data["turned"] = base64_of(_thinned(turned.points[torch.from_numpy(kept)]).numpy())
-    # "<" never stands in a script's text, so that no name can end it.
-    text = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
-    return f'<script type="application/json" id="gallery-data">{text}</script>'
+    script = Markup('<script type="application/json" id="gallery-data">{}</script>')
+    return script.format(script_json(data))
 
 
 def base64_of(values: NDArray[np.floating]) -> str:
@@ -162,9 +144,10 @@ def _moved(rows: Sequence[ClusterRow], turned: Turned) -> dict[int, int]:
     }
 
 
-def _row(row: ClusterRow, shapes: Shapes, moved: Mapping[int, int] | None) -> str:
-    number, size = row.rank + 1, len(row.shapes)
-    facts = [f"{size:,} shape{'s' * (size > 1)}"]
+def _facts(row: ClusterRow, shapes: PointDataset, moved: Mapping[int, int] | None) -> str:
+    """Says what is known of the members of a cluster."""
+    size = len(row.shapes)
+    facts = [counted(size, "shape")]
     if shapes.labels is not None:
         facts.append(_mixture(shapes, row.shapes))
     if moved is not None:
@@ -172,40 +155,26 @@ def _row(row: ClusterRow, shapes: Shapes, moved: Mapping[int, int] | None) -> st
         facts.append(f"{staying:,} of {size:,} stay when turned")
     if row.shown < size:
         facts.append(f"{size - row.shown:,} not shown")
-    heading = f'<span data-number="{row.rank}"></span>Cluster {number}'
-    figures = "".join(_figure(shapes, int(i), moved) for i in row.shapes[: row.shown])
-    return (
-        f'<article class="cluster" id="cluster-{number}"><h3>{heading}'
-        f"<small>{escape(' · '.join(facts))}</small></h3>"
-        f'<div class="row">{figures}</div></article>'
-    )
+    return " · ".join(facts)
 
 
-def _mixture(shapes: Shapes, members: NDArray[np.int64]) -> str:
+def _mixture(shapes: PointDataset, members: NDArray[np.int64]) -> str:
     """Says which classes a cluster has; the first share is its purity."""
     assert shapes.labels is not None
-    classes, counts = np.unique(shapes.labels[members], return_counts=True)
+    classes, counts = np.unique(shapes.labels.numpy()[members], return_counts=True)
     parts = [
-        f"{100 * counts[at] / len(members):.0f} % {shapes.class_of(int(classes[at]))}"
+        f"{100 * counts[at] / len(members):.0f} % {shapes.class_names[classes[at]]}"
         for at in np.argsort(-counts, kind="stable")[:CLASSES_SHOWN]
     ]
     others = len(classes) - CLASSES_SHOWN
-    return ", ".join(parts) + (f" and {others} more classes" if others > 0 else "")
+    more = f" and {counted(others, 'more class', 'more classes')}" if others > 0 else ""
+    return ", ".join(parts) + more
 
 
-def _figure(shapes: Shapes, index: int, moved: Mapping[int, int] | None) -> str:
-    name = escape(shapes.names[index])
-    short = escape(PurePosixPath(shapes.names[index]).name)
-    if moved and index in moved:
-        name += f", turned in cluster {moved[index]}"
-        short = f"<strong>→ {moved[index]}</strong> {short}"
-    caption = f'<figcaption title="{name}">{short}</figcaption>'
-    if shapes.points is None:
-        return f"<figure>{caption}</figure>"
-    canvases = f'<canvas role="img" aria-label="{name}, turning"></canvas>'
-    if moved is not None:
-        canvases += f'<canvas role="img" class="turned" aria-label="{name}, turned"></canvas>'
-    return f'<figure data-index="{index}">{canvases}{caption}</figure>'
+def _figure(shapes: PointDataset, index: int, moved: Mapping[int, int]) -> dict[str, object]:
+    name, now = shapes.names[index], moved.get(int(index))
+    title = name if now is None else f"{name}, turned in cluster {now}"
+    return {"index": index, "title": title, "short": PurePosixPath(name).name, "moved": now}
 
 
 def _thinned(points: Tensor) -> Tensor:

@@ -6,16 +6,14 @@ canvas where there is none. `pcclust.report.page` makes pages of them.
 """
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
-from importlib import resources
-from string import Template
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+
+from pcclust.report.templates import Markup, script_json
 
 Values = ArrayLike | torch.Tensor
 
@@ -64,8 +62,8 @@ class Section:
     they can be compared by eye.
 
     Args:
-        title: the heading, plain text.
-        html: trusted markup shown below the heading.
+        title: the heading.
+        html: shown below the heading: markup, or a text, which is escaped.
         views: the views; each must have the same channels.
         linked: whether the views show the same points, so that one camera turns them all and the
             point under the pointer is marked, and its value shown, in all of them.
@@ -76,7 +74,7 @@ class Section:
     """
 
     title: str
-    html: str = ""
+    html: Markup | str = ""
     views: Sequence[PointView] = ()
     linked: bool = False
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -84,28 +82,17 @@ class Section:
     view_width: int = 300
 
 
-def render_section(section: Section) -> str:
-    """Returns the markup of one section, for a page with the script of the views.
+def viewer_data(section: Section) -> Markup:
+    """Returns what the script of the views needs for a section, as the content of its script tag.
 
     Args:
-        section: its views share their channels.
+        section: its views share their channels; nothing is needed where there are none.
 
     Raises:
         ValueError: the views of the section have different channels.
-
-    Example:
-        >>> print(render_section(Section(title="A & B", html="<p>None.</p>")).strip())
-        <section>
-        <h2>A &amp; B</h2>
-        <p>None.</p>
-        <BLANKLINE>
-        </section>
     """
-    views = _views(section) if section.views else ""
-    return f"<section>\n<h2>{escape(section.title)}</h2>\n{section.html}\n{views}\n</section>"
-
-
-def _views(section: Section) -> str:
+    if not section.views:
+        return Markup("")
     names = list(section.views[0].channels)
     for view in section.views:
         if list(view.channels) != names:
@@ -113,21 +100,7 @@ def _views(section: Section) -> str:
                 f"the views of section {section.title!r} must share their channels: "
                 f"{names} against {list(view.channels)}"
             )
-    return Template(asset("point_views.html")).substitute(
-        options="".join(f'<option value="{i}">{escape(n)}</option>' for i, n in enumerate(names)),
-        figures="\n".join(_figure(view) for view in section.views),
-        width=section.view_width,
-        # "<" never stands in a script's text, so that no title can end it.
-        data=json.dumps(_data(section), ensure_ascii=False).replace("<", "\\u003c"),
-    )
-
-
-def _figure(view: PointView) -> str:
-    return (
-        f'<figure class="view"><figcaption>{escape(view.title)}</figcaption>'
-        '<canvas tabindex="0" role="application"></canvas>'
-        '<div class="hint" aria-hidden="true">Click the view, then wheel to zoom</div></figure>'
-    )
+    return script_json(_data(section))
 
 
 def _data(section: Section) -> dict[str, object]:
@@ -173,8 +146,3 @@ def _finite(what: str, values: Values) -> NDArray[np.float64]:
     if len(wrong):
         raise ValueError(f"{what} hold {array[tuple(wrong[0])]} at index {wrong[0].tolist()}")
     return array
-
-
-def asset(name: str) -> str:
-    """Returns the text of a file that comes with this package: a template, a style or a script."""
-    return resources.files("pcclust.report").joinpath(name).read_text(encoding="utf-8")

@@ -3,14 +3,12 @@
 import io
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust._extras import require
-from pcclust.report.page import INK, QUIET, SERIES, STYLE
+from pcclust.report.figure import INK, QUIET, SERIES, page_style
 from pcclust.report.point_view import PointView
 
 if TYPE_CHECKING:
@@ -55,7 +53,7 @@ def draw_report(
         >>> len(figure.subfigs)
         2
     """
-    with _style():
+    with page_style():
         figure = _titled(title, height=8.4)
         figure.supxlabel(footer, fontsize=8.5, color=QUIET, x=0.012, ha="left")
         top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=[2.1, 1]).flat
@@ -86,7 +84,7 @@ def draw_views(views: Sequence[PointView], *, title: str) -> "Figure":
         >>> len(draw_views([view, view], title="Twice").axes)  # and two colour bars
         6
     """
-    with _style():
+    with page_style():
         figure = _titled(title, height=5.8)
         _draw_views(figure, views)
     return figure
@@ -111,13 +109,6 @@ def png(figure: "Figure") -> bytes:
     figure.savefig(whole, format="png")
     Image.open(whole).convert("RGB").quantize(256).save(small, format="png", optimize=True)
     return small.getvalue()
-
-
-def _style() -> AbstractContextManager[None]:
-    require("matplotlib", "pictures")
-    from matplotlib.style import context
-
-    return context(STYLE)
 
 
 def _titled(title: str, height: float) -> "Figure":

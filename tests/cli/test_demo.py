@@ -4,13 +4,13 @@ import json
 import re
 import shutil
 import sys
-from html import escape
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import torch
+from markupsafe import escape
 from rich.progress import Progress
 from scipy.spatial.transform import Rotation
 from torch import nn
@@ -25,7 +25,7 @@ from pcclust.demo.clusters import cluster_furniture, cluster_section
 from pcclust.demo.shapes import BUNDLED, load_mesh, load_shapes
 from pcclust.nn import ClusterNet, weights_source
 from pcclust.nn.weights import save_weights
-from pcclust.report.point_view import render_section
+from pcclust.report.page import render_page
 
 LICENCES = {"CC0-1.0": 80 + 45, "CC-BY-3.0": 190, "CC-BY-3.0-US": 63}
 
@@ -185,7 +185,7 @@ def test_features_that_know_the_pose_do_not_stay_in_their_clusters(few, monkeypa
     found = cluster_furniture(few, Progress(disable=True))
     assert np.mean(found.staying) < 0.8
     assert found.changes.max() > 0.1
-    page = render_section(cluster_section(found))
+    page = render_page("t", [cluster_section(found)])
     first = found.report.methods[0].runs[0]
     leaving = [i for i in found.shown if first.clusters[i] != first.test_clusters[i]]
     assert len(re.findall(r"<strong>→ \d</strong>", page)) == len(leaving) > 0
@@ -228,7 +228,7 @@ def test_wrong_folders_are_named_without_traceback(
 def test_without_matplotlib_the_page_is_written_and_the_extra_named(
     few, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setitem(sys.modules, "matplotlib.style", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert demo(out=tmp_path, data=few) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     assert "pip install 'pcclust[report]'" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from pcclust.cluster import KMeans, PCAWhitening, unit_length
 from pcclust.cluster.metrics import clustering_accuracy, fit_cluster_map
 from pcclust.evaluate.cluster_methods import METHODS
 from pcclust.evaluate.clustering import clustering
+from pcclust.report.clustering import clustering_markdown, clustering_table
 
 LABELS = np.arange(90) % 3
 
@@ -52,7 +53,7 @@ def test_seeds_follow_each_other_and_are_averaged():
     expected = (np.mean(values), np.std(values, ddof=1))
     assert report.methods[0].mean_and_deviation("accuracy") == pytest.approx(expected)
     cell = f"{100 * expected[0]:.1f} ± {100 * expected[1]:.1f}"
-    assert ["ACC", cell] in report.table().rows
+    assert ["ACC", cell] in clustering_table(report).rows
 
 
 def test_features_are_whitened_and_brought_to_length_one():
@@ -83,7 +84,7 @@ def test_held_out_shapes_have_the_map_and_the_whitening_of_the_others():
 def test_methods_that_predict_nothing_have_no_test_numbers():
     methods = ["ward", "gmm"]
     report = clustering(blobs(), LABELS, methods=methods, seeds=1, test=(blobs(seed=2), LABELS))
-    rows = {row[0]: row[1:] for row in report.table().rows}
+    rows = {row[0]: row[1:] for row in clustering_table(report).rows}
     assert rows["test ACC"] == ["–", "100.0"]
     assert any("fitted on the other shapes" in note for note in report.notes)
 
@@ -92,7 +93,7 @@ def test_without_labels_nothing_is_measured_against_them():
     report = clustering(blobs(), n_clusters=3, seeds=2)
     assert set(report.methods[0].runs[0].measures) == {"silhouette", "effective_clusters"}
     assert report.n_classes is None
-    assert "ACC" not in report.to_markdown()
+    assert "ACC" not in clustering_markdown(report)
 
 
 def test_one_cluster_has_no_silhouette_and_other_numbers_of_clusters_are_noted():

@@ -9,6 +9,7 @@ import torch
 from pcclust.data.corruptions import DGCNN, DGCNN_CLEAN, KINDS, LEVELS, corruption_suite
 from pcclust.data.transforms import UnitSphere
 from pcclust.evaluate import CorruptionReport, corruption
+from pcclust.report.corruption import CorruptionView
 
 MORE_OR_LESS = {"dropout_global", "dropout_local", "add_global", "add_local"}
 
@@ -113,7 +114,7 @@ def test_json_and_markdown_hold_the_table():
     again = CorruptionReport.from_json(report.to_json())
     assert again == report
     assert json.loads(report.to_json())["measures"]["mce"] == report.scores.mce
-    text = report.to_markdown()
+    text = CorruptionView(report).markdown()
     row = f"| add local | 0.0 | 0.0 | 0.0 | 0.0 | 0.0 | 0.0 | {1 / 0.275:.3f} | {1 / 0.201:.3f} |"
     assert row in text
     assert "counts \\| points" in text

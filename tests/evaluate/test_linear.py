@@ -15,6 +15,7 @@ from pcclust.data.transforms import rotation_about
 from pcclust.evaluate import LinearReport, Probes, Turns, linear, rotation
 from pcclust.evaluate.kernel_probe import KernelProbe
 from pcclust.evaluate.linear_probe import LinearProbe
+from pcclust.report.linear import LinearView
 from tests.evaluate.known_shapes import rods_and_balls
 from tests.evaluate.test_weighted_knn import slow as slow_knn
 
@@ -333,12 +334,12 @@ def test_the_numbers_depend_on_the_seed_alone(known):
 def test_json_holds_everything_and_tables_the_measures(report):
     again = LinearReport.from_json(report.to_json())
     assert again.to_json() == report.to_json()
-    assert again.to_markdown() == report.to_markdown()
+    assert LinearView(again).markdown() == LinearView(report).markdown()
     measures = json.loads(report.to_json())["measures"]
     score = report.score("z/SO3", share=0.3)
     assert measures["z/SO3"]["linear_svm, 0.3 of labels"]["accuracy"] == score.mean
     assert measures["upright/upright"]["linear_svm"]["std"] is None
-    text = report.to_markdown()
+    text = LinearView(report).markdown()
     cells = [f"{100 * report.score(p).mean:.1f}" for p in ALL]
     assert f"| linear SVM | {cells[0]} | {cells[1]} ± " in text
     assert f"| 30 % (45) | {100 * report.score(ALL[0], share=0.3).mean:.1f} ± " in text

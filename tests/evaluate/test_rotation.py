@@ -8,6 +8,7 @@ import torch
 
 from pcclust.data.dataset import UP_AXES
 from pcclust.evaluate import RotationReport, Turns, rotation
+from pcclust.report.rotation import RotationView
 from tests.evaluate.known_shapes import BALL, STANDING, by_height, by_radius, rods_and_balls
 
 NAMES = ("rod", "ball")
@@ -133,7 +134,8 @@ def test_the_cost_is_what_was_said_and_every_batch_is_counted():
     assert len(found.tilted) == 10
     without = rotation(by_height, points, labels, turns=Turns(rotations=2, tilts=0))
     assert without.tilt_accuracy("").size == 0
-    assert "tilt" not in without.to_markdown().replace("tilts", "").replace("tilt\\_shapes", "")
+    text = RotationView(without).markdown()
+    assert "tilt" not in text.replace("tilts", "").replace("tilt\\_shapes", "")
 
 
 def test_failures_show_what_the_model_saw(report):
@@ -180,7 +182,7 @@ def test_json_holds_everything(report):
 
 
 def test_markdown_holds_the_measures(report):
-    text = report.to_markdown()
+    text = RotationView(report).markdown()
     answers = report.answers("z/SO3")
     assert f"| z/SO3 | {100 * answers.mean:.1f} ± {100 * answers.std:.1f} |" in text
     assert f"| rod | 15 | 100.0 | {100 * answers.per_class[0]:.1f} |" in text

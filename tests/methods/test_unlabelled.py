@@ -48,10 +48,11 @@ def test_features_and_statistics_have_an_equal_say():
     expected = (statistics - statistics.mean(0)) / statistics.std(0, correction=0) / 300**0.5
     torch.testing.assert_close(found[:, 8:], expected, atol=1e-5, rtol=1e-4)
     assert calls == [
-        ("features", 32, 70),
-        ("features", 64, 70),
+        ("features", 24, 70),
+        ("features", 47, 70),
         ("features", 70, 70),
-        ("statistics of RRI", 64, 70),
+        ("statistics of RRI", 24, 70),
+        ("statistics of RRI", 47, 70),
         ("statistics of RRI", 70, 70),
     ]
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from pcclust.data import PointDataset
 from pcclust.evaluate.clustering import clustering
 from pcclust.report import cluster_gallery as module
 from pcclust.report.cluster_gallery import gallery_page
 from pcclust.report.cluster_map import map_features
-from pcclust.report.cluster_rows import Shapes
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 SIZES = (5, 20, 11)
@@ -59,14 +59,19 @@ def shapes_and_report(sizes=SIZES, points=300, seed=0, **options):
     features = generator.normal(size=(len(groups), 4)) + 90 * np.eye(4)[groups % 4]
     features[:, 0] += 200 * (groups // 4)
     clouds = torch.from_numpy(generator.normal(size=(len(groups), points, 3))).float()
-    shapes = Shapes(
-        [f"folder/shape {i}.off" for i in range(len(groups))],
+    shapes = PointDataset(
         clouds,
         groups,
+        [f"folder/shape {i}.off" for i in range(len(groups))],
         [f"kind {i}" for i in range(len(sizes))],
     )
     report = clustering(features, groups, n_clusters=len(sizes), seeds=1, **options)
     return groups, features, shapes, report
+
+
+def named_only(shapes):
+    """The same names, with nothing else known."""
+    return PointDataset(torch.empty(len(shapes), 0, 3), names=shapes.names)
 
 
 def decoded(text):
@@ -91,7 +96,7 @@ def test_the_shares_of_classes_are_told():
     _, _, shapes, report = shapes_and_report(sizes=(20,) * 4)
     report = clustering(report.space, n_clusters=1, seeds=1)
     (row,) = Page(gallery_page(report, shapes)).rows
-    assert "25 % kind 0, 25 % kind 1, 25 % kind 2 and 1 more classes" in row["text"]
+    assert "25 % kind 0, 25 % kind 1, 25 % kind 2 and 1 more class" in row["text"]
 
 
 def test_every_shape_shown_has_its_points_centred_and_within_the_unit_sphere():
@@ -128,7 +133,7 @@ def test_many_clusters_have_short_rows_and_the_map_is_bounded(monkeypatch):
 def test_three_hundred_clusters_stay_small(monkeypatch):
     monkeypatch.setattr(module, "map_features", lambda features, seed: (features[:, :2] * 0, "no"))
     sizes = (8,) * 300
-    shapes = Shapes([f"s{i}" for i in range(2400)], torch.rand(2400, 256, 3))
+    shapes = PointDataset(torch.rand(2400, 256, 3))
     features = np.repeat(np.random.default_rng(0).normal(size=(300, 4)), sizes, axis=0)
     features += np.random.default_rng(1).normal(size=features.shape) * 1e-4
     report = clustering(features, n_clusters=300, seeds=1)
@@ -140,7 +145,7 @@ def test_three_hundred_clusters_stay_small(monkeypatch):
 def test_without_points_or_labels_names_are_shown():
     _, features, shapes, _ = shapes_and_report()
     report = clustering(features, n_clusters=3, seeds=1)
-    page = gallery_page(report, Shapes(shapes.names))
+    page = gallery_page(report, named_only(shapes))
     found = Page(page)
     assert "points" not in found.data
     assert "labels" not in found.data
@@ -152,10 +157,11 @@ def test_without_points_or_labels_names_are_shown():
 @pytest.mark.parametrize("text", ["</script><b>", "<!--<script>", "a & b", '" onload="x', "$title"])
 def test_markup_in_names_is_shown_as_it_is(text):
     _, _, shapes, report = shapes_and_report(sizes=(2, 2))
-    named = Shapes([text] * 4, shapes.points, shapes.labels, [text] * 2)
+    names, classes = [f"{text}{i}" for i in range(4)], [text, f"{text}!"]
+    named = PointDataset(shapes.points, shapes.labels, names, classes)
     found = Page(gallery_page(report, named, title=text))
-    assert found.data["names"] == [text] * 4
-    assert found.data["classNames"] == [text] * 2
+    assert found.data["names"] == names
+    assert found.data["classNames"] == classes
     assert ("onload", "x") not in found.attributes
     assert text in found.texts
 
@@ -167,16 +173,13 @@ def test_the_page_asks_nothing_from_elsewhere():
 
 
 @pytest.mark.parametrize(
-    ("shapes", "message"),
-    [
-        (Shapes(["a"]), "1 names for the 36 shapes"),
-        (Shapes(["a"] * 36, torch.rand(35, 9, 3)), "35 points for the 36 shapes"),
-        (Shapes(["a"] * 36, labels=np.zeros(3, np.int64)), "3 labels for the 36 shapes"),
-    ],
+    ("count", "message"),
+    [(1, "1 shape for the 36 of the report"), (35, "35 shapes for the 36 of the report")],
 )
-def test_counts_that_differ_are_named(shapes, message):
+def test_counts_that_differ_are_named(count, message):
+    _, _, shapes, report = shapes_and_report()
     with pytest.raises(ValueError, match=message):
-        gallery_page(shapes_and_report()[3], shapes)
+        gallery_page(report, shapes.subset(range(count)))
 
 
 def test_the_map_keeps_groups_together_and_repeats_itself():
@@ -244,7 +247,7 @@ def test_the_browser_draws_rows_and_map_without_a_complaint(tmp_path):
 
 def test_the_browser_shows_a_page_without_points_too(tmp_path):
     _, features, shapes, _ = shapes_and_report()
-    page = gallery_page(clustering(features, n_clusters=3, seeds=1), Shapes(shapes.names))
+    page = gallery_page(clustering(features, n_clusters=3, seeds=1), named_only(shapes))
     colours, said = browse(page, tmp_path)
     assert said == []
     assert (colours.max(axis=-1) - colours.min(axis=-1) > 0.15).sum() > 300

@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
+from pcclust.data import PointDataset
 from pcclust.evaluate.clustering import clustering
 from pcclust.report.cluster_rows import (
     SCRIPT,
-    Shapes,
     Turned,
     cluster_rows,
     render_rows,
@@ -23,7 +23,7 @@ def rows_and_shapes():
     features = 50 * np.eye(3)[GROUPS] + np.arange(12)[:, None] / 100
     report = clustering(features, n_clusters=3, seeds=1)
     points = torch.from_numpy(np.random.default_rng(0).normal(size=(12, 300, 3))).float()
-    return report, cluster_rows(report), Shapes([f"s{i}" for i in range(12)], points)
+    return report, cluster_rows(report), PointDataset(points, names=[f"s{i}" for i in range(12)])
 
 
 def page_of(turned):
@@ -77,7 +77,7 @@ def test_the_browser_draws_both_beside_other_views_without_a_complaint(tmp_path)
     report, rows, _ = rows_and_shapes()
     rods = torch.randn(12, 300, 3, generator=torch.Generator().manual_seed(0))
     rods *= torch.tensor([0.05, 0.05, 1])
-    shapes = Shapes([f"s{i}" for i in range(12)], rods)
+    shapes = PointDataset(rods, names=[f"s{i}" for i in range(12)])
     lying = Turned(
         rods[..., [0, 2, 1]] * torch.tensor([1, 1, -1]), report.methods[0].runs[0].clusters
     )

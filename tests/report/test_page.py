@@ -6,8 +6,10 @@ from xml.etree import ElementTree
 import pytest
 from matplotlib.style import context
 
-from pcclust.report.page import STYLE, Table, about_table, inline_svg, new_figure, render_page
+from pcclust.report.figure import STYLE, inline_svg, new_figure
+from pcclust.report.page import render_page
 from pcclust.report.point_view import Section
+from pcclust.report.table import Table, about_table
 
 ROWS = [["<b>", "1.5 m", "55.4 ± 0.4", "2 points of 3"], ["c|d", "−3e-07", "–", "4"]]
 

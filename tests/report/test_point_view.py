@@ -13,8 +13,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pcclust.report.page import Table, render_page
+from pcclust.report.page import render_page
 from pcclust.report.point_view import PointView, Section
+from pcclust.report.table import Table
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 

@@ -1,0 +1,118 @@
+"""One vector for each shape, by any model."""
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeAlias, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pcclust.data.dataset import PointDataset
+from pcclust.evaluate.forward import Answerer, Asker, Layout, Model, Precision
+from pcclust.nn import Classifier
+from pcclust.nn.weights import load
+from pcclust.ops._arrays import to_tensor
+
+Progress: TypeAlias = Callable[[int, int], object]
+
+
+@overload
+def embed(
+    model: Model | str | os.PathLike[str],
+    shapes: PointDataset | Tensor,
+    *,
+    batch_size: int = ...,
+    device: torch.device | str | None = ...,
+    precision: Precision = ...,
+    layout: Layout = ...,
+    progress: Progress = ...,
+) -> Tensor: ...
+
+
+@overload
+def embed(
+    model: Model | str | os.PathLike[str],
+    shapes: NDArray[np.floating],
+    *,
+    batch_size: int = ...,
+    device: torch.device | str | None = ...,
+    precision: Precision = ...,
+    layout: Layout = ...,
+    progress: Progress = ...,
+) -> NDArray[np.float32]: ...
+
+
+def embed(
+    model: Model | str | os.PathLike[str],
+    shapes: PointDataset | Tensor | NDArray[np.floating],
+    *,
+    batch_size: int = 32,
+    device: torch.device | str | None = None,
+    precision: Precision = "float32",
+    layout: Layout = "auto",
+    progress: Progress = lambda done, total: None,
+) -> Any:
+    """Describes each shape by one vector.
+
+    A module is asked in evaluation mode and without gradients, and left in the mode it was in.
+
+    Args:
+        model: a module or function from clouds to vectors ``(B, C)``; of a `Classifier` its
+            backbone; or what `pcclust.load` takes.
+        shapes: N of them, or ``(N, P, 3)`` torch or NumPy. Encoders that come with pcclust expect
+            shapes centred, with the farthest point at radius 1; see `UnitSphere`.
+        batch_size: shapes that the model is asked about at once, at most; batches have nearly equal
+            sizes, and which they are changes a vector by rounding at most.
+        device: where the model runs; if None where its parameters are.
+        precision: "bfloat16" lets torch's autocast compute products in it; vectors stay float32.
+        layout: of the clouds that the model takes: "BN3" for ``(B, P, 3)``, "B3N" for
+            ``(B, 3, P)``; "auto" tries the two.
+        progress: is told how many shapes are done, of how many.
+
+    Returns:
+        ``(N, C)`` float32 on the CPU; NumPy for NumPy.
+
+    Raises:
+        TypeError: a model that cannot be called.
+        ValueError: no shapes, or a model that fails or returns something else than finite
+            ``(B, C)``.
+
+    Example:
+        >>> import pcclust, torch
+        >>> shapes = torch.rand(5, 64, 3)
+        >>> pcclust.embed(lambda clouds: clouds.amax(dim=1), shapes).shape
+        torch.Size([5, 3])
+        >>> pcclust.embed("clusternet-contrastnet-modelnet40", shapes).shape  # doctest: +SKIP
+        torch.Size([5, 2048])
+    """
+    clouds = shapes if isinstance(shapes, PointDataset) else PointDataset(to_tensor(shapes))
+    total, done = len(clouds), 0
+    if not total:
+        raise ValueError("there are no shapes to describe")
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    answerer = Answerer(
+        encoder_of(model),
+        clouds.batch(torch.arange(min(2, total))),
+        layout=layout,
+        device=device,
+        precision=precision,
+    )
+    features = Asker(answerer, batch_size, advance).outputs(clouds)
+    return features.numpy() if isinstance(shapes, np.ndarray) else features
+
+
+def encoder_of(model: Model | str | os.PathLike[str]) -> Model:
+    """Returns what gives features: of a classifier of pcclust its backbone, else the model.
+
+    Args:
+        model: itself, or what `pcclust.load` takes.
+    """
+    found = load(model) if isinstance(model, str | os.PathLike) else model
+    return found.backbone if isinstance(found, Classifier) else found

@@ -1,0 +1,93 @@
+"""How accuracies of classifiers on frozen features are shown."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from pcclust.evaluate.linear_report import PROBES, LinearReport, ProbeScores
+from pcclust.report.base import ReportView
+from pcclust.report.point_view import Section
+from pcclust.report.table import Table, percent
+from pcclust.report.templates import Markup, paragraphs, render
+
+
+class LinearView(ReportView):
+    """A table of all probes under all protocols, and one of few labels."""
+
+    title: ClassVar[str] = "Frozen features"
+
+    def __init__(self, report: LinearReport) -> None:
+        self.report = report
+
+    def tables(self) -> list[Table]:
+        """Returns the accuracies with all labels, and with few where that was tested."""
+        few = any(found.share < 1 for found in self.report.scores)
+        return [self._summary(), *([self._few_labels()] if few else [])]
+
+    def more_tables(self) -> list[Table]:
+        """Returns the class-mean accuracies of the probes that had all labels."""
+        return [
+            self._table("Class-mean accuracy in %", lambda found: percent(found.class_mean)),
+        ]
+
+    def notes(self) -> list[str]:
+        """Says what protocols, deviations and probes are."""
+        votes = int(self.report.settings["votes"])
+        return [
+            "“z” turns a shape about its up axis, “SO3” by an arbitrary rotation; “z/SO3” was "
+            "trained on the one and tested on the other. “Upright” are shapes as they stand in "
+            "the data.",
+            "± is the sample standard deviation over the rounds of rotations; with few labels, "
+            "over the repeats.",
+            "Linear SVM: standardised features, C by 5-fold cross-validation on the training "
+            "shapes, with few labels on those that have one. C = 1: features as they are.",
+            "Kernel map: a Nyström map, fitted on the training shapes without their labels, then "
+            "the linear SVM; it is linear on what the map makes of the features, not on them.",
+            "RBF SVC: standardised features, gamma = 1 / features, C = 1. ContrastNet's script "
+            "takes features as they are."
+            + f" Upright: mean ± deviation over {votes} turns of all shapes."
+            * (votes > 1),
+        ]
+
+    def lead(self) -> str:
+        """Returns the accuracies of the linear SVM."""
+        scores = {name: self.report.score(name).mean for name in self.report.protocols}
+        known = ", ".join(f"{percent(mean)} % under {name}" for name, mean in scores.items())
+        return f"Linear evaluation: an SVM on its features is right on {known}."
+
+    def sections(self) -> list[Section]:
+        """Returns the tables and how they came about."""
+        tables = Markup("").join(table.html() for table in self.tables())
+        (class_means,) = self.more_tables()
+        details = render("details", title="Class means", body=class_means.html())
+        html = tables + paragraphs(*self.notes()) + details
+        return [Section(title="Frozen features", html=html)]
+
+    def _summary(self) -> Table:
+        report = self.report
+        counts = f"{report.learned:,} shapes to train with, {report.shapes:,} to test"
+        return self._table(f"Accuracy in %: {counts}", _accuracy)
+
+    def _few_labels(self) -> Table:
+        report = self.report
+        few = [found for found in report.scores if found.share < 1]
+        rows = {found.share: f"{100 * found.share:g} % ({found.labels:,})" for found in few}
+        cells = [
+            [title, *(_accuracy(report.score(p, share=share)) for p in report.protocols)]
+            for share, title in rows.items()
+        ]
+        caption = f"Linear SVM with few labels, accuracy in %: {report.settings['draws']} repeats"
+        return Table(["labels", *report.protocols], cells, caption)
+
+    def _table(self, caption: str, cell: Callable[[ProbeScores], str]) -> Table:
+        report = self.report
+        probes = dict.fromkeys(found.probe for found in report.scores)
+        rows = [
+            [PROBES[name], *(cell(report.score(protocol, name)) for protocol in report.protocols)]
+            for name in probes
+        ]
+        return Table(["probe", *report.protocols], rows, caption)
+
+
+def _accuracy(found: ProbeScores) -> str:
+    spread = "" if found.std is None else f" ± {percent(found.std)}"
+    return percent(found.mean) + spread
