@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from pcclust._extras import install_line, require
 from pcclust.data._blame import ContentError
+from pcclust.data._sizes import check_expansion, check_present
 
-POINTS_PER_READ = 1 << 20
+BYTES_PER_READ = 1 << 26
+POINT_BYTES = 24  # x, y and z in float64
 
 
 def load_las(path: Path) -> NDArray[np.float64]:
@@ -22,10 +24,15 @@ def load_las(path: Path) -> NDArray[np.float64]:
     _check_las_counts(path)
     # In pieces, since the header of a broken file may promise more points than memory holds.
     with _panics_raised(), laspy.open(path, laz_backend=_laz_backends(laspy)) as file:
-        promised = file.header.point_count
+        promised, width = file.header.point_count, file.header.point_format.size
+        size = path.stat().st_size
+        if file.header.are_points_compressed:
+            check_expansion(promised * POINT_BYTES, size, f"{promised:,} compressed points")
+        else:
+            check_present(promised * width, size, f"{promised:,} points")
         pieces = [
             np.column_stack([piece.x, piece.y, piece.z])
-            for piece in file.chunk_iterator(POINTS_PER_READ)
+            for piece in file.chunk_iterator(max(1, BYTES_PER_READ // width))
         ]
     found = sum(map(len, pieces))
     if found != promised:

@@ -1,7 +1,10 @@
 import errno
 import io
+import re
 import stat
+import struct
 import tarfile
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -141,5 +144,94 @@ def test_disk_full_while_unpacking_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(zipfile.ZipFile, "extract", full)
     with pytest.raises(OSError, match="No space left"):
+        unpack(archive, tmp_path / "target", "set")
+    assert everything(tmp_path / "target") == []
+
+
+def make_zip_of(path, members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of two members of one name
+        for name, content in members:
+            file.writestr(name, content)
+    return path
+
+
+def make_tar_of(path, members):
+    with tarfile.open(path, "w:gz") as file:
+        for name, content in members:
+            info = tarfile.TarInfo(name.rstrip("/"))
+            info.type = tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
+            info.size = len(content)
+            file.addfile(info, io.BytesIO(content.encode()))
+    return path
+
+
+@pytest.mark.parametrize("make", [make_zip_of, make_tar_of])
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["set/a", "set/a/b"], "'set/a' and 'set/a' are a file and a folder in one place"),
+        (["set/a/b", "set/a"], "are a file and a folder"),
+        (["set/a", "set/a/"], "are a file and a folder"),
+        (["set/A", "set/a/b"], "are a file and a folder"),
+        (["set/a", "set/a"], "'set/a' and 'set/a' have one place"),
+        (["set/a", "set/./a"], "have one place"),
+        (["set/a.off", "set/A.OFF"], "'set/a.off' and 'set/A.OFF' have one place"),
+        (["set/\u00e9", "set/e\u0301"], "have one place"),
+        (["set/chair/a", "set/Chair/b"], "'set/chair' and 'set/Chair' differ by case only"),
+        (["set/a\nb"], "is no file name"),
+        (["set/a\x1b[31m"], "is no file name"),
+        (["set\\\\a"], "is no file name"),
+        (["set", "set/a"], "are a file and a folder"),
+    ],
+)
+def test_members_that_are_in_the_way_of_each_other(tmp_path, make, names, message):
+    members = [("set/good.txt", "g"), *((name, "" if name[-1] == "/" else "x") for name in names)]
+    with pytest.raises(UnsafeArchiveError, match=re.escape(message)):
+        unpack(make(tmp_path / "a.zip", members), tmp_path / "target", "set")
+    assert everything(tmp_path / "target") == []
+
+
+@pytest.mark.parametrize("make", [make_zip_of, make_tar_of])
+def test_folders_may_be_named_more_than_once(tmp_path, make):
+    members = [("set/", ""), ("set/a/", ""), ("set/a/", ""), ("set/a/b", "B")]
+    unpack(make(tmp_path / "a.zip", members), tmp_path / "target", "set")
+    assert everything(tmp_path / "target") == ["set", "set/a", "set/a/b"]
+
+
+@pytest.mark.parametrize("make", [make_zip_of, make_tar_of])
+def test_bombs_are_not_unpacked_unless_that_is_meant(tmp_path, monkeypatch, make):
+    archive = make(tmp_path / "a.zip", [("set/zeros", "\0" * 2**20)])
+    assert archive.stat().st_size < 2**20 / 200
+    monkeypatch.setattr("pcclust.data._sizes.HARMLESS", 2**10)
+    with pytest.raises(ValueError, match=r"more than 200 times .* set PCCLUST_MAX_EXPANSION"):
+        unpack(archive, tmp_path / "target", "set")
+    assert everything(tmp_path / "target") == []
+    monkeypatch.setenv("PCCLUST_MAX_EXPANSION", "2000")
+    unpack(archive, tmp_path / "target", "set")
+    assert (tmp_path / "target" / "set" / "zeros").stat().st_size == 2**20
+
+
+def test_encrypted_archives(tmp_path):
+    archive = make_zip(tmp_path / "a.zip", {"set/a": "A"})
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # the flag in the central directory
+    archive.write_bytes(content)
+    with pytest.raises(ValueError, match="is encrypted; unpack it by hand"):
+        unpack(archive, tmp_path / "target", "set")
+
+
+def test_members_that_share_their_bytes(tmp_path):
+    """Every entry of the directory points to one member, as in the bombs of Fifield (2019)."""
+    archive = make_zip(tmp_path / "a.zip", {"set/a": "A" * 3000})
+    content = archive.read_bytes()
+    start, end = content.index(b"PK\x01\x02"), content.index(b"PK\x05\x06")
+    entry = content[start:end]
+    entries = [entry.replace(b"set/a", b"set/" + bytes([65 + i])) for i in range(9)]
+    tail = bytearray(content[end:])
+    tail[8:12] = struct.pack("<HH", 9, 9)
+    tail[12:16] = struct.pack("<I", 9 * len(entry))
+    archive.write_bytes(content[:start] + b"".join(entries) + tail)
+    with pytest.raises(ValueError, match=r"is damaged|members need 27,000 bytes"):
         unpack(archive, tmp_path / "target", "set")
     assert everything(tmp_path / "target") == []

@@ -1,7 +1,11 @@
 """Broken files: each is a ValueError that names the file and what is wrong with it."""
 
+import io
 import pickle
+import struct
 import sys
+import warnings
+import zipfile
 
 import h5py
 import numpy as np
@@ -192,3 +196,65 @@ def test_a_missing_extra_is_named(tmp_path, monkeypatch, module, name, message):
     (tmp_path / name).write_bytes(b"anything")
     with pytest.raises(ImportError, match=message):
         read_points(tmp_path / name)
+
+
+def write_las(path):
+    laspy = pytest.importorskip("laspy")
+    cloud = laspy.create(point_format=0, file_version="1.2")
+    cloud.header.scales = [1e-3] * 3
+    cloud.x, cloud.y, cloud.z = np.random.default_rng(0).normal(size=(3, 50))
+    cloud.write(path)
+    return bytearray(path.read_bytes())
+
+
+@pytest.mark.parametrize("count", [51, 2**32 - 1])
+@pytest.mark.parametrize("length", [20, 65535])
+def test_las_that_promises_more_than_it_holds(tmp_path, count, length):
+    path = tmp_path / "a.las"
+    content = write_las(path)
+    struct.pack_into("<H", content, 105, length)
+    struct.pack_into("<I", content, 107, count)
+    path.write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r"a\.las: its [\d,]+ points need [\d,]+ bytes, but|51 points, but"
+    ):
+        read_points(path)
+
+
+def test_laz_that_promises_too_much(tmp_path):
+    path = tmp_path / "a.laz"
+    content = write_las(path)
+    struct.pack_into("<I", content, 107, 2**32 - 1)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="would become 103,079,215,080, more than 200 times"):
+        read_points(path)
+
+
+@pytest.mark.parametrize("shape", [(10**10, 3), (10**6, 10**4, 3), (500, 3)])
+def test_npz_that_promises_more_than_it_holds(tmp_path, shape):
+    header = io.BytesIO()
+    described = {"descr": "<f8", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, described)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("points.npy", header.getvalue() + bytes(50 * 24))
+    with pytest.raises(
+        ValueError, match=r"a\.npz: its values of 'points' need [\d,]+ bytes, but 1,"
+    ):
+        read_points(tmp_path / "a.npz")
+
+
+def test_npz_that_would_expand_too_far(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", points=np.zeros((3 * 10**6, 3)))
+    with pytest.raises(ValueError, match=r"would become 72,000,000.* set PCCLUST_MAX_EXPANSION"):
+        read_points(tmp_path / "a.npz")
+
+
+def test_npz_of_two_arrays_of_one_name(tmp_path):
+    content = io.BytesIO()
+    np.save(content, np.ones((5, 3)))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(2):
+            file.writestr("points.npy", content.getvalue())
+    with pytest.raises(ValueError, match=r"a\.npz: it holds 2 arrays 'points'"):
+        read_points(tmp_path / "a.npz")
