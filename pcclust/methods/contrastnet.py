@@ -73,6 +73,11 @@ class ContrastNetConfig(DataConfig):
                 f"batch_size={self.batch_size} must be a multiple of group={self.group}, the "
                 "shapes whose parts are paired"
             )
+        if self.crop < 1 or self.view_points is not None:
+            raise ValueError(
+                f"crop={self.crop} and view_points={self.view_points} are for whole shapes: parts "
+                "have --min-share and --part-points"
+            )
         if not 0 < self.min_share <= 0.5:
             raise ValueError(f"min_share={self.min_share} must be above 0 and at most 0.5")
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, Suppress, arg
 
+from pcclust.data.crops import Crop
 from pcclust.data.dataset import UpAxis
 from pcclust.data.transforms import (
     Compose,
@@ -36,6 +37,9 @@ class EncoderConfig(TrainingConfig):
         stretch: whether x, y and z get such factors of their own.
         tilt: standard deviation in rad of a small rotation about each axis, cut at three times.
         max_shift: views are moved by up to this along each axis.
+        crop: the least share of a view's points that a random plane or ball leaves; 1 for none.
+        view_points: points drawn of each view, at most that share of them; if None, all of them,
+            or of a crop just that share.
         label_smoothing: the share of a label that is spread over all classes.
     """
 
@@ -47,6 +51,8 @@ class EncoderConfig(TrainingConfig):
     stretch: bool = True
     tilt: float = 0.0
     max_shift: float = 0.0
+    crop: float = 1.0
+    view_points: int | None = None
     label_smoothing: float = 0.2
 
     def __post_init__(self) -> None:
@@ -56,6 +62,8 @@ class EncoderConfig(TrainingConfig):
         for name in ("jitter", "tilt", "max_shift"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} must not be negative")
+        if not 0 < self.crop <= 1:
+            raise ValueError(f"crop={self.crop} must be above 0 and at most 1")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing={self.label_smoothing} must be in [0, 1)")
 
@@ -135,6 +143,8 @@ def views(config: EncoderConfig, up_axis: UpAxis | None, name: str) -> Transform
         steps.append(RotateUp(up_axis))
     elif config.rotation == "so3":
         steps.append(RotateSO3())
+    if config.crop < 1 or config.view_points is not None:
+        steps.append(Crop(config.crop, num_points=config.view_points))
     if config.jitter:
         steps.append(Jitter(config.jitter, 5 * config.jitter))
     if config.max_scale > 1:

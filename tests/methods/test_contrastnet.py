@@ -217,6 +217,9 @@ def test_wrong_settings_and_data_say_what_to_do(file, tmp_path):
         ({"model": "dgcn"}, r"no model 'dgcn'; did you mean 'dgcnn'"),
         ({"settings": {"kk": 20}}, r"dgcnn has no setting 'kk'"),
         ({"label_smoothing": 1.0}, r"label_smoothing=1.0 must be in"),
+        ({"crop": 0.0}, r"crop=0.0 must be above 0 and at most 1"),
+        ({"crop": 0.6}, r"crop=0.6 and view_points=None are for whole shapes"),
+        ({"view_points": 64}, r"view_points=64 are for whole shapes"),
         ({"max_scale": 0.9}, r"max_scale=0.9 must be at least 1"),
         ({"jitter": -1.0}, r"jitter=-1.0 must not be negative"),
     ):
