@@ -10,8 +10,12 @@ if TYPE_CHECKING:
 
 # What `pcclust pretrain` offers, by name: the module whose RECIPE it is, imported when it is used.
 METHODS = {
+    "cc": "pcclust.methods.cc",
     "contrastnet": "pcclust.methods.contrastnet_presets",
     "deepcluster": "pcclust.methods.deepcluster",
+    "htcn": "pcclust.methods.htcn",
+    "pica": "pcclust.methods.pica",
+    "temi": "pcclust.methods.temi",
 }
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pcclust.nn._batch_norm import check_batch
+from pcclust.nn.projector import Projector
 
 CLUSTER_HEADS: dict[str, "type[ClusterHead]"] = {}
 Head = TypeVar("Head", bound="ClusterHead")
@@ -134,6 +135,91 @@ class MLPHead(ClusterHead):
             check_batch(self, len(features))
         scores: Tensor = self.layers(features)
         return scores
+
+
+@register_cluster_head("projected")
+class ProjectedHead(ClusterHead):
+    """Clusters of projected features.
+
+    Args:
+        width: C.
+        num_clusters: K.
+        hidden: channels inside the projector.
+        projection: channels of the projection, and between the two layers that score clusters.
+
+    Example:
+        >>> import torch
+        >>> ProjectedHead(16, 4, hidden=32, projection=8)(torch.rand(3, 16)).shape
+        torch.Size([3, 4])
+    """
+
+    def __init__(self, width: int, num_clusters: int, hidden: int, projection: int) -> None:
+        super().__init__(width, num_clusters, hidden=hidden, projection=projection)
+        self.projector = Projector(width, hidden, projection, norm=True)
+        self.scores = Projector(projection, projection, num_clusters)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns scores ``(B, K)``."""
+        scores: Tensor = self.scores(self.projector(features))
+        return scores
+
+
+@register_cluster_head("prototypes")
+class PrototypeHead(ClusterHead):
+    """Cosines to prototypes in a bottleneck: features are standardised, and two layers follow.
+
+    Args:
+        width: C.
+        num_clusters: K.
+        hidden: channels of the first layer.
+        bottleneck: channels of the second, in which lengths are one.
+        temperature: by which cosines are divided.
+
+    Source: the head of Caron et al., "Emerging Properties in Self-Supervised Vision Transformers"
+    (2021), with one hidden layer.
+
+    Example:
+        >>> import torch
+        >>> head = PrototypeHead(16, 4, hidden=32, bottleneck=8, temperature=0.1)
+        >>> bool(head(torch.rand(3, 16)).abs().max() <= 10)
+        True
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self, width: int, num_clusters: int, hidden: int, bottleneck: int, temperature: float
+    ) -> None:
+        super().__init__(
+            width, num_clusters, hidden=hidden, bottleneck=bottleneck, temperature=temperature
+        )
+        self.temperature = temperature
+        first, second = nn.Linear(width, hidden), nn.Linear(hidden, bottleneck)
+        self.layers = nn.Sequential(first, nn.GELU(), second)
+        self.prototypes = nn.Parameter(torch.empty(num_clusters, bottleneck))
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("deviation", torch.ones(width))
+        for layer in (first, second):
+            nn.init.trunc_normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+        nn.init.trunc_normal_(self.prototypes, std=0.02)
+
+    def standardize(self, mean: Tensor, deviation: Tensor) -> None:
+        """Takes mean and deviation ``(C,)`` of the features; constant channels become 0."""
+        self.mean.copy_(mean)
+        self.deviation.copy_(torch.where(deviation > 1e-6 * mean.abs(), deviation, torch.inf))
+
+    def forward(self, features: Tensor, *, learn_prototypes: bool = True) -> Tensor:
+        """Returns scores ``(…, K)`` of features ``(…, C)``.
+
+        Args:
+            features: as an encoder gives them.
+            learn_prototypes: whether prototypes get a gradient.
+        """
+        prototypes = self.prototypes if learn_prototypes else self.prototypes.detach()
+        z = F.normalize(self.layers((features - self.mean) / self.deviation), dim=-1)
+        return F.linear(z, F.normalize(prototypes, dim=1)) / self.temperature
 
 
 @register_cluster_head("centers")

@@ -1,0 +1,108 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from pcclust.losses import weighted_pmi
+from pcclust.methods.features import feature_set
+from pcclust.methods.temi import RECIPE, TEMI, TEMIConfig, stages
+
+TINY = {
+    "dataset": "x", "num_clusters": 3, "batch_size": 8, "workers": 1, "heads": 2, "hidden": 12,
+    "bottleneck": 8, "neighbors": 4,
+}  # fmt: skip
+
+
+def create(count=24, **settings):
+    features = torch.randn(count, 6, generator=torch.Generator().manual_seed(0))
+    return TEMI(RECIPE.preset(**(TINY | settings)), feature_set(features))
+
+
+def begin(method, epoch=0):
+    with torch.no_grad():
+        method.begin_epoch(epoch, None)
+    return next(method.batches(epoch, 0))
+
+
+def test_pairs_are_shapes_and_near_ones_by_the_cosine_never_themselves():
+    method = create()
+    batch = begin(method)
+    features = method.shapes.features
+    cosines = F.normalize(features, dim=1) @ F.normalize(features, dim=1).T
+    cosines.fill_diagonal_(-torch.inf)
+    nearest = cosines.topk(4, dim=1).indices
+    for row, (shape, other) in zip(batch.indices, batch.points, strict=True):
+        assert torch.equal(shape, features[row])
+        assert any(torch.equal(other, features[near]) for near in nearest[row])
+
+
+def test_there_are_fewer_neighbours_where_there_are_fewer_shapes():
+    method = create(count=3, batch_size=2, neighbors=50)
+    begin(method)
+    assert sorted(map(sorted, method.model.neighbors.tolist())) == [[0, 1], [0, 2], [1, 2]]
+
+
+def test_the_loss_is_that_of_each_head_with_its_marginal():
+    method = create(beta=0.7, marginal_momentum=0.5)
+    batch = begin(method, 1)
+    students, teachers = method.model.heads["students"].heads, method.model.heads["teachers"]
+    with torch.no_grad():
+        teachers[0].prototypes.mul_(-1)  # so that they differ
+    marginal = method.model.marginal.clone()
+    found = method.loss(method.model, batch)
+    pairs = batch.points.transpose(0, 1)
+    s = torch.stack([head(pairs) for head in students], dim=1)
+    t = torch.stack([head(pairs) for head in teachers], dim=1)
+    expected = 0.5 * marginal + 0.5 * t.softmax(dim=3).mean(dim=(0, 2))
+    torch.testing.assert_close(method.model.marginal, expected)
+    losses = weighted_pmi(s, t, expected, 0.7)
+    torch.testing.assert_close(found["loss"], losses.mean())
+    torch.testing.assert_close(method.model.losses.float(), losses)
+
+
+def test_prototypes_rest_for_an_epoch_and_teachers_follow():
+    method = create(momentum=0.75)
+    students = method.model.heads["students"].heads
+    for epoch, learned in ((0, False), (1, True)):
+        batch = begin(method, epoch)
+        method.model.zero_grad()
+        method.loss(method.model, batch)["loss"].backward()
+        assert all((head.prototypes.grad is not None) == learned for head in students)
+        assert all(p.grad is None for p in method.model.heads["teachers"].parameters())
+    with torch.no_grad():
+        students[1].prototypes.add_(1)
+    before = method.model.heads["teachers"][1].prototypes.clone()
+    method.after_step()
+    moved = method.model.heads["teachers"][1].prototypes
+    torch.testing.assert_close(moved, 0.75 * before + 0.25 * students[1].prototypes)
+
+
+def test_clusters_are_those_of_the_head_with_the_lowest_loss():
+    method = create()
+    method.model.losses.copy_(torch.tensor([2.0, 1.0]))
+    measured = method.evaluate()
+    assert measured["head"] == 1
+    scores = method.model.heads["teachers"][1](method.shapes.features)
+    torch.testing.assert_close(method.assignments(), scores.softmax(dim=1))
+
+
+def test_a_constant_channel_is_no_nan():
+    features = torch.randn(24, 6, generator=torch.Generator().manual_seed(0))
+    features[:, 2] = 7
+    method = TEMI(RECIPE.preset(**TINY), feature_set(features))
+    assert method.loss(method.model, begin(method))["loss"].isfinite()
+    assert method.assignments().isfinite().all()
+
+
+def test_shapes_need_an_encoder():
+    config = RECIPE.preset(**TINY)
+    with pytest.raises(ValueError, match="give --init"):
+        stages(config, None)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"heads": 0}, {"temperature": 0.0}, {"beta": 0.5}, {"momentum": 1.0}, {"neighbors": 0}],
+)
+def test_settings_are_refused(settings):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        TEMIConfig(dataset="x", num_clusters=3, **settings)
