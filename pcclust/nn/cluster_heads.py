@@ -238,7 +238,7 @@ class CentersHead(ClusterHead):
         >>> import torch
         >>> head = CentersHead(3, 2, components=2)
         >>> head.set(torch.zeros(3), torch.eye(3)[:2], torch.eye(2), 0.5)
-        >>> head(torch.tensor([[9.0, 0, 1]])).tolist()
+        >>> head(torch.tensor([[9.0, 0, 1]])).round().tolist()
         [[-0.0, -2.0]]
     """
 
