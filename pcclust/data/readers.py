@@ -32,6 +32,12 @@ def read_points(
     The name's ending decides: OFF, OBJ, PLY, STL, GLB and glTF are meshes, or clouds where they
     have no faces; PCD, XYZ, PTS, TXT, CSV, LAS and LAZ are clouds; NPY, NPZ and HDF5 hold one cloud
     ``(N, 3)``, many of equal size ``(B, N, 3)``, or many packed ``(ΣN, 3)`` with ``offsets``.
+    A mesh file gives all its surfaces: every object of OBJ and solid of STL, and the default scene
+    of glTF with its skins and morph targets as they stand. Polygons of any number of corners,
+    concave ones too, are cut into triangles. What is no surface beside one (points, lines) and how
+    it looks or moves is not read; curved surfaces of OBJ, binary OFF, and compressed or instanced
+    meshes of glTF are refused by name.
+
     Columns beyond x, y and z are not read; rows of a cloud that are NaN throughout, which mark that
     nothing was measured, are left out with a `DataWarning`. LAS and LAZ need ``pcclust[las]``.
 
