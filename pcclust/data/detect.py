@@ -3,17 +3,19 @@
 import os
 from pathlib import Path
 
-from pcclust.data import modelnet, scanobjectnn, shapenet
+from pcclust.data import modelnet, scanobjectnn, shapenet, split_folder
 from pcclust.data.dataset import PointDataset
 from pcclust.data.folder import PointFolder
 from pcclust.data.hdf5 import dataset_of_files, inspect_hdf5
 from pcclust.data.layouts import LayoutError, Request
+from pcclust.data.walk import unwrapped, visible_folders
 
 LAYOUTS = (
     *modelnet.LAYOUTS,
     *shapenet.PART_LAYOUTS,
     *shapenet.CORE_LAYOUTS,
     *scanobjectnn.LAYOUTS,
+    *split_folder.LAYOUTS,
 )
 SPLITS = ("train", "val", "test")
 
@@ -50,6 +52,7 @@ def open_dataset(
         raise FileNotFoundError(f"{place} does not exist")
     if place.is_file():
         return _open_file(place, split, num_points)
+    place = _unwrapped(place)
     for layout in LAYOUTS:
         if layout.matches(place):
             return layout.read(place, Request(split or "train", num_points or 1024, seed))
@@ -60,6 +63,20 @@ def open_dataset(
             f"{place} is a folder of shapes without splits; leave split={split!r} out"
         )
     return PointFolder(place, num_points=num_points or 1024, seed=seed)
+
+
+def _unwrapped(place: Path) -> Path:
+    """Returns the folder of a known dataset, or of classes, in others that only wrap it."""
+    if _is_known(place):
+        return place
+    inside = visible_folders(place)
+    if len(inside) == 1 and _is_known(inside[0]):
+        return inside[0]
+    return unwrapped(place, split_folder.SHAPE_SUFFIXES)
+
+
+def _is_known(folder: Path) -> bool:
+    return any(layout.matches(folder) for layout in LAYOUTS)
 
 
 def _open_file(path: Path, split: str | None, num_points: int | None) -> PointDataset:

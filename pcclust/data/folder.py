@@ -6,18 +6,17 @@ from pathlib import Path
 
 from pcclust.data.dataset import PointDataset, UpAxis
 from pcclust.data.layouts import FileStorage, LayoutError, describe_folder
-from pcclust.data.streaming import FOLDER_SUFFIXES
-
-# HDF5 files of many shapes are datasets of their own, see `pcclust.data.open_dataset`.
-SHAPE_SUFFIXES = FOLDER_SUFFIXES - {".h5", ".hdf5"}
+from pcclust.data.split_folder import SHAPE_SUFFIXES, split_level
+from pcclust.data.walk import find_shapes, unwrapped, visible_folders
 
 
 class PointFolder(PointDataset):
     """The meshes and clouds of a folder; its sub-folders are the classes.
 
     A folder that holds files only, without sub-folders, is a dataset without labels. Names are
-    paths relative to the folder. Meshes are sampled uniformly by area when they are read. TXT and
-    CSV files, which often are notes, count only where ``suffixes`` names them.
+    paths relative to the folder; links are followed. Meshes are sampled uniformly by area when they
+    are read. TXT and CSV files, which often are notes, and HDF5 files, which are datasets of their
+    own, count only where ``suffixes`` names them; a `DataWarning` counts what was passed over.
 
     Args:
         root: the folder.
@@ -50,11 +49,14 @@ class PointFolder(PointDataset):
         up_axis: UpAxis | None = None,
     ) -> None:
         folder = Path(root)
+        if labelled is None and folder.is_dir():
+            folder = unwrapped(folder, suffixes)
+            _refuse_splits(folder)
         paths = shape_files(folder, suffixes)
         names = [path.relative_to(folder).as_posix() for path in paths]
         storage = FileStorage(paths, num_points, seed)
         if labelled is None:
-            labelled = any(entry.is_dir() for entry in _visible(folder))
+            labelled = bool(visible_folders(folder))
         if not labelled:
             super().__init__(storage, None, names, (), up_axis)
             return
@@ -67,7 +69,7 @@ def shape_files(folder: Path, suffixes: Collection[str] = SHAPE_SUFFIXES) -> lis
     """Returns all files of shapes under a folder, sorted.
 
     Args:
-        folder: searched at all levels; hidden files and folders are passed over.
+        folder: searched as `find_shapes` does.
         suffixes: the endings of the files that are shapes.
 
     Raises:
@@ -76,24 +78,21 @@ def shape_files(folder: Path, suffixes: Collection[str] = SHAPE_SUFFIXES) -> lis
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"the folder {folder} does not exist")
-    known = frozenset(suffixes)
-    paths = sorted(path for path in folder.rglob("*") if _is_shape(folder, path, known))
+    paths = find_shapes(folder, suffixes)
     if not paths:
         raise LayoutError(
-            f"{folder} holds no shapes ({' '.join(sorted(known))}). "
+            f"{folder} holds no shapes ({' '.join(sorted(suffixes))}). "
             f"Found: {describe_folder(folder)}"
         )
     return paths
 
 
-def _is_shape(folder: Path, path: Path, suffixes: frozenset[str]) -> bool:
-    if path.suffix.lower() not in suffixes or not path.is_file():
-        return False
-    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
-
-
-def _visible(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+def _refuse_splits(folder: Path) -> None:
+    if split_level(folder) is not None:
+        raise LayoutError(
+            f"{folder}: folders in it are called train or test, which are splits and no classes; "
+            "give pcclust.data.open_dataset a split, name the folder of one split, or give labelled"
+        )
 
 
 def _class_names(folder: Path, names: list[str]) -> list[str]:
@@ -104,8 +103,8 @@ def _class_names(folder: Path, names: list[str]) -> list[str]:
             "into one, or give labelled=False to ignore the folders"
         )
     used = {name.split("/")[0] for name in names}
-    for entry in _visible(folder):
-        if entry.is_dir() and entry.name not in used:
+    for entry in visible_folders(folder):
+        if entry.name not in used:
             raise LayoutError(
                 f"{folder}: the class folder {entry.name} holds no shapes. "
                 f"Found: {describe_folder(entry)}"

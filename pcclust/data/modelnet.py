@@ -145,7 +145,7 @@ def _read_off_tree(folder: Path, request: Request) -> PointDataset:
     class_names = _off_classes(folder)
     paths, labels = [], []
     for label, kind in enumerate(class_names):
-        of_class = sorted((folder / kind / request.split).glob("*.off"))
+        of_class = sorted((folder / kind / request.split).glob("[!.]*.off"))
         if not of_class:
             raise LayoutError(
                 f"ModelNet: {folder / kind / request.split} has no OFF file; the archive was not "
@@ -185,7 +185,7 @@ LAYOUTS = (
     Layout(
         "the OFF tree: <class>/train/*.off and <class>/test/*.off",
         # A folder of datasets may well hold folders of the same names, but no such files.
-        lambda folder: any(any(folder.glob(f"*/{split}/*.off")) for split in SPLITS),
+        lambda folder: any(any(folder.glob(f"*/{split}/[!.]*.off")) for split in SPLITS),
         _read_off_tree,
     ),
 )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pcclust.data._reader_processes import map_in_processes
 from pcclust.data.readers import SUFFIXES, count_clouds, holds_many, read_clouds, read_points
+from pcclust.data.walk import find_shapes
 
 # Text in a folder is as often a note or a list as a cloud, so folders are searched without it.
 FOLDER_SUFFIXES = frozenset(SUFFIXES) - {".txt", ".csv"}
@@ -130,11 +131,7 @@ def stream_clouds(
 def _matches(pattern: str) -> list[Path]:
     path = Path(pattern)
     if path.is_dir():
-        return sorted(
-            file
-            for file in path.rglob("*")
-            if file.suffix.lower() in FOLDER_SUFFIXES and file.is_file()
-        )
+        return find_shapes(path, FOLDER_SUFFIXES)
     if path.exists():
         return [path]
     found = glob.glob(pattern, recursive=True)  # noqa: PTH207 (Path.glob: no absolute patterns)
