@@ -50,10 +50,13 @@ class Document(NamedTuple):
             ContentError: its type is none of those, or its bytes are not there.
         """
         found = self.item("accessors", accessor)
+        if found["type"] not in types or found["componentType"] not in COMPONENTS:
+            raise ContentError(
+                f"its accessor {accessor} is a {found['type']} of component type "
+                f"{found['componentType']}; {' or '.join(types)} of a type of glTF is expected"
+            )
         kind, width = np.dtype(COMPONENTS[found["componentType"]]), WIDTHS[found["type"]]
         count, offset = found["count"], found.get("byteOffset", 0)
-        if found["type"] not in types:
-            raise ContentError(f"its accessor {accessor} is a {found['type']}, not {types[0]}")
         if "bufferView" in found:
             values = self._view(found["bufferView"], offset, count, kind, width).copy()
         else:  # zeros, but for what is sparse; no more than any other values in the file could be
