@@ -21,7 +21,10 @@ from pcclust.data.transforms import RotateSO3, RotateUp, UnitSphere, stand_on_z
 from pcclust.evaluate.embedding import embed
 from pcclust.evaluate.forward import Layout, Model
 from pcclust.evaluate.model_source import find_model
+from pcclust.nn import Clusterer
+from pcclust.nn.cluster_heads import ClusterHead
 from pcclust.nn.rri_statistics import rri_statistics
+from pcclust.nn.weights import load
 
 UNTRAINED = "statistics of RRI, untrained"
 TURNS, TEST_TURNS = 0, 1  # the uses of the seed
@@ -69,6 +72,30 @@ class Source:
     seed: int = 0
 
 
+class OwnClusters:
+    """Gives features the clusters of the run that made them.
+
+    Args:
+        head: maps ``(N, C)`` to scores ``(N, K)``.
+    """
+
+    def __init__(self, head: ClusterHead) -> None:
+        self.head = head
+        self.num_clusters = head.num_clusters
+
+    @torch.no_grad()
+    def __call__(self, features: NDArray[np.floating]) -> NDArray[np.int64]:
+        """Returns ``(N,)`` clusters."""
+        if features.shape[1] != self.head.width:
+            raise ValueError(
+                f"the run clusters features of {self.head.width} channels, and these have "
+                f"{features.shape[1]}: were they made by another encoder?"
+            )
+        scores = self.head(torch.from_numpy(features).float())
+        clusters: NDArray[np.int64] = scores.argmax(dim=1).numpy()
+        return clusters
+
+
 @dataclass(frozen=True)
 class Clusterable:
     """Features, and the shapes that they are of.
@@ -79,6 +106,7 @@ class Clusterable:
         features: ``(N, C)``.
         shapes: N of them.
         failures: shapes that could not be read.
+        own: the clusters of the run that made the features; None where it made none.
     """
 
     title: str
@@ -86,6 +114,7 @@ class Clusterable:
     features: NDArray[np.floating]
     shapes: PointDataset
     failures: tuple[ReadFailure, ...] = ()
+    own: OwnClusters | None = None
 
 
 def open_clusterable(source: Source) -> tuple[Clusterable, Clusterable | None]:
@@ -98,7 +127,7 @@ def open_clusterable(source: Source) -> tuple[Clusterable, Clusterable | None]:
     """
     if is_feature_file(Path(source.source)):
         _refuse_options_for_shapes(source)
-        first = read_features(Path(source.source))
+        first = replace(read_features(Path(source.source)), own=_own(source.weights))
         held_out = read_features(Path(source.test)) if source.test else None
     else:
         encode = _Encoder(source)
@@ -118,8 +147,18 @@ def read_features(path: Path) -> Clusterable:
     return Clusterable(f"{path}: {count:,} features of {width:,}", "as given", features, shapes)
 
 
+def _own(weights: str | None) -> OwnClusters | None:
+    """Returns the clusters of a run that is applied to features."""
+    if weights is None:
+        return None
+    model = load(weights)
+    if not isinstance(model, Clusterer):
+        raise ValueError(f"{weights} has no clusters of its own to give features: leave it out")
+    return OwnClusters(model.head)
+
+
 def _refuse_options_for_shapes(source: Source) -> None:
-    fresh = Source(source=source.source, test=source.test, seed=source.seed)
+    fresh = Source(source=source.source, test=source.test, seed=source.seed, weights=source.weights)
     given = [name for name, value in vars(source).items() if value != getattr(fresh, name)]
     if given:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
@@ -134,11 +173,14 @@ class _Encoder:
         self.model: Model = rri_statistics
         self.name, self.num_points = UNTRAINED, source.num_points
         self.layout: Layout = "BN3"
+        self.own: OwnClusters | None = None
         named = source.model or source.weights
         if named:
             found = find_model(named, source.weights if source.model else None, features=True)
             self.model, self.name, self.layout = found.model, found.name, source.layout
             self.num_points = source.num_points or found.num_points
+            if isinstance(found.head, ClusterHead):
+                self.own = OwnClusters(found.head)
 
     def __call__(self, path: str, split: str | None, turns: int) -> Clusterable:
         dataset = open_named(path, split, num_points=self.num_points, seed=self.source.seed)
@@ -163,7 +205,7 @@ class _Encoder:
             )
         shown = points if up_axis is None else stand_on_z(points, up_axis)
         shapes = shapes.with_points(shown)
-        return Clusterable(shapes.title, self.name, features.numpy(), shapes, failures)
+        return Clusterable(shapes.title, self.name, features.numpy(), shapes, failures, self.own)
 
     def _turned(self, points: Tensor, up_axis: UpAxis | None, turns: int) -> Tensor:
         points = UnitSphere()(points)

@@ -29,13 +29,13 @@ from pcclust.cli.console import (
     report_failures,
 )
 from pcclust.data import PointDataset
-from pcclust.evaluate.cluster_methods import METHODS
+from pcclust.evaluate.cluster_methods import METHODS, OWN
 from pcclust.evaluate.clustering import clustering
 from pcclust.evaluate.clustering_report import ClusteringReport
 from pcclust.report.cluster_gallery import gallery_page
 from pcclust.report.clustering import clustering_markdown, clustering_table
 
-MethodName = Literal["kmeans", "ward", "spectral", "gmm"]
+MethodName = Literal["kmeans", "ward", "spectral", "gmm", "own"]
 # What serves the untrained features of the training shapes of ModelNet10 turned any way.
 COMPONENTS = 32
 SHAPES_PER_COMPONENT = 8
@@ -49,9 +49,11 @@ class Cluster:
     Attributes:
         inputs: what.
         out: the folder for report.json, report.md, assignments.csv and gallery.html.
-        clusters: how many; by default as many as classes, without labels 10 at most.
-        method: kmeans (pcclust.KMeans), ward, spectral or gmm (Gaussian mixture); several by
-            repeating it. The gallery shows the first.
+        clusters: how many; by default as many as the run has, as classes, or without labels 10 at
+            most.
+        method: kmeans (pcclust.KMeans), ward, spectral, gmm (Gaussian mixture), or own, the
+            clusters of a run of pcclust pretrain, which is the default where --weights is one;
+            several by repeating it. The gallery shows the first.
         seeds: runs of each method that has randomness; numbers are mean ± standard deviation.
         whiten: principal components of unit variance that the features become, 0 for none; by
             default none of given features or a model's, and up to 32 of the untrained ones.
@@ -86,7 +88,7 @@ class Cluster:
         return report_failures(failures)
 
     def _clustered(self, shown: Clusterable, test: Clusterable | None) -> ClusteringReport:
-        methods = self.method or ("kmeans",)
+        methods = self.method or ("kmeans" if shown.own is None else OWN,)
         labels = labels_that_measure(shown.shapes)
         whiten, l2 = self._preparation(shown)
         runs = sum(self.seeds if METHODS[name].seeded else 1 for name in methods)
@@ -105,12 +107,17 @@ class Cluster:
                 if test
                 else None,
                 about=self._about(shown, test),
+                own=shown.own,
                 advance=lambda: bar.advance(task),
             )
 
     def _number(self, shown: Clusterable, labelled: bool) -> int | None:
-        if self.clusters is not None or labelled:
+        if self.clusters is not None:
             return self.clusters
+        if shown.own is not None:
+            return shown.own.num_clusters
+        if labelled:
+            return None
         number = min(UNLABELLED_CLUSTERS, max(2, len(shown.features) // 4))
         errors.print(f"Without labels {number} clusters are made; --clusters says how many.")
         return number

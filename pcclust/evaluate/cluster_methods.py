@@ -11,6 +11,7 @@ from pcclust.cluster import KMeans
 from pcclust.ops import ward_labels
 
 Features = NDArray[np.floating]
+OWN = "own"  # the clusters of the model that made the features
 NEIGHBORS = 10  # of the graph of spectral clustering, scikit-learn's default
 
 
@@ -78,11 +79,16 @@ def _gaussian_mixture(features: Features, clusters: int, seed: int) -> Clusterin
     return Clustering(model.predict(features / scale), lambda X: model.predict(X / scale))
 
 
+def _own(features: Features, clusters: int, seed: int) -> Clustering:
+    raise ValueError("own clusters are those of a run of pcclust pretrain: give its --weights")
+
+
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "kmeans": Method("k-means", _kmeans, seeded=True),
         "ward": Method("Ward", _ward, seeded=False),
         "spectral": Method("spectral", _spectral, seeded=True),
+        OWN: Method("of the run", _own, seeded=False),
         "gmm": Method("Gaussian mixture", _gaussian_mixture, seeded=True),
     }
 )

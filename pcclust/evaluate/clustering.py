@@ -19,7 +19,7 @@ from pcclust.cluster import (
 )
 from pcclust.cluster._inputs import Data, as_points
 from pcclust.cluster.metrics import Labels, as_labels, effective_clusters
-from pcclust.evaluate.cluster_methods import METHODS, Clustering
+from pcclust.evaluate.cluster_methods import METHODS, OWN, Clustering
 from pcclust.evaluate.clustering_report import ClusteringReport, MethodRuns, Run
 
 
@@ -35,6 +35,7 @@ def clustering(
     l2: bool = False,
     test: tuple[Data, Labels | None] | None = None,
     about: Mapping[str, str] | None = None,
+    own: Callable[[NDArray[np.floating]], NDArray[np.int64]] | None = None,
     advance: Callable[[], object] = lambda: None,
 ) -> ClusteringReport:
     """Clusters features by one or several methods and measures what comes out.
@@ -47,7 +48,7 @@ def clustering(
         labels: ``(N,)`` classes, not negative, or None: then only what needs no labels is measured.
         n_clusters: k; the number of classes if None.
         methods: of "kmeans" (`pcclust.KMeans`), "ward" (`pcclust.ward_labels`), "spectral" and
-            "gmm" (scikit-learn: 10 nearest neighbours; diagonal covariances).
+            "gmm" (scikit-learn: 10 nearest neighbours; diagonal covariances); and "own".
         seeds: runs of each method that has randomness, with the seeds ``seed``, ``seed + 1``, ….
         seed: the first seed.
         whiten: components of `PCAWhitening`, or None for none.
@@ -55,6 +56,7 @@ def clustering(
         test: features ``(M, D)`` and labels ``(M,)`` or None of held-out shapes; methods that
             only cluster what they are given ("ward", "spectral") have no numbers for them.
         about: what is clustered, in words, for the report.
+        own: gives the clusters of features by the model that made them, the method "own".
         advance: called after each run.
 
     Returns:
@@ -80,6 +82,8 @@ def clustering(
     points = as_points(features, "features").cpu().numpy()
     true = None if labels is None else as_labels(labels, "labels")
     k = _check(points, true, n_clusters, methods, seeds)
+    if OWN in methods and (whiten is not None or l2):
+        raise ValueError("own clusters are those of features as they are: neither whiten nor l2")
     held_out = None if test is None else _held_out(test, points, true)
     whitening = None if whiten is None else PCAWhitening(whiten).fit(points)
     spaces = [
@@ -89,7 +93,10 @@ def clustering(
     for name in methods:
         runs = []
         for number in range(seed, seed + (seeds if METHODS[name].seeded else 1)):
-            result = METHODS[name].run(spaces[0], k, number)
+            if name == OWN and own is not None:
+                result = Clustering(own(spaces[0]), own)
+            else:
+                result = METHODS[name].run(spaces[0], k, number)
             runs.append(_measured(result, number, spaces, true, held_out and held_out[1]))
             advance()
         found.append(MethodRuns(name, tuple(runs)))

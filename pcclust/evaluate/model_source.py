@@ -39,6 +39,7 @@ class FoundModel:
         missing_classes: those of its classes that no training shape had.
         dataset: that it was trained on, None where that is not known.
         up_axis: of these shapes, where it had to be named.
+        head: that gives features a score for each cluster; None where it has none.
     """
 
     model: Model
@@ -49,6 +50,7 @@ class FoundModel:
     missing_classes: tuple[str, ...] = ()
     dataset: str | None = None
     up_axis: UpAxis | None = None
+    head: nn.Module | None = None
 
     @property
     def size(self) -> str:
@@ -96,6 +98,7 @@ def find_model(
 
 
 def _of_run(source: str, features: bool) -> FoundModel:
+    from pcclust.nn import Clusterer
     from pcclust.nn.weights import load
 
     model = load(source)
@@ -110,6 +113,7 @@ def _of_run(source: str, features: bool) -> FoundModel:
         tuple(card.get("missing_classes", ())),
         config.get("dataset"),
         config.get("up_axis"),
+        model.head if isinstance(model, Clusterer) else None,
     )
     if not features and not found.class_names:
         raise ValueError(f"{source} is a backbone without a classifier: test its --features")
@@ -121,10 +125,10 @@ def _forms() -> str:
 
 
 def _encoder(model: Model) -> Model:
-    """Returns what gives features: of a classifier of pcclust its backbone, else the model."""
-    from pcclust.nn import Classifier
+    """Returns what gives features: of pcclust's classifiers and clusterers their backbone."""
+    from pcclust.nn.clusterer import backbone_of
 
-    return model.backbone if isinstance(model, Classifier) else model
+    return backbone_of(model) if isinstance(model, nn.Module) else model
 
 
 def _named(source: str) -> object:

@@ -9,7 +9,8 @@ from torch import nn
 
 from pcclust.methods._backbone import create_seeded
 from pcclust.methods.views import EncoderConfig
-from pcclust.nn import Classifier, Clusterer, GivenFeatures
+from pcclust.nn import GivenFeatures
+from pcclust.nn.clusterer import backbone_of
 from pcclust.nn.weights import FEATURES, load
 
 if TYPE_CHECKING:
@@ -71,8 +72,3 @@ def first_encoder(config: EncoderConfig, weights: str | PathLike[str] | None) ->
         return load_encoder(weights)
     network = create_seeded(config.model, config.settings, config.seed)
     return Encoder(network, config.model, config.settings)
-
-
-def backbone_of(model: nn.Module) -> nn.Module:
-    """Returns what makes features: of a classifier or clusterer its backbone."""
-    return model.backbone if isinstance(model, Classifier | Clusterer) else model

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pcclust.nn.classifier import Classifier
 from pcclust.nn.cluster_heads import ClusterHead
 
 
@@ -63,6 +64,11 @@ class Clusterer(nn.Module):
     def card(self) -> dict[str, Any]:
         """Returns what the card of saved weights says of the head."""
         return {"task": "clusters", "num_clusters": self.num_clusters, "head": self.head.card()}
+
+
+def backbone_of(model: nn.Module) -> nn.Module:
+    """Returns what makes features: of a classifier or clusterer its backbone, else the model."""
+    return model.backbone if isinstance(model, Classifier | Clusterer) else model
 
 
 class GivenFeatures(nn.Module):
