@@ -7,11 +7,11 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from pcclust.data.dataset import PointDataset
 from pcclust.evaluate.forward import Answerer, Asker, Layout, Model, Precision
-from pcclust.nn import Classifier
+from pcclust.nn.clusterer import backbone_of
 from pcclust.nn.weights import load
 from pcclust.ops._arrays import to_tensor
 
@@ -109,10 +109,10 @@ def embed(
 
 
 def encoder_of(model: Model | str | os.PathLike[str]) -> Model:
-    """Returns what gives features: of a classifier of pcclust its backbone, else the model.
+    """Returns what gives features: of pcclust's classifiers and clusterers their backbone.
 
     Args:
         model: itself, or what `pcclust.load` takes.
     """
     found = load(model) if isinstance(model, str | os.PathLike) else model
-    return found.backbone if isinstance(found, Classifier) else found
+    return backbone_of(found) if isinstance(found, nn.Module) else found

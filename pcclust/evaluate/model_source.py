@@ -1,20 +1,17 @@
 """Models by name: runs of pcclust, and any module or function in a file or package of the user."""
 
-import importlib
-import importlib.util
 import inspect
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from pcclust._user_code import named_object
 from pcclust.data.dataset import UpAxis
 from pcclust.evaluate.forward import Model
 from pcclust.evaluate.rotation_report import Trained
@@ -86,7 +83,7 @@ def find_model(
         'Identity, 0 parameters'
     """
     if ":" in source and is_path(source) and not Path(source).exists():
-        model = _made(_named(source), source)
+        model = _made(named_object(source), source)
         if weights is not None:
             _fill(model, weights, source)
         return FoundModel(_encoder(model) if features else model, source)
@@ -129,56 +126,6 @@ def _encoder(model: Model) -> Model:
     from pcclust.nn.clusterer import backbone_of
 
     return backbone_of(model) if isinstance(model, nn.Module) else model
-
-
-def _named(source: str) -> object:
-    """Returns what ``file.py:name`` or ``package.module:name`` stands for."""
-    place, _, name = source.rpartition(":")
-    if not place or not name:
-        raise ValueError(f"{source!r} names no model: {_forms()}")
-    module = _module_of_file(Path(place)) if place.endswith(".py") else _module(place)
-    found: object = module
-    for part in name.split("."):
-        if not hasattr(found, part):
-            public = ", ".join(n for n in vars(module) if not n.startswith("_"))
-            raise ValueError(f"{place} has no {name}; it has {public or 'nothing'}")
-        found = getattr(found, part)
-    return found
-
-
-def _module(place: str) -> ModuleType:
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        return importlib.import_module(place)
-    except ModuleNotFoundError as error:
-        if error.name and (place == error.name or place.startswith(f"{error.name}.")):
-            raise FileNotFoundError(
-                f"there is no module {error.name} in {Path.cwd()} or among what is installed: "
-                f"{_forms()}"
-            ) from error
-        raise
-    finally:
-        sys.path.remove(str(Path.cwd()))
-
-
-def _module_of_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}: {_forms()}")
-    name = f"_pcclust_user_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # as dataclasses and pickles of the file expect
-    folder = str(path.resolve().parent)
-    sys.path.insert(0, folder)  # so that it can import its neighbours
-    try:
-        spec.loader.exec_module(module)
-    except (SyntaxError, NameError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(folder)
-    return module
 
 
 def _made(found: object, source: str) -> Model:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pcclust._names import nearest
-from pcclust.nn import BACKBONES, create_backbone
+from pcclust.nn import create_backbone
+from pcclust.nn.backbones import BACKBONES, find_backbone
 from pcclust.training import TrainingConfig
 
 Settings = TypeVar("Settings", bound=TrainingConfig)
@@ -24,9 +25,9 @@ def check_backbone(model: str, settings: Mapping[str, Any]) -> None:
     Raises:
         ValueError: there is none of this name, or it has no such setting.
     """
-    if model not in BACKBONES:
+    if ":" not in model and model not in BACKBONES:
         raise ValueError(f"there is no model {model!r}{nearest(model, BACKBONES)}")
-    known = inspect.signature(BACKBONES[model]).parameters
+    known = inspect.signature(find_backbone(model)).parameters
     for name in settings:
         if name not in known:
             raise ValueError(f"{model} has no setting {name!r}{nearest(name, known)}")

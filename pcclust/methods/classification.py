@@ -35,7 +35,7 @@ class ClassificationConfig(TrainingConfig):
 
     Attributes:
         dataset: modelnet40 or modelnet10 (in $PCCLUST_DATA), or an HDF5 file or folder of shapes.
-        model: the backbone, by name.
+        model: the backbone, by name; or file.py:Name of your own, a torch.nn.Module.
         settings: of the backbone, as NAME=VALUE; those left out have their defaults.
         rotation: how training, validation and test shapes are turned: "z" about the axis of
             gravity, "so3" at random, or "none".

@@ -293,13 +293,9 @@ class Pipeline:
             return
         model, card = self.recipe.publish(self.config, previous)
         save_weights(self.out, model, card | {"pipeline": asdict(self.config)})
-        told = f"pcclust.load({str(self.out)!r})"
-        what = (
-            f"clusters are {told}.assign"
-            if card.get("task") == "clusters"
-            else f"encoder is {told}"
-        )
-        self.tell(f"{self.out}: complete; the {what}")
+        clusters = card.get("task") == "clusters"
+        what = f"the {'model of clusters' if clusters else 'encoder'} is"
+        self.tell(f"{self.out}: complete; {what} pcclust.load({str(self.out)!r})")
 
     def _begin(self) -> None:
         if self.main:

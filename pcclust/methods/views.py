@@ -29,7 +29,7 @@ class EncoderConfig(TrainingConfig):
     axes of the stretch have nothing to do with those of the data.
 
     Attributes:
-        model: the backbone, by name.
+        model: the backbone, by name; or file.py:Name of your own, a torch.nn.Module.
         settings: of the backbone, as NAME=VALUE; those left out have their defaults.
         rotation: how views are turned: "z" about the axis of gravity, "so3" at random, or "none".
         jitter: standard deviation of the noise of points, cut at five times that.

@@ -224,9 +224,11 @@ def _check_content(content: bytes, card: Card, path: Path) -> None:
 
 def _build(card: Card, path: Path) -> nn.Module:
     from pcclust.nn import Classifier, Clusterer, GivenFeatures, create_backbone
+    from pcclust.nn.backbones import check_allowed
     from pcclust.nn.cluster_heads import create_cluster_head
 
     try:
+        check_allowed(card["model"])
         if card["model"] == FEATURES:
             backbone: nn.Module = GivenFeatures(**card["settings"])
         else:

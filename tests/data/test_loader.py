@@ -234,3 +234,10 @@ def test_processes_share_any_dataset(count, batch_size, world_size, drop_last, s
     group = batch_size * world_size
     assert len(set(drawn)) == len(drawn) == (count - count % group if drop_last else count)
     assert max(sizes) - min(sizes) <= (0 if drop_last else 1)
+
+
+def test_each_epoch_has_an_augmentation_of_its_own(shapes):
+    loader = PointLoader(shapes, 8, shuffle=False, transform=Jitter(), workers=0)
+    first, second = next(loader.epoch(0)), next(loader.epoch(1))
+    assert torch.equal(first.indices, second.indices)
+    assert not torch.equal(first.points, second.points)

@@ -240,3 +240,12 @@ def test_batches_shrink_to_the_shapes_and_say_so(file):
     assert (method.config.batch_size, method.steps_per_epoch) == (45, 1)
     assert "batches have 45 shapes and not 50: there are 48" in method.describe()
     assert len(next(method.batches(0, 0)).parts) == 45
+
+
+def test_each_epoch_cuts_and_turns_parts_anew(file):
+    for settings in ({}, PLAIN):  # without views: other sides of other planes
+        method = create(file, **settings)
+        method.loader.shuffle = False
+        first, second = next(method.batches(0, 0)), next(method.batches(1, 0))
+        assert not (first.lengths == second.lengths).all()
+        assert first.parts.shape != second.parts.shape or not torch.equal(first.parts, second.parts)

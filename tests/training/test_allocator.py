@@ -6,7 +6,9 @@ import sys
 import pytest
 import torch
 
+from pcclust.training import RunFolder, fit
 from pcclust.training.allocator import limit_kernel_caches
+from tests.training.tiny_method import TinyMethod
 
 # In a process of its own: what a heap does depends on all that was allocated before.
 FAULTS = """
@@ -68,3 +70,13 @@ def test_what_the_environment_says_comes_first(monkeypatch):
     limit_kernel_caches()
     assert os.environ["LRU_CACHE_CAPACITY"] == "7"
     assert os.environ.pop("ONEDNN_PRIMITIVE_CACHE_CAPACITY") == "256"
+
+
+def test_fit_leaves_the_process_as_it_finds_it(tmp_path, monkeypatch):
+    def forbidden(*_):
+        raise AssertionError("the allocator was changed")
+
+    monkeypatch.setattr("pcclust.training.allocator.ctypes.CDLL", forbidden)
+    monkeypatch.delenv("LRU_CACHE_CAPACITY", raising=False)
+    fit(TinyMethod(epochs=1), RunFolder(tmp_path / "run"))
+    assert "LRU_CACHE_CAPACITY" not in os.environ
