@@ -261,10 +261,10 @@ class Pipeline:
         deadline = None if minutes is None else time.monotonic() + 60 * minutes
         outcome = Outcome(complete=True, interrupted=False, epoch=0, results={})
         previous = NOTHING
-        self._begin()
         for number, stage in enumerate(self.stages):
             self._tell_plan(number)
             built = stage.build(self.shapes, previous)
+            self._begin()  # only now: what was refused leaves nothing behind
             if not isinstance(built, Method):
                 found = self._obtain(built, self.out / stage.name)
                 self.tell(f"{stage.name}: {found.describe()}")

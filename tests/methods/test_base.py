@@ -225,3 +225,12 @@ def test_wrong_input_says_what_to_do():
     features = FeatureSet(torch.rand(24, 5), "")
     with pytest.raises(ValueError, match="x holds features, and alike trains an encoder: give sh"):
         Alike(AlikeConfig(dataset="x", **TINY), features)
+
+
+def test_what_is_refused_leaves_nothing_behind(tmp_path):
+    file = write_families(tmp_path / "shapes.h5", 24, num_points=32)
+    config = AlikeConfig(dataset=str(file), **(TINY | {"num_clusters": 25}))
+    stage = Stage("alike", lambda *given: Alike(config, *given))
+    with pytest.raises(ValueError, match="clusters=25 exceeds"):
+        Pipeline(recipe(lambda *_: [stage]), config, tmp_path / "run").run()
+    assert not (tmp_path / "run").exists()
