@@ -2,6 +2,7 @@
 
 from rich.progress import Progress, TaskID
 
+from pcclust._names import counted
 from pcclust.cli.console import output, progress_bar
 from pcclust.training import Method, Position, Step, Watcher
 from pcclust.training.watcher import Plan
@@ -35,7 +36,7 @@ class TrainingDisplay(Watcher):
         """Says what is trained, or that it is done, and draws the bar of the whole run."""
         self.stopped()
         if position.results is not None and self._plan is not None:
-            output.print(f"{self._plan.stage}: done before, {_counted(position.epoch, 'epoch')}")
+            output.print(f"{self._plan.stage}: done before, {counted(position.epoch, 'epoch')}")
             return
         for line in method.describe():
             output.print(line)
@@ -74,10 +75,6 @@ class TrainingDisplay(Watcher):
         if task not in self._tasks:
             self._tasks[task] = self._bar.add_task(what, total=total, completed=done)
         self._bar.update(self._tasks[task], completed=done, description=what)
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _value(name: str, value: float) -> str:

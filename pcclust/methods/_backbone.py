@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pcclust._names import nearest
+from pcclust._names import counted, nearest
 from pcclust.nn import create_backbone
 from pcclust.nn.backbones import BACKBONES, find_backbone
 from pcclust.training import TrainingConfig
@@ -98,6 +98,12 @@ def fit_batch(config: Settings, count: int, group: int = 1) -> tuple[Settings, l
         raise ValueError(f"{count} shapes do not fill a batch of {max(unit, 2)}; give more shapes")
     said = f"batches have {size} shapes and not {config.batch_size}: there are {count:,}"
     return replace(config, batch_size=size), [said]
+
+
+def run_length(config: TrainingConfig, steps: int) -> str:
+    """Says how long a method trains, by the steps of an epoch."""
+    epochs = counted(config.epochs, "epoch")
+    return f"{epochs} of {counted(steps, 'step')} of {config.batch_size}"
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from pcclust.methods._backbone import (
     check_backbone,
     check_fills_batch,
     count_parameters,
+    run_length,
     seeded_weights,
     smoothed_loss,
 )
@@ -130,7 +131,7 @@ class Classification(Method):
         """Returns what is trained on what."""
         config, data = self.config, self.train_set
         test = "no test set" if self.test is None else f"{len(self.test):,} for the test"
-        steps = f"{config.epochs} epochs of {self.steps_per_epoch} steps of {config.batch_size}"
+        steps = run_length(config, self.steps_per_epoch)
         lines = [
             f"{config.dataset}: {len(data):,} shapes to train on, {len(self.val_set):,} for "
             f"validation, {test}; {len(data.class_names)} classes, {data.num_points:,} points",

@@ -20,6 +20,7 @@ from pcclust.methods._backbone import (
     count_parameters,
     create_seeded,
     fit_batch,
+    run_length,
     seeded_weights,
 )
 from pcclust.methods.unlabelled import card_of_encoder, open_unlabelled
@@ -160,7 +161,7 @@ class ContrastNet(Method):
         lines = [
             f"ContrastNet on {config.dataset}: {len(self.shapes):,} shapes of "
             f"{self.shapes.num_points:,} points, {config.parts} parts of {size} points each; "
-            f"{config.epochs} epochs of {self.steps_per_epoch} steps of {config.batch_size} shapes "
+            f"{run_length(self.config, self.steps_per_epoch)} shapes "
             f"and {pairs:,} pairs; chance is an accuracy of 50 %",
             f"encoder {config.model}, {branches}: {count_parameters(self.model):,} parameters with "
             f"the classifier of pairs; views turned {config.rotation}; {config.optimizer} at "

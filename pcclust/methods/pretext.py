@@ -18,6 +18,7 @@ from pcclust.methods._backbone import (
     check_cloud_size,
     count_parameters,
     fit_batch,
+    run_length,
     seeded_weights,
 )
 from pcclust.methods._headed_encoder import HeadedEncoder
@@ -206,7 +207,7 @@ class Pretext(Method):
         frozen = ", which stay as they are" if self.frozen_encoder else ""
         return [
             f"{config.method} on {config.dataset}: {len(self.shapes):,} shapes{self._aim()}; "
-            f"{config.epochs} epochs of {self.steps_per_epoch} steps of {config.batch_size}",
+            f"{run_length(config, self.steps_per_epoch)}",
             f"encoder {self.encoder.model}{begun}: {count_parameters(self.model.encoder):,} "
             f"parameters{frozen}, {count_parameters(self.model.heads):,} in heads; views turned "
             f"{config.rotation}; {config.optimizer} at {config.learning_rate:g}",

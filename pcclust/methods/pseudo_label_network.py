@@ -19,6 +19,7 @@ from pcclust.methods._backbone import (
     count_parameters,
     create_seeded,
     fit_batch,
+    run_length,
     seeded_weights,
     smoothed_loss,
 )
@@ -84,8 +85,7 @@ class PseudoLabelNetwork(Method):
         sampling = "clusters drawn equally often" if config.balanced else "each shape once an epoch"
         return [
             f"network on pseudo-labels: {len(self.shapes):,} shapes, {config.num_clusters} "
-            f"clusters, {sampling}; {config.epochs} epochs of {self.steps_per_epoch} steps of "
-            f"{config.batch_size}",
+            f"clusters, {sampling}; {run_length(self.config, self.steps_per_epoch)}",
             f"{config.model}: {count_parameters(self.model):,} parameters with the classifier; "
             f"views turned {config.rotation}; {config.optimizer} at {config.learning_rate:g}",
             *self.notes,

@@ -43,7 +43,7 @@ def test_one_command_runs_all_stages_and_resuming_skips_them(file, tmp_path, cap
         "weights.safetensors",
     ]
     out = capsys.readouterr().out
-    assert "1 epochs of 6 steps of 8 shapes and 56 pairs; chance is an accuracy of 50 %" in out
+    assert "1 epoch of 6 steps of 8 shapes and 56 pairs; chance is an accuracy of 50 %" in out
     assert "round1/pseudo_labels: 48 shapes in 5 clusters of" in out
     assert "NMI with the round before" in out
     assert "complete; the encoder is pcclust.load('runs/shapes-contrastnet-rotation-inv" in out
