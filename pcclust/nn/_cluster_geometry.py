@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pcclust.nn._packed import Packed
+from pcclust.nn._packed import Packed, Sizes, Uniform, cloud_of_rows, count_clouds
 from pcclust.ops._clouds import Clouds
 from pcclust.ops.rri import linked_features
 
@@ -28,7 +28,7 @@ class Nodes(NamedTuple):
 
     positions: Tensor
     offsets: Tensor
-    sizes: list[int]
+    sizes: Sizes
 
 
 class Grouping(NamedTuple):
@@ -53,13 +53,13 @@ class Grouping(NamedTuple):
 def point_nodes(clouds: Packed) -> Nodes:
     """Returns the points about the centroids of their clouds."""
     rows = clouds.rows.double()
-    cloud = _cloud_of(clouds.sizes, rows)
-    centers = _means(rows, cloud, len(clouds.sizes))
+    cloud = cloud_of_rows(clouds.sizes, rows.device)
+    centers = _means(rows, cloud, count_clouds(clouds.sizes))
     return Nodes(rows - centers[cloud], clouds.offsets, clouds.sizes)
 
 
 def group(
-    points: Nodes, nodes: Nodes, of_points: Tensor, labels: Tensor
+    points: Nodes, nodes: Nodes, of_points: Tensor, labels: Tensor, most: int
 ) -> tuple[Grouping, Tensor]:
     """Returns the grouping of nodes by the labels of points, and the new cluster of each point.
 
@@ -68,20 +68,42 @@ def group(
         nodes: the points themselves, or the clusters of the level before.
         of_points: ``(ΣN,)`` the node of each point.
         labels: ``(ΣN,)`` the label of each point in its cloud at the level wanted.
+        most: clusters of this level in a cloud of enough points.
     """
-    cloud = _cloud_of(points.sizes, labels)
-    most = int(labels.max()) + 1
-    present, clusters = torch.unique(cloud * most + labels, return_inverse=True)
-    per_cloud = torch.bincount(present // most, minlength=len(points.sizes))
-    owners = clusters.new_empty(len(nodes.positions)).scatter_(0, of_points, clusters)
-    if not torch.equal(owners[of_points], clusters):
+    cloud = cloud_of_rows(points.sizes, labels.device)
+    sizes: Sizes
+    if isinstance(points.sizes, Uniform):
+        sizes, offsets, clusters = _all_clusters(points.sizes, cloud, labels, most)
+    else:
+        sizes, offsets, clusters = _present_clusters(len(points.sizes), cloud, labels)
+    owners = clusters.new_empty(nodes.positions.shape[0]).scatter_(0, of_points, clusters)
+    if not isinstance(sizes, Uniform) and not torch.equal(owners[of_points], clusters):
         raise ValueError("clusters are not nested: one of a level lies in two of the next")
-    offsets = torch.cat([per_cloud.new_zeros(1), per_cloud.cumsum(dim=0)])
-    centers = _means(points.positions, clusters, len(present))
-    made = Nodes(centers, offsets, per_cloud.tolist())
+    count = sizes.clouds * sizes.rows if isinstance(sizes, Uniform) else sum(sizes)
+    centers = _means(points.positions, clusters, count)
     places = _places(nodes.positions, centers[owners])
     shapes = _shapes(points, clusters, centers, cloud)
-    return Grouping(owners, made, places, shapes), clusters
+    return Grouping(owners, Nodes(centers, offsets, sizes), places, shapes), clusters
+
+
+def _all_clusters(
+    points: Uniform, cloud: Tensor, labels: Tensor, most: int
+) -> tuple[Uniform, Tensor, Tensor]:
+    """Numbers clusters in a graph, where all clouds have all labels and nobody can look."""
+    each = min(most, points.rows)
+    offsets = torch.arange(points.clouds + 1, device=labels.device) * each
+    return Uniform(points.clouds, each), offsets, cloud * each + labels
+
+
+def _present_clusters(
+    clouds: int, cloud: Tensor, labels: Tensor
+) -> tuple[list[int], Tensor, Tensor]:
+    """Numbers the clusters that have points."""
+    most = int(labels.max()) + 1
+    present, clusters = torch.unique(cloud * most + labels, return_inverse=True)
+    per_cloud = torch.bincount(present // most, minlength=clouds)
+    offsets = torch.cat([per_cloud.new_zeros(1), per_cloud.cumsum(dim=0)])
+    return per_cloud.tolist(), offsets, clusters
 
 
 def neighborhoods(nodes: Nodes, k: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -92,15 +114,14 @@ def neighborhoods(nodes: Nodes, k: int, dtype: torch.dtype) -> tuple[Tensor, Ten
     together: φ is multiplied by the gap before it where that is below `FADING`.
     """
     rows, starts = nodes.positions.to(dtype), nodes.offsets[:-1]
-    clouds = Clouds(
-        rows, starts, nodes.offsets.diff(), rows.shape[:1], packed=False, smallest=min(nodes.sizes)
-    )
+    smallest = nodes.sizes.rows if isinstance(nodes.sizes, Uniform) else min(nodes.sizes)
+    clouds = Clouds(rows, starts, nodes.offsets.diff(), rows.shape[:1], False, smallest)
     features, neighbors, successors = linked_features(clouds, k, "origin", links=True)
     gaps = features[..., 3]
     before = torch.zeros_like(gaps).scatter_add(1, successors.clamp(min=0), gaps)
     faded = gaps * (before / FADING).clamp(max=1)
     features = torch.cat([features[..., :3], faded[..., None]], dim=-1)
-    return features, neighbors + starts[_cloud_of(nodes.sizes, neighbors)][:, None]
+    return features, neighbors + starts[cloud_of_rows(nodes.sizes, rows.device)][:, None]
 
 
 def _places(positions: Tensor, centers: Tensor) -> Tensor:
@@ -112,20 +133,16 @@ def _places(positions: Tensor, centers: Tensor) -> Tensor:
 def _shapes(points: Nodes, clusters: Tensor, centers: Tensor, cloud: Tensor) -> Tensor:
     offsets = points.positions - centers[clusters]
     products = (offsets[:, :, None] * offsets[:, None, :]).flatten(1)
-    covariances = _means(products, clusters, len(centers)).view(-1, 3, 3)
+    covariances = _means(products, clusters, centers.shape[0]).view(-1, 3, 3)
     deviations = torch.linalg.eigvalsh(covariances).clamp(min=SMALLEST_VARIANCE).sqrt()
-    sizes = torch.tensor(points.sizes, device=cloud.device)
-    shares = torch.zeros_like(centers[:, 0]).index_add_(0, clusters, 1.0 / sizes[cloud].double())
+    share = 1.0 / points.offsets.diff()[cloud].double()
+    shares = torch.zeros_like(centers[:, 0]).index_add_(0, clusters, share)
     return torch.cat([deviations, shares[:, None]], dim=1)
 
 
 def _means(values: Tensor, owners: Tensor, count: int) -> Tensor:
     """Returns ``(count, C)`` the mean of the values of each owner."""
     sums = values.new_zeros(count, values.shape[1]).index_add(0, owners, values)
-    return sums / torch.bincount(owners, minlength=count)[:, None]
-
-
-def _cloud_of(sizes: list[int], like: Tensor) -> Tensor:
-    """Returns the cloud of each row."""
-    counts = torch.tensor(sizes, device=like.device)
-    return torch.arange(len(sizes), device=like.device).repeat_interleave(counts)
+    # A sum of ones and no bincount, of which a compiler would not know how long it is.
+    ones = torch.ones_like(values[:, 0])
+    return sums / values.new_zeros(count).index_add(0, owners, ones)[:, None]

@@ -10,15 +10,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pcclust.nn._packed import Sizes, Uniform
+from pcclust.ops._clouds import working_precision
 
-def channel_sums(z: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
+
+def channel_sums(z: Tensor, sizes: Sizes) -> tuple[Tensor, Tensor]:
     """Returns ``(C,)`` float64 sums of ``(R, C)`` rows and of their squares."""
+    if isinstance(sizes, Uniform):  # a compiler fuses what is written out
+        parts = working_precision(z).view(*sizes, -1)
+        return parts.sum(dim=1).double().sum(dim=0), parts.square().sum(dim=1).double().sum(dim=0)
     total, squares = _ChannelSums.apply(z, sizes)  # type: ignore[no-untyped-call]
     return total, squares
 
 
 def activate_and_pool(
-    z: Tensor, scale: Tensor, shift: Tensor, sizes: list[int], negative_slope: float
+    z: Tensor, scale: Tensor, shift: Tensor, sizes: Sizes, negative_slope: float
 ) -> tuple[Tensor, Tensor]:
     """Returns maximum and mean over each cloud of ``leaky_relu(z * scale + shift)``.
 
@@ -32,6 +38,9 @@ def activate_and_pool(
     Returns:
         ``(B, C)`` and ``(B, C)``; differentiable once.
     """
+    if isinstance(sizes, Uniform):
+        y = F.leaky_relu(torch.addcmul(shift, z, scale), negative_slope).view(*sizes, -1)
+        return y.amax(dim=1), y.mean(dim=1)
     peaks, means = _ActivateAndPool.apply(  # type: ignore[no-untyped-call]
         z, scale, shift, sizes, negative_slope
     )
@@ -42,7 +51,7 @@ class _ChannelSums(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:  # noqa: ANN401
         ctx.save_for_backward(z)
-        parts = z.split_with_sizes(sizes)
+        parts = [working_precision(part) for part in z.split_with_sizes(sizes)]
         total = torch.stack([part.sum(dim=0) for part in parts])
         squares = torch.stack([part.square().sum(dim=0) for part in parts])
         return total.double().sum(dim=0), squares.double().sum(dim=0)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from pcclust.nn._batch_norm import running_statistics, scale_and_shift, update_running
 from pcclust.nn._linear import linear
 from pcclust.nn._norm_pool import activate_and_pool, channel_sums
+from pcclust.nn._packed import Sizes
 
 
 class CloudPooling(nn.Module):
@@ -37,7 +38,7 @@ class CloudPooling(nn.Module):
         self.linear = nn.Linear(in_channels, channels, bias=False)
         self.norm = nn.BatchNorm1d(channels)
 
-    def forward(self, x: Tensor, sizes: list[int]) -> Tensor:
+    def forward(self, x: Tensor, sizes: Sizes) -> Tensor:
         """Maps and pools.
 
         Args:
@@ -52,13 +53,13 @@ class CloudPooling(nn.Module):
         peaks, means = activate_and_pool(z, scale, shift, sizes, self.negative_slope)
         return torch.cat([peaks, means], dim=1) if self.mean else peaks
 
-    def _scale_and_shift(self, z: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
+    def _scale_and_shift(self, z: Tensor, sizes: Sizes) -> tuple[Tensor, Tensor]:
         """Returns the BatchNorm as one multiplication and addition."""
         if self.training:
             total, squares = channel_sums(z, sizes)
-            mean = total / len(z)
-            variance = (squares / len(z) - mean.square()).clamp(min=0)
-            update_running(self.norm, mean, variance, len(z))
+            mean = total / z.shape[0]
+            variance = (squares / z.shape[0] - mean.square()).clamp(min=0)
+            update_running(self.norm, mean, variance, z.shape[0])
         else:
             mean, variance = running_statistics(self.norm)
         scale, shift = scale_and_shift(self.norm, mean, variance)

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from pcclust.nn._cluster_geometry import Nodes, group, neighborhoods, point_nodes
-from pcclust.nn._packed import Packed, pack
+from pcclust.nn._packed import Packed, Uniform, count_clouds, pack
 from pcclust.nn.cloud_pooling import CloudPooling
 from pcclust.nn.cluster_abstraction import ClusterAbstraction
 from pcclust.nn.edge_conv import EdgeConv
 from pcclust.nn.rri_module import RRIModule
 from pcclust.nn.ward_hierarchy import check_levels, ward_hierarchy
+from pcclust.ops._clouds import working_dtype
 
 PLACE_CHANNELS = 4
 SHAPE_CHANNELS = 4
@@ -102,7 +103,8 @@ class ClusterNet(nn.Module):
             points: ``(B, N, 3)``, in units of about their extent: lengths enter as they are.
             lengths: ``(B,)`` the points of each cloud of a padded batch; padding takes no part.
             clusters: ``(B, N, levels)`` as `ward_hierarchy` returns them for ``num_clusters``;
-                computed from ``points`` if None.
+                computed from ``points`` if None. A compiled network cannot check that all clouds
+                have all of them.
 
         Returns:
             ``(B, out_channels)`` of the dtype of the weights.
@@ -113,31 +115,34 @@ class ClusterNet(nn.Module):
                 ``neighbors``, or clusters that are not nested.
         """
         clouds = pack(points, lengths)
+        weight = next(self.parameters())
+        if count_clouds(clouds.sizes) == 0:
+            return weight.new_zeros(0, self.out_channels)
         if clusters is None:
             clusters = ward_hierarchy(points, self.num_clusters, lengths)
         labels = self._packed_labels(clusters, points, clouds)
         all_points = nodes = point_nodes(clouds)
-        of_points = torch.arange(len(nodes.positions), device=points.device)
-        dtype = next(self.parameters()).dtype
+        of_points = torch.arange(nodes.positions.shape[0], device=points.device)
         x: Tensor | None = None
-        pooled = []
+        pooled, dtype = [], working_dtype(weight.dtype)
         for depth, (level, pooling) in enumerate(zip(self.levels, self.poolings, strict=True)):
             rri, nearest = neighborhoods(nodes, self.neighbors[depth], dtype)
             wide = self._wide_rri(nodes, depth, dtype)
             if self.coordinates:
-                positions = nodes.positions.to(dtype)
+                positions = nodes.positions.to(weight.dtype)
                 x = positions if x is None else torch.cat([x, positions.to(x)], dim=1)
             x = level(x, rri, nearest, nodes, wide)
             pooled.append(pooling(x, nodes.sizes))
             if depth < len(self.num_clusters):
-                grouping, of_points = group(all_points, nodes, of_points, labels[:, depth])
+                most = self.num_clusters[depth]
+                grouping, of_points = group(all_points, nodes, of_points, labels[:, depth], most)
                 members = [x, grouping.places.to(x)]
                 if self.coordinates:
                     centers = grouping.clusters.positions[grouping.owners]
                     members.append((nodes.positions - centers).to(x))
                 nodes = grouping.clusters
                 x = torch.cat(members, dim=1)
-                x = self.abstractions[depth](x, grouping.owners, len(nodes.positions))
+                x = self.abstractions[depth](x, grouping.owners, nodes.positions.shape[0])
                 x = torch.cat([x, grouping.shapes.to(x)], dim=1)
         return torch.cat(pooled, dim=1)
 
@@ -153,6 +158,8 @@ class ClusterNet(nn.Module):
             raise ValueError(
                 f"clusters must be {shape} integers, got {tuple(clusters.shape)} {clusters.dtype}"
             )
+        if isinstance(clouds.sizes, Uniform):
+            return clusters.flatten(0, 1).long()
         rows = torch.arange(points.shape[1], device=points.device)
         inside = rows < clouds.offsets.diff()[:, None]
         labels = clusters[inside].long()

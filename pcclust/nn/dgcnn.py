@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pcclust.nn._packed import Packed, pack
+from pcclust.nn._packed import Packed, count_clouds, pack
 from pcclust.nn.cloud_pooling import CloudPooling
 from pcclust.nn.edge_conv import EdgeConv
 from pcclust.nn.pointnet import TransformNet
@@ -70,21 +70,23 @@ class DGCNN(nn.Module):
         """Describes each cloud by one vector.
 
         Args:
-            points: ``(B, N, 3)``, of the dtype of the weights.
+            points: ``(B, N, 3)``.
             lengths: ``(B,)`` the points of each cloud of a padded batch; padding takes no part.
 
         Returns:
-            ``(B, out_channels)``.
+            ``(B, out_channels)`` of the dtype of the weights.
 
         Raises:
             TypeError: wrong type or dtype.
             ValueError: wrong shape, NaN or inf, bad lengths, or a cloud of fewer than ``k`` points.
         """
         clouds = pack(points, lengths)
-        x, layers = clouds.rows, []
+        if count_clouds(clouds.sizes) == 0:
+            return self.pooling.norm.weight.new_zeros(0, self.out_channels)
+        x, layers = clouds.rows, []  # half precision is float32 here, for the first graph
         if self.input_edges is not None and self.input_transform is not None:
             described = self._convolve(self.input_edges, x, clouds)
-            x = self.input_transform(x, clouds.sizes, described)
+            x = self.input_transform(x.to(described), clouds.sizes, described)
         for edge_conv in self.edge_convs:
             x = self._convolve(edge_conv, x, clouds)
             layers.append(x)
@@ -94,5 +96,5 @@ class DGCNN(nn.Module):
     def _convolve(self, edge_conv: nn.Module, x: Tensor, clouds: Packed) -> Tensor:
         """Applies an EdgeConv on the graph of neighbours of ``x``."""
         indices = knn(x.detach(), self.k, offsets=clouds.offsets).indices
-        y: Tensor = edge_conv(x, indices, offsets=clouds.offsets)
+        y: Tensor = edge_conv(x.to(self.pooling.norm.weight), indices, offsets=clouds.offsets)
         return y

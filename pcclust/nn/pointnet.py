@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pcclust.nn._batch_norm import check_batch
-from pcclust.nn._packed import pack
+from pcclust.nn._packed import Sizes, Uniform, count_clouds, pack
 from pcclust.nn.cloud_pooling import CloudPooling
 from pcclust.nn.shared_mlp import shared_mlp
 
@@ -52,18 +52,20 @@ class PointNet(nn.Module):
         """Describes each cloud by one vector.
 
         Args:
-            points: ``(B, N, 3)``, of the dtype of the weights.
+            points: ``(B, N, 3)``.
             lengths: ``(B,)`` the points of each cloud of a padded batch; padding takes no part.
 
         Returns:
-            ``(B, out_channels)``.
+            ``(B, out_channels)`` of the dtype of the weights.
 
         Raises:
             TypeError: wrong type or dtype.
             ValueError: wrong shape, NaN or inf, bad lengths, or a single cloud to train on.
         """
         clouds = pack(points, lengths)
-        x = clouds.rows
+        if count_clouds(clouds.sizes) == 0:
+            return self.pooling.norm.weight.new_zeros(0, self.out_channels)
+        x = clouds.rows.to(self.pooling.norm.weight.dtype)
         if self.input_transform is not None:
             x = self.input_transform(x, clouds.sizes)
         x = self.first(x)
@@ -95,7 +97,7 @@ class TransformNet(nn.Module):
         with torch.no_grad():
             self.matrix.bias.copy_(torch.eye(channels).flatten())
 
-    def forward(self, x: Tensor, sizes: list[int], features: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, sizes: Sizes, features: Tensor | None = None) -> Tensor:
         """Transforms ``(ΣN, channels)`` rows of clouds with these sizes, as features of them say.
 
         Args:
@@ -103,8 +105,10 @@ class TransformNet(nn.Module):
             sizes: the rows of each cloud.
             features: ``(ΣN, layers[0])``; the rows themselves if None.
         """
-        check_batch(self, len(sizes))
+        check_batch(self, count_clouds(sizes))
         pooled = self.pooling(self.points(x if features is None else features), sizes)
         matrices = self.matrix(self.hidden(pooled)).view(-1, self.channels, self.channels)
+        if isinstance(sizes, Uniform):
+            return torch.bmm(x.view(*sizes, self.channels), matrices).view(-1, self.channels)
         clouds = zip(x.split_with_sizes(sizes), matrices, strict=True)
         return torch.cat([rows @ matrix for rows, matrix in clouds])

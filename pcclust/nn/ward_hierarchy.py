@@ -38,6 +38,8 @@ def ward_hierarchy(
     if isinstance(points, Tensor) and points.dim() != 3:
         raise ValueError(f"points must be (B, N, 3), got {tuple(points.shape)}")
     clouds = flatten(points, lengths)
+    if lengths is None:
+        levels = [min(level, points.shape[1]) for level in levels]
     if clouds.smallest is None or clouds.smallest >= levels[0]:
         return ward_labels(points, levels, lengths=lengths).transpose(1, 2)
     labels = clouds.sizes.new_full((*points.shape[:2], len(levels)), -1)

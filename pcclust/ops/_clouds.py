@@ -99,7 +99,12 @@ def readable(tensor: Tensor) -> bool:
 
 def working_precision(points: Tensor) -> Tensor:
     """Returns float32 for float16 and bfloat16, and the tensor itself otherwise."""
-    return points.float() if points.dtype in (torch.float16, torch.bfloat16) else points
+    return points.to(working_dtype(points.dtype))
+
+
+def working_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Returns float32 for float16 and bfloat16, and the dtype itself otherwise."""
+    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
 
 
 def cloud_of_rows(clouds: Clouds) -> Tensor:
