@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pcclust.nn import BACKBONES, Classifier
-from tests.nn.example_clouds import objects, small_backbone
+from pcclust.nn import BACKBONES, Classifier, create_backbone
+from tests.nn.example_clouds import SMALL, objects, small_backbone
 
 pytestmark = pytest.mark.parametrize("name", sorted(BACKBONES))
 
@@ -72,3 +72,11 @@ def test_no_clouds_have_no_vectors(name: str, dtype: torch.dtype, lengths: Tenso
     assert (empty.shape, empty.dtype) == ((0, network.out_channels), dtype)
     scored = Classifier(network, 5).to(dtype).eval()(torch.rand(0, 64, 3), lengths)
     assert (scored.shape, scored.dtype) == ((0, 5), dtype)
+
+
+def test_coordinates_come_in_the_precision_of_the_weights(name: str) -> None:
+    if name != "clusternet":
+        return
+    settings = SMALL[name] | {"coordinates": True}
+    network = create_backbone(name, **settings).to(torch.bfloat16).eval()
+    assert network(objects(3, 64)).dtype == torch.bfloat16
