@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 from tyro.conf import UseAppendAction, arg
 
 from pcclust._files import whole_file
@@ -90,14 +91,16 @@ class Cluster:
     def _clustered(self, shown: Clusterable, test: Clusterable | None) -> ClusteringReport:
         methods = self.method or ("kmeans" if shown.own is None else OWN,)
         labels = labels_that_measure(shown.shapes)
-        whiten, l2 = self._preparation(shown)
+        number = self._number(shown, labels is not None)
+        made = number or len(np.unique([] if labels is None else labels))
+        whiten, l2 = self._preparation(shown, made)
         runs = sum(self.seeds if METHODS[name].seeded else 1 for name in methods)
         with progress_bar("runs") as bar:
             task = bar.add_task("clustering", total=runs)
             return clustering(
                 shown.features,
                 labels,
-                n_clusters=self._number(shown, labels is not None),
+                n_clusters=number,
                 methods=methods,
                 seeds=self.seeds,
                 seed=self.inputs.seed,
@@ -122,12 +125,17 @@ class Cluster:
         errors.print(f"Without labels {number} clusters are made; --clusters says how many.")
         return number
 
-    def _preparation(self, shown: Clusterable) -> tuple[int | None, bool]:
-        """Returns the components to whiten to, if any, and whether rows get length one."""
+    def _preparation(self, shown: Clusterable, clusters: int) -> tuple[int | None, bool]:
+        """Returns the components to whiten to, if any, and whether rows get length one.
+
+        Few shapes get a component fewer than clusters, whose means span no more dimensions.
+        """
         automatic = self.whiten == "auto" and shown.encoder == UNTRAINED
         components = 0 if self.whiten == "auto" else self.whiten
         if automatic:
-            components = min(COMPONENTS, max(1, len(shown.features) // SHAPES_PER_COMPONENT))
+            count = len(shown.features)
+            components = min(COMPONENTS, max(clusters - 1, count // SHAPES_PER_COMPONENT, 1))
+            components = max(1, min(components, count - 1, shown.features.shape[1]))
         if components < 0:
             raise ValueError(f"--whiten {components} must be 0, for none, or more")
         return components or None, automatic if self.l2 == "auto" else self.l2 == "yes"

@@ -39,7 +39,7 @@ class RRIStatistics(nn.Module):
         if lengths is None:
             described: Tensor = rri_statistics(points)
             return described
-        alone = torch.split(clouds.rows, clouds.sizes)
+        alone = torch.split(clouds.rows, list(clouds.sizes))
         return torch.cat([rri_statistics(cloud[None]) for cloud in alone])
 
 

@@ -313,3 +313,21 @@ def test_copies_of_one_shape_make_no_clusters(tmp_path, capsys):
     assert found.isfinite().all()
     assert run(folder, "--out", tmp_path / "out", "--num-points", 64) == 2
     assert "features of all 5 shapes are equal" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", [6, 9, 12, 15])
+def test_few_shapes_of_three_kinds_are_told_apart(tmp_path, count):
+    draw, shapes = np.random.default_rng(0), []
+    for number in range(count):
+        points = draw.random((256, 3)) - 0.5
+        if number % 3 == 2:
+            points /= np.linalg.norm(points, axis=1, keepdims=True)
+        points *= ([4, 1, 1], [4, 4, 0.3], [1, 1, 1])[number % 3]
+        shapes.append(points / np.linalg.norm(points, axis=1).max())
+    kinds = np.arange(count) % 3
+    with h5py.File(tmp_path / "few.h5", "w") as file:
+        file["data"] = np.array(shapes, np.float32)
+    out = tmp_path / "out"
+    assert run(tmp_path / "few.h5", "--clusters", 3, "--seeds", 2, "--out", out) == 0
+    found = np.array([int(row["kmeans"]) for row in assigned(out)])
+    assert clustering_accuracy(kinds, found) == 1
