@@ -1,5 +1,6 @@
 """Points of any supported file."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -10,13 +11,14 @@ from numpy.typing import DTypeLike, NDArray
 
 from pcclust.data._blame import ContentError, blaming, check_finite
 from pcclust.data.formats import BY_SUFFIX
-from pcclust.data.measured import measured_points
+from pcclust.data.measured import DataWarning, measured_points
 from pcclust.data.mesh import Geometry, Mesh
 from pcclust.data.sampling import resample, sample_surface
 
 # How many points a mesh gives where none are asked for: our choice, the size of common benchmarks.
 MESH_POINTS = 1024
 SUFFIXES = tuple(BY_SUFFIX)
+LOST_DETAIL = 1e-5  # of a shape's extent: ours
 
 
 def read_points(
@@ -50,7 +52,7 @@ def read_points(
         seed: of the generator that samples; the same seed gives the same points.
         index: which cloud of a file of several, from 0.
         dtype: float32 or float64. Coordinates far from their origin, as georeferenced LAS files
-            have, need float64: float32 keeps 7 digits.
+            have, need float64: float32 keeps 7 digits, and a `DataWarning` says where that shows.
 
     Returns:
         ``(N, 3)`` finite points in the file's own unit and position.
@@ -164,6 +166,8 @@ def _shapes_of(
             place = path if len(shapes) == 1 else Path(f"{path}[{index}]")
             with blaming(place, _format(path)):
                 points = _points_of(shapes[index], num_points, seed, place)
+                if dtype == np.float32:
+                    _warn_of_lost_detail(points, place)
                 with np.errstate(over="ignore"):
                     points = points.astype(dtype, copy=False)
                 check_finite(points, f"exceeds {dtype}; read it as float64")
@@ -194,6 +198,19 @@ def _points_of(
         raise ContentError("holds no points")
     points = measured_points(shape, place)
     return points if num_points is None else resample(points, num_points, seed)
+
+
+def _warn_of_lost_detail(points: NDArray[np.floating], place: Path) -> None:
+    """Warns where rounding to float32 moves points by more than 1e-5 of the shape's extent."""
+    away, extent = float(abs(points).max()), float(np.ptp(points, axis=0).max())
+    step = away * float(np.finfo(np.float32).eps)
+    if extent > 0 and step > LOST_DETAIL * extent:
+        warnings.warn(
+            f"{place}: lies {away:g} from the origin, where float32 has steps of {step:.2g}; read "
+            "it with dtype=numpy.float64",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 def _check_file(path: Path) -> None:

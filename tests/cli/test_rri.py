@@ -120,7 +120,7 @@ def test_a_bad_file_is_named_and_stops_nothing(tmp_path, ragged, capsys):
     assert len(load(tmp_path / "f.h5")["names"]) == 6
     errors = capsys.readouterr().err
     assert "3 could not be used" in errors
-    assert f"{ragged / '2.xyz'}: not a readable XYZ file" in errors
+    assert f"{ragged / '2.xyz'}: row 2 is no point: its z 'three' is no number" in errors
     assert "the OFF header promises 9 vertices and 9 faces, but 0 rows follow" in errors
     assert f"{ragged / '6.xyz'}: k=5 exceeds the 2 other points" in errors
     assert "Traceback" not in errors

@@ -4,7 +4,7 @@ import pytest
 import trimesh
 
 import pcclust
-from pcclust.data import count_clouds, read_clouds, read_points
+from pcclust.data import DataWarning, count_clouds, read_clouds, read_points
 
 POINTS = np.array([[0.5, -1.25, 2], [3, 4e-3, -5], [6, 7, 8], [0, 0, 1]], dtype=np.float64)
 
@@ -194,7 +194,8 @@ def test_georeferenced_las_needs_float64(tmp_path, suffix):
     cloud.write(tmp_path / f"a.{suffix}")
     exact = read_points(tmp_path / f"a.{suffix}", dtype=np.float64)
     np.testing.assert_allclose(exact, np.round(place, 4), atol=1e-9)
-    rounded = read_points(tmp_path / f"a.{suffix}")
+    with pytest.warns(DataWarning, match=r"lies 5.*e\+06 from the origin, where float32 has steps"):
+        rounded = read_points(tmp_path / f"a.{suffix}")
     assert rounded.dtype == np.float32
     np.testing.assert_array_equal(rounded, exact.astype(np.float32))
 
