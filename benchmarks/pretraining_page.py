@@ -26,7 +26,7 @@ from pcclust.methods.contrastnet_presets import PRESETS, contrastnet_preset
 from pcclust.nn.weights import read_card
 from pcclust.report.table import percent
 
-# Of methods.md, section 10: linear machines on features of upright shapes, in %.
+# Of methods.md, section 10: linear classifiers on features of upright shapes, in %.
 PUBLISHED = (
     ("ContrastNet + ClusterNet (Zhang and Zhu, 2019)", "ModelNet40", "86.8"),
     ("ContrastNet + ClusterNet (Zhang and Zhu, 2019)", "ModelNet10", "93.8"),
@@ -107,7 +107,7 @@ def page(encoders: list[Encoder], runs: Sequence[Path], how: str) -> str:
     commands = dict.fromkeys(line for encoder in encoders for line in encoder.commands())
     parts += [
         "## Published",
-        f"Linear machines on upright shapes, after far longer trainings:\n\n{published}",
+        f"Linear classifiers on upright shapes, after far longer trainings:\n\n{published}",
         "## Trainings",
         f"On {processor()}. {how}".strip(),
         table(TRAINING, [row for run in runs for row in _trainings(run)]),
@@ -127,13 +127,13 @@ def _sections(encoders: list[Encoder]) -> list[str]:
     scores = [score for encoder in encoders for score in encoder.linear.scores]
     others = dict.fromkeys(s.probe for s in scores if s.probe != "linear_svm")
     if others:
-        head = ("z/SO3, other machines", *(PROBES[probe] for probe in others))
+        head = ("z/SO3, other classifiers", *(PROBES[probe] for probe in others))
         rows = [[e.name, *(_score(e, "z/SO3", probe) for probe in others)] for e in encoders]
         parts.append(table(head, rows))
-    shares = sorted({s.share for s in scores if s.share < 1})
+    shares = sorted({s.fraction for s in scores if s.fraction < 1})
     if shares:
         head = ("z/SO3, linear SVM with few labels", *(f"{100 * s:g} %" for s in shares))
-        few = [e for e in encoders if any(s.share < 1 for s in e.linear.scores)]
+        few = [e for e in encoders if any(s.fraction < 1 for s in e.linear.scores)]
         rows = [[e.name, *(_score(e, "z/SO3", "linear_svm", s) for s in shares)] for e in few]
         parts.append(table(head, rows))
     clustered = [(e, c) for e in encoders for c in e.clusterings]

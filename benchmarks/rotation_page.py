@@ -146,7 +146,7 @@ def _accuracies(runs: list[Run]) -> list[list[str]]:
         for name in PROTOCOLS:
             found = [run.report for run in mine if name in run.report.predictions]
             same = model == "clusternet" and not found
-            answers = (found or [mine[0].report])[0].answers("z/SO3" if same else name)
+            answers = (found or [mine[0].report])[0].under("z/SO3" if same else name)
             row.append(f"{percent(answers.mean)} ± {percent(answers.std)}")
         rows += [[NAMES[model], *row], ["*published*", *(f"*{x}*" for x in PUBLISHED[model])]]
     return rows
@@ -157,7 +157,7 @@ def _steadiness(runs: list[Run]) -> list[list[str]]:
     for run in runs:
         for name in run.report.predictions:
             trained, tested = name.split("/")
-            answers, changes = run.report.answers(name), run.report.changes[tested]
+            answers, changes = run.report.under(name), run.report.changes[tested]
             moved = [f"{x:.1g}" for x in (np.median(changes), changes.max())]
             moved.append(percent((changes <= CLOSE).mean()))
             shares = map(percent, (answers.consistency, answers.worst))

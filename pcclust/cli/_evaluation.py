@@ -142,8 +142,9 @@ class TurnedEvaluation(Evaluation):
 
     Attributes:
         train_data: shapes to train linear probes with; by default the split "train" of the data.
-        rotations: turns of each kind for every shape.
-        sampler: of turns in space: uniform (haar), ClusterNet's (axis_angle) or RIConv's (euler).
+        rotations: of each kind for every shape.
+        sampler: of arbitrary rotations: uniform (haar), ClusterNet's (axis_angle) or RIConv's
+            (euler).
         up_axis: the axis against gravity, where the data does not know it.
     """
 

@@ -4,13 +4,13 @@ from rich.progress import Progress, TaskID
 
 from pcclust._names import counted
 from pcclust.cli.console import output, progress_bar
-from pcclust.training import Method, Position, Step, Watcher
-from pcclust.training.watcher import Plan
+from pcclust.training import Callback, Method, Position, Step
+from pcclust.training.callback import Plan
 
 TRAINING = "training"
 
 
-class TrainingDisplay(Watcher):
+class TrainingDisplay(Callback):
     """A bar with loss, rate and time left, of all stages together, and a line for each epoch."""
 
     def __init__(self) -> None:

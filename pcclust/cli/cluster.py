@@ -172,7 +172,7 @@ def cluster(options: Annotated[Cluster, arg(name="")]) -> int:
     """Clusters features or shapes, measures the clusters and shows them.
 
     With labels: accuracy (Hungarian), NMI, ARI, class-mean accuracy and purity; always: silhouette
-    and the effective number of clusters. The page has a row of turning shapes for each cluster.
+    and the perplexity of the sizes. The page has a row of turning shapes for each cluster.
 
     Args:
         options: what, and how.

@@ -17,7 +17,7 @@ from pcclust.data.partial_output import check_destination, partial_folder, refus
 from pcclust.data.shape_source import ShapeSource, in_batches
 from pcclust.data.transforms import UnitSphere
 from pcclust.evaluate.embedding import encoder_of
-from pcclust.evaluate.forward import Answerer, Model
+from pcclust.evaluate.forward import Model, Predictor
 from pcclust.nn.weights import load
 
 SUFFIXES = (".npz", ".h5", ".hdf5")
@@ -117,14 +117,14 @@ def _embed_all(
     failures: list[ReadFailure] = []
     done, labels = store.done(), source.labels()
     stream = map(_normalized, source.read(done, workers))
-    answerer: Answerer | None = None
+    predictor: Predictor | None = None
     with progress_bar("shapes") as bar:
         task = bar.add_task("features", total=len(set(labels) - done))
         for shapes, unread in in_batches(stream, lambda shapes: len(shapes) == batch_size):
             if shapes:
                 points = torch.stack([torch.from_numpy(shape.points) for shape in shapes])
-                answerer = answerer or Answerer(encoder, points, layout="BN3", device=device)
-                found = _describe(answerer, points, [shape.name for shape in shapes], labels)
+                predictor = predictor or Predictor(encoder, points, layout="BN3", device=device)
+                found = _describe(predictor, points, [shape.name for shape in shapes], labels)
                 store.add(found)
             failures += unread
             bar.advance(task, len(shapes) + len(unread))
@@ -144,10 +144,10 @@ def _normalized(shape: NamedCloud | ReadFailure) -> NamedCloud | ReadFailure:
 
 
 def _describe(
-    answerer: Answerer, points: Tensor, names: list[str], labels: dict[str, int]
+    predictor: Predictor, points: Tensor, names: list[str], labels: dict[str, int]
 ) -> EmbeddedBatch:
     known = np.array([labels[name] for name in names], dtype=np.int64)
-    return EmbeddedBatch(names, answerer(points).numpy(), known, points.numpy())
+    return EmbeddedBatch(names, predictor(points).numpy(), known, points.numpy())
 
 
 def _finish(

@@ -1,14 +1,14 @@
-"""``pcclust evaluate``: what turns and damage do to a model, and what its features are worth."""
+"""``pcclust evaluate``: rotations, corruptions and linear evaluation of any model."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
-from tyro.conf import OmitSubcommandPrefixes, subcommand
+from tyro.conf import OmitSubcommandPrefixes, arg, subcommand
 
 from pcclust.cli._evaluation import Evaluation, TurnedEvaluation
 from pcclust.cli.console import errors, progress_bar
 from pcclust.data.corruptions import KINDS, LEVELS
-from pcclust.evaluate import Probes, Turns, corruption, linear, rotation
+from pcclust.evaluate import Probes, Rotations, corruption, linear, rotation
 from pcclust.evaluate.labelled import classes_of
 from pcclust.evaluate.rotation_report import Trained
 
@@ -18,9 +18,9 @@ class Rotation(TurnedEvaluation):
     """Tests a classifier or features on turned shapes: z/z, z/SO3, SO3/SO3, tilt.
 
     Attributes:
-        features: the model gives features: a linear classifier is trained on them, on turns about
-            the up axis and on turns in space.
-        trained: the turns the model saw in training; a run of pcclust knows.
+        features: the model gives features: a linear classifier is trained on them, rotated about
+            the up axis and arbitrarily.
+        trained: the rotations the model saw in training; a run of pcclust knows.
         tilts: angles of tilt from 0° to 180°; 0 for none.
         tilt_shapes: shapes that are tilted, at most.
     """
@@ -32,7 +32,7 @@ class Rotation(TurnedEvaluation):
 
     def run(self) -> int:
         """Prints the table and writes the report."""
-        turns = Turns(self.rotations, self.sampler, self.tilts, self.tilt_shapes, self.seed)
+        rotations = Rotations(self.rotations, self.sampler, self.tilts, self.tilt_shapes, self.seed)
         if self.train_data and not self.features:
             raise ValueError("--train-data is for --features: a classifier has been trained")
         model = self._found(self.features)
@@ -40,10 +40,10 @@ class Rotation(TurnedEvaluation):
         learned = self._learned(model, shown) if self.features else None
         about = self._about(model, shown)
         folder = self._folder(about)
-        clouds = turns.cost(len(shown), len(learned) if learned else 0)
+        clouds = rotations.cost(len(shown), len(learned) if learned else 0)
         errors.print(
-            f"{shown.title}: {clouds:,} clouds to ask about, {1 + 2 * turns.rotations} of each "
-            f"shape and {turns.tilts} tilts of up to {turns.tilt_shapes:,}"
+            f"{shown.title}: {clouds:,} clouds to ask about, {1 + 2 * rotations.rounds} of each "
+            f"shape and {rotations.tilts} tilts of up to {rotations.tilt_shapes:,}"
         )
         with progress_bar("clouds") as bar:
             task = bar.add_task("turn and ask", total=clouds)
@@ -53,7 +53,7 @@ class Rotation(TurnedEvaluation):
                 classes_of(shown),
                 trained=self.trained or model.trained,
                 train=(learned.points, classes_of(learned)) if learned else None,
-                turns=turns,
+                rotations=rotations,
                 up_axis=self._known_up_axis(model, shown),
                 class_names=shown.class_names,
                 names=shown.names,
@@ -102,53 +102,57 @@ class Linear(TurnedEvaluation):
     Under z/z, z/SO3 and SO3/SO3; nothing is chosen by the labels of test shapes.
 
     Attributes:
-        votes: test shapes as they stand, too, as published numbers have them (upright/upright),
-            with the RBF SVC averaged over so many turns of all shapes; its script has
+        azimuths: test shapes as they stand, too, as published numbers have them (upright/upright),
+            with the RBF SVC averaged over so many rotations of all shapes; its script has
             12. All shapes are encoded once more for each.
         neighbors: how many training shapes vote in the weighted kNN.
         temperature: of these votes.
         landmarks: training shapes that span the kernel map before a linear SVM; 0 for none.
-        label_shares: of the training labels that a linear SVM gets, each class its share.
-        draws: how often each share is drawn.
+        label_fractions: of the training labels that a linear SVM gets, each class its share.
+        repeats: how often each fraction is drawn.
     """
 
-    votes: int = 0
+    azimuths: Annotated[int, arg(aliases=["--votes"])] = 0
     neighbors: int = 20
     temperature: float = 0.07
     landmarks: int = 3000
-    label_shares: tuple[float, ...] = (0.01, 0.05, 0.2)
-    draws: int = 5
+    label_fractions: Annotated[tuple[float, ...], arg(aliases=["--label-shares"])] = (
+        0.01,
+        0.05,
+        0.2,
+    )
+    repeats: Annotated[int, arg(aliases=["--draws"])] = 5
 
     def run(self) -> int:
         """Prints the tables and writes the report."""
-        turns = Turns(self.rotations, self.sampler, tilts=0, seed=self.seed)
+        rotations = Rotations(self.rotations, self.sampler, tilts=0, seed=self.seed)
         probes = Probes(
-            votes=self.votes,
+            azimuths=self.azimuths,
             neighbors=self.neighbors,
             temperature=self.temperature,
             landmarks=self.landmarks,
-            label_shares=self.label_shares,
-            draws=self.draws,
+            label_fractions=self.label_fractions,
+            repeats=self.repeats,
         )
         model = self._found(features=True)
         shown = self._opened(model)
         learned = self._learned(model, shown)
         about = {**self._about(model, shown), "trained with": learned.title}
         folder = self._folder(about)
-        clouds = probes.clouds(len(shown), len(learned), turns.rotations)
+        clouds = probes.clouds(len(shown), len(learned), rotations.rounds)
         errors.print(
             f"{learned.title}, and {shown.title}: {clouds:,} clouds to encode, "
-            f"{probes.machines} classifiers to train"
+            f"{probes.classifiers} classifiers to train"
         )
         with progress_bar("") as bar:
             encoding = bar.add_task("turn and encode", total=clouds)
-            training = bar.add_task("train and test", total=probes.machines)
+            training = bar.add_task("train and test", total=probes.classifiers)
             found = linear(
                 model.model,
                 shown.points,
                 classes_of(shown),
                 train=(learned.points, classes_of(learned)),
-                turns=turns,
+                rotations=rotations,
                 probes=probes,
                 up_axis=self._known_up_axis(model, shown),
                 class_names=shown.class_names,
@@ -170,7 +174,7 @@ Action = (
 
 
 def evaluate(action: OmitSubcommandPrefixes[Action]) -> int:
-    """Tests any model on turned or on damaged shapes, or classifiers on its features.
+    """Tests any model on rotated or corrupted shapes, or evaluates its features linearly.
 
     Args:
         action: what to test.

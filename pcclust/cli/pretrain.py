@@ -15,7 +15,7 @@ from pcclust.cli._training_display import TrainingDisplay
 from pcclust.cli.console import ExitCode, errors, output
 from pcclust.methods import METHODS, find_recipe
 from pcclust.methods.stages import Pipeline, Recipe
-from pcclust.training import Outcome, Watcher, read_config
+from pcclust.training import Callback, Outcome, read_config
 from pcclust.training.allocator import keep_freed_memory, limit_kernel_caches
 from pcclust.training.config import built_config
 
@@ -105,16 +105,16 @@ def _run(
 ) -> int:
     if minutes is not None and not minutes > 0:
         raise ValueError(f"--minutes {minutes} must be positive")
-    watchers: list[Watcher] = [TrainingDisplay()]
+    callbacks: list[Callback] = [TrainingDisplay()]
     if tensorboard:
         from pcclust.training.tensorboard import TensorBoard
 
-        watchers.append(TensorBoard(out / "tensorboard"))
+        callbacks.append(TensorBoard(out / "tensorboard"))
     keep_freed_memory()
     limit_kernel_caches()
     with _loud_warnings():
         pipeline = Pipeline(
-            recipe, config, out, resume=resume, watchers=watchers, tell=output.print
+            recipe, config, out, resume=resume, callbacks=callbacks, tell=output.print
         )
         return _report(recipe, out, pipeline.run(minutes=minutes))
 

@@ -10,7 +10,7 @@ from pcclust.cli._config_file import defaults_from_file
 from pcclust.cli._training_display import TrainingDisplay
 from pcclust.cli.console import ExitCode, errors, output
 from pcclust.methods.classification import Classification, ClassificationConfig
-from pcclust.training import Outcome, RunFolder, Watcher, fit
+from pcclust.training import Callback, Outcome, RunFolder, fit
 from pcclust.training.allocator import keep_freed_memory, limit_kernel_caches
 
 
@@ -44,14 +44,14 @@ def train(
     if minutes is not None and not minutes > 0:
         raise ValueError(f"--minutes {minutes} must be positive")
     folder = RunFolder(out or _default_folder(run))
-    watchers: list[Watcher] = [TrainingDisplay()]
+    callbacks: list[Callback] = [TrainingDisplay()]
     if tensorboard:
         from pcclust.training.tensorboard import TensorBoard
 
-        watchers.append(TensorBoard(folder.path / "tensorboard"))
+        callbacks.append(TensorBoard(folder.path / "tensorboard"))
     keep_freed_memory()
     limit_kernel_caches()
-    outcome = fit(Classification(run), folder, resume=resume, minutes=minutes, watchers=watchers)
+    outcome = fit(Classification(run), folder, resume=resume, minutes=minutes, callbacks=callbacks)
     return _report(folder, outcome, run.epochs)
 
 

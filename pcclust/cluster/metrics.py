@@ -231,7 +231,7 @@ def adjusted_rand_index(labels: Labels, clusters: Labels) -> float:
         return float(adjusted_rand_score(true, given))
 
 
-def effective_clusters(clusters: Labels) -> float:
+def size_perplexity(clusters: Labels) -> float:
     """Returns exp(entropy of the clusters' shares): how many clusters of equal size are as even.
 
     Args:
@@ -242,7 +242,7 @@ def effective_clusters(clusters: Labels) -> float:
         ValueError: not ``(N,)``, no items, or negative.
 
     Example:
-        >>> round(effective_clusters([0, 0, 1, 1, 5, 5]), 6), effective_clusters([3, 3])
+        >>> round(size_perplexity([0, 0, 1, 1, 5, 5]), 6), size_perplexity([3, 3])
         (3.0, 1.0)
     """
     return math.exp(_entropy(np.bincount(as_labels(clusters, "clusters"))))

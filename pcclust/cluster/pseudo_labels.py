@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Generator
 
 from pcclust.cluster._inputs import Data, as_points
-from pcclust.cluster.metrics import Labels, effective_clusters, normalized_mutual_information
+from pcclust.cluster.metrics import Labels, normalized_mutual_information, size_perplexity
 
 if TYPE_CHECKING:
     from pcclust.cluster.whitening import PCAWhitening
@@ -108,7 +108,7 @@ def pseudo_labels(
     found = PseudoLabels(
         model.labels_ if isinstance(features, torch.Tensor) else labels,
         np.bincount(labels, minlength=n_clusters),
-        effective_clusters(labels),
+        size_perplexity(labels),
         None if previous is None else normalized_mutual_information(previous, labels),
         model.inertia_,
     )

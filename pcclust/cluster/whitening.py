@@ -13,7 +13,7 @@ from pcclust.cluster._inputs import Data, as_points
 
 
 class PCAWhitening(Estimator):
-    """Turns features to their principal axes and divides each by its standard deviation.
+    """Rotations features to their principal axes and divides each by its standard deviation.
 
     Takes tensors of any device or NumPy arrays and gives back the same kind and precision; fitting
     is done in float64. Data that span fewer dimensions than asked for have the components that

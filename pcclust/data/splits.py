@@ -6,7 +6,7 @@ from torch import Tensor
 from pcclust.data.dataset import PointDataset
 from pcclust.data.seeding import seeded_generator
 
-# Streams of a seed beside the rotations of `pcclust.evaluate.turns`, which are 0 to 2.
+# Streams of a seed beside the rotations of `pcclust.evaluate.rotations`, which are 0 to 2.
 SUBSET, FEW_LABELS = 3, 4
 
 

@@ -67,7 +67,7 @@ class Row(NamedTuple):
 
 
 def measure(shapes: BundledShapes, progress: Progress) -> Report:
-    """Turns, decodes and times the shapes.
+    """Rotations, decodes and times the shapes.
 
     Args:
         shapes: of `load_shapes`.

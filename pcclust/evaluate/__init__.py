@@ -10,7 +10,7 @@ from pcclust.evaluate.linear_report import LinearReport
 from pcclust.evaluate.probes import Probes
 from pcclust.evaluate.rotation import rotation
 from pcclust.evaluate.rotation_report import RotationReport
-from pcclust.evaluate.turns import Turns
+from pcclust.evaluate.rotations import Rotations
 
 __all__ = [
     "ClusteringReport",
@@ -18,7 +18,7 @@ __all__ = [
     "LinearReport",
     "Probes",
     "RotationReport",
-    "Turns",
+    "Rotations",
     "clustering",
     "corruption",
     "embed",

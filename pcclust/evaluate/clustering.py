@@ -18,7 +18,7 @@ from pcclust.cluster import (
     unit_length,
 )
 from pcclust.cluster._inputs import Data, as_points
-from pcclust.cluster.metrics import Labels, as_labels, effective_clusters
+from pcclust.cluster.metrics import Labels, as_labels, size_perplexity
 from pcclust.evaluate.cluster_methods import METHODS, OWN, Clustering
 from pcclust.evaluate.clustering_report import ClusteringReport, MethodRuns, Run
 
@@ -62,7 +62,7 @@ def clustering(
     Returns:
         Measures of every run: ACC (Hungarian), class-mean ACC, NMI (arithmetic), ARI and purity
         where there are labels, silhouette (of at most 2,048 shapes against all, in the features as
-        clustered; absent where all shapes are in one cluster) and the effective number of clusters.
+        clustered; absent where all shapes are in one cluster) and the perplexity of the sizes.
 
     Raises:
         TypeError: wrong types or dtypes.
@@ -186,7 +186,7 @@ def _measured(
     measures = _agreement(labels, result.clusters, mapping)
     if len(np.unique(result.clusters)) > 1:
         measures["silhouette"] = silhouette(spaces[0], result.clusters)
-    measures["effective_clusters"] = effective_clusters(result.clusters)
+    measures["size_perplexity"] = size_perplexity(result.clusters)
     if len(spaces) == 1 or result.predict is None:
         return Run(seed, result.clusters, measures, {})
     predicted = result.predict(spaces[1])

@@ -25,7 +25,7 @@ MEASURES: dict[str, Measure] = {
     "class_mean_accuracy": Measure("class-mean ACC", percent=True),
     "purity": Measure("purity", percent=True),
     "silhouette": Measure("silhouette", percent=False, digits=3),
-    "effective_clusters": Measure("effective clusters", percent=False),
+    "size_perplexity": Measure("perplexity of the sizes", percent=False),
 }
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from pcclust.data.corruptions import KINDS, LEVELS, Kind, corruption_suite
 from pcclust.data.dataset import PointDataset
 from pcclust.evaluate.corruption_report import CorruptionReport
-from pcclust.evaluate.forward import Answerer, Asker, Layout, Model
+from pcclust.evaluate.forward import BatchPredictor, Layout, Model, Predictor
 from pcclust.evaluate.labelled import Array, classes_of, labelled_shapes
 
 # Damage is drawn for so many shapes at once, so that it does not depend on the batch size.
@@ -43,7 +43,7 @@ def corruption(
             1; the benchmark has ModelNet40 with N = 1,024.
         labels: ``(S,)`` classes from 0.
         class_names: of the labels; "class 0" and so on if None.
-        layout: of the clouds that the model takes, see `pcclust.evaluate.forward.Answerer`.
+        layout: of the clouds that the model takes, see `pcclust.evaluate.forward.Predictor`.
         batch_size: shapes the model is asked about at once, at most.
         device: where the model runs; if None where its parameters are.
         seed: of the damage.
@@ -71,12 +71,12 @@ def corruption(
     """
     shapes = labelled_shapes(points, labels, class_names=class_names)
     width, truth = len(shapes.class_names), classes_of(shapes)
-    answerer = Answerer(model, shapes.points, layout=layout, num_outputs=width, device=device)
-    asker = Asker(answerer, batch_size, advance)
+    predictor = Predictor(model, shapes.points, layout=layout, num_outputs=width, device=device)
+    batch_predictor = BatchPredictor(predictor, batch_size, advance)
 
     def right(clouds: Tensor, rows: NDArray[np.int64], what: str) -> int:
         """Counts right predictions for clouds of the shapes ``rows``."""
-        predicted = asker.outputs(clouds, what=what).argmax(dim=1).numpy()
+        predicted = batch_predictor.outputs(clouds, what=what).argmax(dim=1).numpy()
         return int((predicted == truth[rows]).sum())
 
     everything = np.arange(len(shapes))
@@ -85,7 +85,7 @@ def corruption(
     settings = {
         "seed": seed,
         "points": shapes.num_points,
-        "layout": answerer.layout,
+        "layout": predictor.layout,
         "clouds": (1 + len(KINDS) * len(LEVELS)) * len(everything),
     }
     count = len(everything)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pcclust.data.dataset import PointDataset
-from pcclust.evaluate.forward import Answerer, Asker, Layout, Model, Precision
+from pcclust.evaluate.forward import BatchPredictor, Layout, Model, Precision, Predictor
 from pcclust.nn.clusterer import backbone_of
 from pcclust.nn.weights import load
 from pcclust.ops._arrays import to_tensor
@@ -97,14 +97,14 @@ def embed(
         done += count
         progress(done, total)
 
-    answerer = Answerer(
+    predictor = Predictor(
         encoder_of(model),
         clouds.batch(torch.arange(min(2, total))),
         layout=layout,
         device=device,
         precision=precision,
     )
-    features = Asker(answerer, batch_size, advance).outputs(clouds)
+    features = BatchPredictor(predictor, batch_size, advance).outputs(clouds)
     return features.numpy() if isinstance(shapes, np.ndarray) else features
 
 

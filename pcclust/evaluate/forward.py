@@ -23,7 +23,7 @@ Precision = Literal["float32", "bfloat16"]
 Advance: TypeAlias = Callable[[int], object]
 
 
-class Answerer:
+class Predictor:
     """Asks a model, in the layout it takes, and returns its checked outputs.
 
     Outputs are ``(B, C)`` finite floating numbers, or a tuple that begins with them, as public
@@ -50,7 +50,7 @@ class Answerer:
 
     Example:
         >>> import torch
-        >>> mean = Answerer(lambda clouds: clouds.mean(dim=2), torch.rand(4, 64, 3), num_outputs=3)
+        >>> mean = Predictor(lambda clouds: clouds.mean(dim=2), torch.rand(4, 64, 3), num_outputs=3)
         >>> mean.layout, mean(torch.rand(7, 64, 3)).shape
         ('B3N', torch.Size([7, 3]))
     """
@@ -158,16 +158,16 @@ class Answerer:
 
 
 @dataclass(frozen=True)
-class Asker:
+class BatchPredictor:
     """Shows shapes, turned, batch by batch.
 
     Attributes:
-        answerer: what is asked.
+        predictor: what is asked.
         batch_size: of the largest batch.
         advance: called with the number of shapes of each batch.
     """
 
-    answerer: Answerer
+    predictor: Predictor
     batch_size: int
     advance: Advance
 
@@ -188,7 +188,7 @@ class Asker:
         for rows in batches(len(shapes), self.batch_size):
             batch = shapes[rows] if isinstance(shapes, Tensor) else shapes.batch(rows)
             turned = batch if rotations is None else turn(batch, rotations[rows])
-            parts.append(self.answerer(turned, what))
+            parts.append(self.predictor(turned, what))
             self.advance(len(rows))
         return torch.cat(parts)
 

@@ -1,4 +1,4 @@
-"""What features are worth: classifiers trained on them, the encoder left as it is."""
+"""Linear evaluation of features, and other classifiers: the encoder is left as it is."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,16 +14,16 @@ from torch import Tensor
 from pcclust.data.dataset import PointDataset, UpAxis
 from pcclust.data.splits import few_labels
 from pcclust.data.transforms import rotation_about
-from pcclust.evaluate.answers import Answers
-from pcclust.evaluate.forward import Advance, Answerer, Asker, Layout, Model
+from pcclust.evaluate.forward import Advance, BatchPredictor, Layout, Model, Predictor
 from pcclust.evaluate.kernel_probe import KernelProbe
 from pcclust.evaluate.labelled import Array, classes_of, labelled_shapes
 from pcclust.evaluate.linear_probe import LinearProbe, check_classes
 from pcclust.evaluate.linear_report import LinearReport, ProbeScores
+from pcclust.evaluate.predictions import Predictions
 from pcclust.evaluate.probes import PROTOCOLS, Probes
-from pcclust.evaluate.rbf_machine import RBFMachine
+from pcclust.evaluate.rbf_classifier import RBFClassifier
 from pcclust.evaluate.rotation_report import protocol
-from pcclust.evaluate.turns import Turns
+from pcclust.evaluate.rotations import Rotations
 from pcclust.evaluate.weighted_knn import WeightedKNN
 
 # What rounding may change in features that are equal, in units of the largest.
@@ -36,7 +36,7 @@ def linear(
     labels: Array | Sequence[int],
     *,
     train: tuple[Array, Array | Sequence[int]],
-    turns: Turns | None = None,
+    rotations: Rotations | None = None,
     probes: Probes | None = None,
     up_axis: UpAxis = "z",
     class_names: Sequence[str] | None = None,
@@ -49,19 +49,19 @@ def linear(
 ) -> LinearReport:
     """Trains simple classifiers on features of turned shapes and tests them on turned shapes.
 
-    Under z/z, z/SO3 and SO3/SO3 (trained on turns about the up axis or in space, tested on either)
+    Under z/z, z/SO3 and SO3/SO3 (trained and tested on rotations about the up axis or in space)
     it tries a linear SVM with C chosen on the training shapes, the same on a kernel map of the
     features, one with C = 1, an RBF SVC, weighted nearest neighbours, and the linear SVM with few
     labels. Each shape is encoded once
-    in each turn, for all of them; the turns are those of `pcclust.evaluate.rotation`. Nothing is
+    in each turn, for all of them; they are those of `pcclust.evaluate.rotation`. Nothing is
     chosen by the labels of test shapes.
 
-    With ``probes.votes``, upright/upright is tested too: shapes as they stand in the data, as
+    With ``probes.azimuths``, upright/upright is tested too: shapes as they stand in the data, as
     published linear probes have them. There ContrastNet's script turns all shapes, those to train
     with as well as those to test, by 2πm/12 about the up axis, trains an RBF SVC for every m and
     states the mean of the 12 accuracies; so does this, on standardised features. It encodes
     everything anew for every m, which is why it has to be asked for. Under the other protocols
-    shapes have random azimuths, and the rounds of turns are the mean over them: one RBF SVC is
+    shapes have random azimuths, and the rounds of rotations are the mean over them: one RBF SVC is
     trained there.
 
     Args:
@@ -70,17 +70,17 @@ def linear(
         labels: ``(S,)`` classes from 0.
         train: points ``(S', N, 3)`` and labels of the training shapes, each turned once per
             orientation.
-        turns: how test shapes are turned; by default 5 turns of each kind (Haar). It has the seed
+        rotations: how test shapes are turned; by default 5 of each kind (Haar). It has the seed
             of folds and draws of labels, too; its tilts are not used.
         probes: how features are probed.
         up_axis: the axis against gravity of upright shapes.
         class_names: of the labels; "class 0" and so on if None.
-        layout: of the clouds that the model takes, see `pcclust.evaluate.forward.Answerer`.
+        layout: of the clouds that the model takes, see `pcclust.evaluate.forward.Predictor`.
         batch_size: shapes the model is asked about at once, at most.
         device: where the model runs; if None where its parameters are.
         about: what the report says of the model and the data, by name.
         advance: called with the number of shapes of each batch; `Probes.clouds` says their sum.
-        trained: called after each trained classifier; `Probes.machines` says how many there are.
+        trained: called after each trained classifier; `Probes.classifiers` says how many there are.
 
     Returns:
         The accuracies of every probe under every protocol.
@@ -100,35 +100,36 @@ def linear(
         >>> def radius(clouds):
         ...     return clouds.norm(dim=2).mean(dim=1, keepdim=True)
         >>> report = linear(radius, shapes[:10], labels[:10], train=(shapes[10:], labels[10:]))
-        >>> report.score("z/SO3").mean, report.score("SO3/SO3", share=0.05).mean
+        >>> report.score("z/SO3").mean, report.score("SO3/SO3", fraction=0.05).mean
         (1.0, 1.0)
     """
-    turns, probes = turns or Turns(), probes or Probes()
+    rotations, probes = rotations or Rotations(), probes or Probes()
     shapes = labelled_shapes(points, labels, class_names=class_names)
     learned = labelled_shapes(*train, class_names=class_names)
     names = max(shapes.class_names, learned.class_names, key=len)
     _check(learned, shapes, names)
-    answerer = Answerer(model, shapes.points, layout=layout, device=device)
-    encoder = _Encoder(Asker(answerer, batch_size, advance), learned, shapes, turns, up_axis)
+    predictor = Predictor(model, shapes.points, layout=layout, device=device)
+    batched = BatchPredictor(predictor, batch_size, advance)
+    encoder = _Encoder(batched, learned, shapes, rotations, up_axis)
     scorer = _Scorer(classes_of(shapes), len(names), len(learned), trained)
     settings: dict[str, int | float | str] = {
-        "rotations": turns.rotations,
-        "sampler": turns.sampler,
-        "seed": turns.seed,
+        "rotations": rotations.rounds,
+        "sampler": rotations.sampler,
+        "seed": rotations.seed,
         "up_axis": up_axis,
         **probes.told(),
         "points": shapes.num_points,
-        "layout": answerer.layout,
-        "features": answerer.num_outputs,
-        "clouds": probes.clouds(len(shapes), len(learned), turns.rotations),
+        "layout": predictor.layout,
+        "features": predictor.num_outputs,
+        "clouds": probes.clouds(len(shapes), len(learned), rotations.rounds),
     }
-    scores = tuple(_probed(encoder, scorer, probes, turns.seed))
+    scores = tuple(_probed(encoder, scorer, probes, rotations.seed))
     counts = len(shapes), len(learned)
     return LinearReport(dict(about or {}), settings, *counts, scores)
 
 
-class Machine(Protocol):
-    """A trained classifier."""
+class TrainedClassifier(Protocol):
+    """Predicts classes from features."""
 
     def predict(self, features: Tensor, /) -> NDArray[np.int64]:
         """Returns the classes ``(S,)`` of features ``(S, F)``."""
@@ -155,32 +156,32 @@ def _probed(
             yield from scorer.scores("kernel_map", name, [(mapped, rounds)])
         fixed = LinearProbe(seen, labels, C=1, standardize=False)
         yield from scorer.scores("linear_svm_c1", name, [(fixed, rounds)])
-        turned = encoder.votes(probes.votes) if name == "upright" else iter(())
-        voters = ((RBFMachine(x, labels), shown) for x, shown in chain([(seen, rounds)], turned))
+        turned = encoder.azimuths(probes.azimuths) if name == "upright" else iter(())
+        voters = ((RBFClassifier(x, labels), shown) for x, shown in chain([(seen, rounds)], turned))
         yield from scorer.scores("rbf_svc", name, voters)
         near = WeightedKNN(seen, labels, k=probes.neighbors, temperature=probes.temperature)
         yield from scorer.scores("weighted_knn", name, [(near, rounds)])
-        for share in probes.label_shares:
-            drawn = [few_labels(labels, share, draw=i, seed=seed) for i in range(probes.draws)]
+        for fraction in probes.label_fractions:
+            drawn = [few_labels(labels, fraction, draw=i, seed=seed) for i in range(probes.repeats)]
             few = ((LinearProbe(seen[rows], labels[rows], seed=seed), rounds) for rows in drawn)
-            yield from scorer.scores("linear_svm", name, few, share, len(drawn[0]))
+            yield from scorer.scores("linear_svm", name, few, fraction, len(drawn[0]))
 
 
 @dataclass(frozen=True)
 class _Encoder:
     """Encodes shapes in every orientation."""
 
-    asker: Asker
+    predictor: BatchPredictor
     learned: PointDataset
     shapes: PointDataset
-    turns: Turns
+    rotations: Rotations
     up_axis: UpAxis
 
     def learned_features(self, orientation: str) -> Tensor:
         """Returns the features ``(S, F)`` of the training shapes, each in one turn."""
-        rotations = self._rotations(orientation, len(self.learned))[0]
+        matrices = self._rotations(orientation, len(self.learned))[0]
         where = f"training shapes, {orientation}"
-        features = self.asker.outputs(self.learned, rotations, where)
+        features = self.predictor.outputs(self.learned, matrices, where)
         if (features - features[0]).abs().max() <= ROUNDING * features.abs().max():
             raise ValueError(
                 f"the features of all {len(features)} training shapes are equal ({orientation}): "
@@ -189,30 +190,32 @@ class _Encoder:
         return features
 
     def test_features(self, orientation: str) -> list[Tensor]:
-        """Returns the features ``(S, F)`` of the test shapes in every round of turns."""
+        """Returns the features ``(S, F)`` of the test shapes in every round of rotations."""
         return [
-            self.asker.outputs(self.shapes, rotations, f"{orientation}, round {number}")
-            for number, rotations in enumerate(self._rotations(orientation, len(self.shapes)))
+            self.predictor.outputs(self.shapes, matrices, f"{orientation}, round {number}")
+            for number, matrices in enumerate(self._rotations(orientation, len(self.shapes)))
         ]
 
-    def votes(self, count: int) -> Iterator[tuple[Tensor, Rounds]]:
+    def azimuths(self, count: int) -> Iterator[tuple[Tensor, Rounds]]:
         """Yields features with all shapes turned by 2πm/count about the up axis, from m = 1."""
         for number in range(1, count):
             angle = torch.tensor([2 * math.pi * number / count], dtype=torch.float64)
             rotation = rotation_about(self.up_axis, angle)
             seen, tested = (
-                self.asker.outputs(some, rotation.expand(len(some), -1, -1), f"vote {number}")
+                self.predictor.outputs(
+                    some, rotation.expand(len(some), -1, -1), f"azimuth {number}"
+                )
                 for some in (self.learned, self.shapes)
             )
             yield seen, {"upright": [tested]}
 
     def _rotations(self, orientation: str, count: int) -> Sequence[Tensor | None]:
-        """Returns the turns of so many shapes, ``(count, 3, 3)`` in every round."""
+        """Returns the rotations of so many shapes, ``(count, 3, 3)`` in every round."""
         if orientation == "upright":
             return [None]
         if orientation == "z":
-            return list(self.turns.about_up(count, self.up_axis))
-        return list(self.turns.anywhere(count))
+            return list(self.rotations.about_up(count, self.up_axis))
+        return list(self.rotations.arbitrary(count))
 
 
 @dataclass(frozen=True)
@@ -228,28 +231,28 @@ class _Scorer:
         self,
         probe: str,
         name: str,
-        trials: Iterable[tuple[Machine, Rounds]],
-        share: float = 1,
+        trials: Iterable[tuple[TrainedClassifier, Rounds]],
+        fraction: float = 1,
         known: int | None = None,
     ) -> list[ProbeScores]:
-        """Asks machines about the test shapes in all rounds.
+        """Tests classifiers on the test shapes in all rounds.
 
         Args:
-            probe: what the machines are.
+            probe: what the classifiers are.
             name: the orientation they were trained in.
-            trials: each machine, and by orientation the features to ask it about.
-            share: of the training labels that they had.
+            trials: each classifier, and by orientation the features to ask it about.
+            fraction: of the training labels that they had.
             known: how many labels that is; all of them if None.
         """
-        found: dict[str, list[Answers]] = {}
-        strengths = []
-        for machine, rounds in trials:
+        found: dict[str, list[Predictions]] = {}
+        Cs = []
+        for classifier, rounds in trials:
             self.trained()
-            strengths += [machine.C] if isinstance(machine, LinearProbe | KernelProbe) else []
+            Cs += [classifier.C] if isinstance(classifier, LinearProbe | KernelProbe) else []
             for test, features in rounds.items():
-                predictions = np.stack([machine.predict(some) for some in features])
-                answers = Answers(predictions, self.labels, self.num_classes)
-                found.setdefault(test, []).append(answers)
+                predictions = np.stack([classifier.predict(some) for some in features])
+                measured = Predictions(predictions, self.labels, self.num_classes)
+                found.setdefault(test, []).append(measured)
         return [
             ProbeScores(
                 probe,
@@ -257,8 +260,8 @@ class _Scorer:
                 self.learned if known is None else known,
                 np.stack([one.accuracies for one in answers]),
                 np.array([one.class_mean for one in answers]),
-                share,
-                tuple(strengths),
+                fraction,
+                tuple(Cs),
             )
             for test, answers in found.items()
         ]

@@ -10,7 +10,7 @@ from torch import Tensor
 from pcclust.data.seeding import seeded_generator
 from pcclust.data.splits import stratified
 
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1)
+C_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1)
 FOLDS = 5
 # Choosing C costs 30 fits: enough of the shapes choose it well.
 CHOOSING_SHAPES = 2000
@@ -19,7 +19,7 @@ HISTORY = 20  # of L-BFGS; more saves fewer steps than it costs
 
 
 class LinearProbe:
-    """A linear support vector machine, by default on standardised features.
+    """A linear support vector classifier, by default on standardised features.
 
     What scikit-learn's LinearSVC solves (each class against the rest, squared hinge, the bias
     regularised as a weight is), but for all classes at once by L-BFGS, whose steps are products of
@@ -71,7 +71,7 @@ class LinearProbe:
         scaled = self._scaled(features)
         self._classes, places = torch.unique(labels, return_inverse=True)
         self.C = _choose(scaled, places, seed) if C is None else C
-        self._weights = _Machines(scaled, places, len(self._classes)).fit(self.C)
+        self._weights = _OneVsRest(scaled, places, len(self._classes)).fit(self.C)
 
     def predict(self, features: Tensor) -> NDArray[np.int64]:
         """Returns the classes ``(S,)`` of features ``(S, F)``."""
@@ -80,7 +80,7 @@ class LinearProbe:
         return predicted
 
     def _scaled(self, features: Tensor) -> Tensor:
-        """Returns the features as the machines see them, and a 1 whose weight is the bias."""
+        """Returns the features as the classifiers see them, and a 1 whose weight is the bias."""
         scaled = (features - self._mean) / self._spread
         return torch.cat([scaled, scaled.new_ones(len(scaled), 1)], dim=1)
 
@@ -92,19 +92,19 @@ def _choose(scaled: Tensor, places: Tensor, seed: int) -> float:
     shuffled = torch.randperm(len(kept), generator=seeded_generator(seed))
     fold = torch.empty(len(kept), dtype=torch.int64)
     fold[shuffled[kept[shuffled].argsort(stable=True)]] = torch.arange(len(kept)) % FOLDS
-    hits = torch.zeros(len(STRENGTHS), dtype=torch.int64)
+    hits = torch.zeros(len(C_GRID), dtype=torch.int64)
     for number in range(min(FOLDS, len(kept))):
         inside, outside = fold != number, fold == number
-        machines = _Machines(scaled[inside], kept[inside], int(places.max()) + 1)
+        classifiers = _OneVsRest(scaled[inside], kept[inside], int(places.max()) + 1)
         weights: Tensor | None = None
-        for place, C in enumerate(STRENGTHS):
-            weights = machines.fit(C, weights)
+        for place, C in enumerate(C_GRID):
+            weights = classifiers.fit(C, weights)
             hits[place] += ((scaled[outside] @ weights).argmax(dim=1) == kept[outside]).sum()
-    return STRENGTHS[int(hits.argmax())]
+    return C_GRID[int(hits.argmax())]
 
 
-class _Machines:
-    """The machines of all classes on the same features ``(S, F)``."""
+class _OneVsRest:
+    """The classifiers of all classes on the same features ``(S, F)``."""
 
     def __init__(self, scaled: Tensor, places: Tensor, num_classes: int) -> None:
         self._signs = scaled.new_full((len(places), num_classes), -1)

@@ -10,6 +10,14 @@ from numpy.typing import NDArray
 
 from pcclust.evaluate.saved import told_by
 
+# What reports that were written before call differently.
+_NOW = {
+    "share": "fraction",
+    "strengths": "Cs",
+    "votes": "azimuths",
+    "draws": "repeats",
+    "label_shares": "label_fractions",
+}
 # By their names in JSON, what tables call them.
 PROBES = {
     "linear_svm": "linear SVM",
@@ -28,10 +36,10 @@ class ProbeScores:
         probe: a key of `PROBES`.
         protocol: e.g. "z/SO3".
         labels: of how many training shapes the label was known.
-        accuracies: ``(T, R)`` of T trained classifiers (one, or one a vote or draw) in R rounds.
+        accuracies: ``(T, R)`` of T classifiers (one, or one an azimuth or repeat) in R rounds.
         class_means: ``(T,)``, the mean accuracy of the classes, over the rounds.
-        share: of the training labels.
-        strengths: the C of each classifier; empty where there is none to tell.
+        fraction: of the training labels.
+        Cs: the C of each classifier; empty where there is none to tell.
     """
 
     probe: str
@@ -39,8 +47,8 @@ class ProbeScores:
     labels: int
     accuracies: NDArray[np.float64]
     class_means: NDArray[np.float64]
-    share: float = 1.0
-    strengths: tuple[float, ...] = ()
+    fraction: float = 1.0
+    Cs: tuple[float, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -61,13 +69,14 @@ class ProbeScores:
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as JSON can hold it."""
         arrays = {name: getattr(self, name).tolist() for name in ("accuracies", "class_means")}
-        return {**self.__dict__, **arrays, "strengths": list(self.strengths)}
+        return {**self.__dict__, **arrays, "Cs": list(self.Cs)}
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> "ProbeScores":
         """Returns the scores that `to_dict` told of."""
         arrays = {name: np.array(told[name]) for name in ("accuracies", "class_means")}
-        return cls(**{**told, **arrays, "strengths": tuple(told["strengths"])})
+        now = {_NOW.get(name, name): value for name, value in {**told, **arrays}.items()}
+        return cls(**{**now, "Cs": tuple(now["Cs"])})
 
 
 @dataclass(frozen=True)
@@ -95,22 +104,22 @@ class LinearReport:
         """The names of the protocols."""
         return tuple(dict.fromkeys(found.protocol for found in self.scores))
 
-    def score(self, protocol: str, probe: str = "linear_svm", share: float = 1) -> ProbeScores:
+    def score(self, protocol: str, probe: str = "linear_svm", fraction: float = 1) -> ProbeScores:
         """Returns how well a probe did.
 
         Args:
             protocol: e.g. "z/SO3".
             probe: a key of `PROBES`.
-            share: of the training labels.
+            fraction: of the training labels.
 
         Raises:
             ValueError: there is no such one.
         """
         for found in self.scores:
-            if (found.protocol, found.probe, found.share) == (protocol, probe, share):
+            if (found.protocol, found.probe, found.fraction) == (protocol, probe, fraction):
                 return found
-        known = dict.fromkeys(f"{s.probe} {s.protocol} {s.share:g}" for s in self.scores)
-        raise ValueError(f"no {probe} {protocol} {share:g} among {'; '.join(known)}")
+        known = dict.fromkeys(f"{s.probe} {s.protocol} {s.fraction:g}" for s in self.scores)
+        raise ValueError(f"no {probe} {protocol} {fraction:g} among {'; '.join(known)}")
 
     def to_json(self) -> str:
         """Returns everything as JSON."""
@@ -126,13 +135,18 @@ class LinearReport:
             ValueError: not the JSON of such a report.
         """
         told = told_by(text, cls.KIND)
+        told["settings"] = {_NOW.get(key, key): value for key, value in told["settings"].items()}
         told["scores"] = tuple(map(ProbeScores.from_dict, told["scores"]))
         return cls(**told)
 
     def _measures(self) -> dict[str, Any]:
         measures: dict[str, Any] = {protocol: {} for protocol in self.protocols}
         for found in self.scores:
-            name = found.probe if found.share == 1 else f"{found.probe}, {found.share:g} of labels"
+            name = (
+                found.probe
+                if found.fraction == 1
+                else f"{found.probe}, {found.fraction:g} of labels"
+            )
             measures[found.protocol][name] = {
                 "accuracy": found.mean,
                 "std": found.std,

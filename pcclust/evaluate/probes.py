@@ -15,58 +15,58 @@ class Probes:
     """How features are probed.
 
     Attributes:
-        votes: 0, or how many turns about the up axis `RBFMachine` is averaged over where all
+        azimuths: 0, or how many angles about the up axis `RBFClassifier` is averaged over where all
             shapes are upright; ContrastNet's script has 12.
         neighbors: k of `WeightedKNN`.
         temperature: τ of `WeightedKNN`.
         landmarks: of the kernel map of `KernelProbe`; 0 leaves it out.
-        label_shares: shares of the training labels that a linear machine gets; none if empty.
-        draws: how often each share is drawn.
+        label_fractions: of the training labels that a linear classifier gets; none if empty.
+        repeats: how often each fraction is drawn.
 
     Raises:
         ValueError: a number that cannot be.
 
     Example:
-        >>> Probes(votes=12).machines, Probes(label_shares=()).machines
+        >>> Probes(azimuths=12).classifiers, Probes(label_fractions=()).classifiers
         (71, 10)
-        >>> Probes(votes=12).clouds(shapes=10, learned=100, rotations=5)
+        >>> Probes(azimuths=12).clouds(shapes=10, learned=100, rotations=5)
         1620
     """
 
-    votes: int = 0
+    azimuths: int = 0
     neighbors: int = 20
     temperature: float = 0.07
     landmarks: int = 3000
-    label_shares: tuple[float, ...] = (0.01, 0.05, 0.2)
-    draws: int = 5
+    label_fractions: tuple[float, ...] = (0.01, 0.05, 0.2)
+    repeats: int = 5
 
     def __post_init__(self) -> None:
-        if self.votes < 0:
-            raise ValueError(f"votes={self.votes} must not be negative; ContrastNet has 12")
+        if self.azimuths < 0:
+            raise ValueError(f"azimuths={self.azimuths} must not be negative; ContrastNet has 12")
         if self.landmarks < 0:
             raise ValueError(f"landmarks={self.landmarks} must not be negative; 0 is none")
         if self.neighbors < 1 or not self.temperature > 0:
             raise ValueError(
                 f"neighbors={self.neighbors} and temperature={self.temperature} must be positive"
             )
-        wrong = [share for share in self.label_shares if not 0 < share < 1]
+        wrong = [share for share in self.label_fractions if not 0 < share < 1]
         if wrong:
             raise ValueError(
                 f"a share of {wrong[0]:g} of the labels must be between 0 and 1: 0.01 is 1 %"
             )
-        if self.draws < 1:
-            raise ValueError(f"draws={self.draws} must be at least 1; 5 or more tell much")
+        if self.repeats < 1:
+            raise ValueError(f"repeats={self.repeats} must be at least 1; 5 or more tell much")
 
     @property
     def orientations(self) -> tuple[str, ...]:
-        """The orientations that machines are trained in."""
-        return tuple(PROTOCOLS)[0 if self.votes else 1 :]
+        """The orientations that classifiers are trained in."""
+        return tuple(PROTOCOLS)[0 if self.azimuths else 1 :]
 
     @property
-    def machines(self) -> int:
+    def classifiers(self) -> int:
         """How many classifiers are trained."""
-        each = 4 + (self.landmarks > 0) + self.draws * len(self.label_shares)
-        return each * len(self.orientations) + max(self.votes - 1, 0)
+        each = 4 + (self.landmarks > 0) + self.repeats * len(self.label_fractions)
+        return each * len(self.orientations) + max(self.azimuths - 1, 0)
 
     def clouds(self, shapes: int, learned: int, rotations: int) -> int:
         """Returns of how many clouds the model is asked.
@@ -79,9 +79,9 @@ class Probes:
             learned: to train with.
             rotations: of each test shape.
         """
-        return 2 * (learned + rotations * shapes) + self.votes * (learned + shapes)
+        return 2 * (learned + rotations * shapes) + self.azimuths * (learned + shapes)
 
     def told(self) -> dict[str, int | float | str]:
         """Returns the settings by name."""
-        shares = ", ".join(f"{share:g}" for share in self.label_shares)
-        return {**asdict(self), "label_shares": shares or "none"}
+        shares = ", ".join(f"{share:g}" for share in self.label_fractions)
+        return {**asdict(self), "label_fractions": shares or "none"}

@@ -1,4 +1,4 @@
-"""How well a model knows shapes that are turned: z/z, z/SO3, SO3/SO3, and by angle of tilt."""
+"""How well a model predicts shapes that are turned: z/z, z/SO3, SO3/SO3, and by angle of tilt."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, TypedDict
@@ -10,11 +10,11 @@ from torch import Tensor
 
 from pcclust.data.dataset import PointDataset, UpAxis
 from pcclust.evaluate.failures import Failure, find_failures
-from pcclust.evaluate.forward import Advance, Answerer, Asker, Layout, Model
+from pcclust.evaluate.forward import Advance, BatchPredictor, Layout, Model, Predictor
 from pcclust.evaluate.labelled import Array, classes_of, labelled_shapes
 from pcclust.evaluate.linear_probe import LinearProbe, check_classes
 from pcclust.evaluate.rotation_report import RotationReport, Trained, protocol
-from pcclust.evaluate.turns import Turns
+from pcclust.evaluate.rotations import Rotations
 
 Ints: TypeAlias = NDArray[np.int64]
 # From outputs (B, C) to classes (B,).
@@ -28,7 +28,7 @@ def rotation(
     *,
     trained: Trained | None = None,
     train: tuple[Array, Array | Sequence[int]] | None = None,
-    turns: Turns | None = None,
+    rotations: Rotations | None = None,
     up_axis: UpAxis = "z",
     class_names: Sequence[str] | None = None,
     names: Sequence[str] | None = None,
@@ -42,7 +42,7 @@ def rotation(
 
     A classifier was trained in one orientation, which its trainer knows: z/z and z/SO3, or SO3/z
     and SO3/SO3, are the protocols that follow. Features are tested through linear probes, one
-    trained on turns about the up axis and one on turns in space, so that all protocols follow.
+    trained on rotations about the up axis and one on arbitrary ones, so that all protocols follow.
     Clouds are turned about the origin, which should be their centre, one copy at a time.
 
     Args:
@@ -50,20 +50,20 @@ def rotation(
             which is the answer, or with ``train`` a feature of any width.
         points: ``(S, N, 3)`` test shapes, upright.
         labels: ``(S,)`` classes from 0.
-        trained: "upright" if the model was trained on shapes as they stand, "z" if on turns about
-            the up axis, "SO3" if on turns in space, None if that is not known.
+        trained: "upright" if the model was trained on shapes as they stand, "z" if rotated about
+            the up axis, "SO3" if arbitrarily, None if that is not known.
         train: points and labels of shapes to train linear probes with; then ``model`` gives
             features. Each is turned once per orientation.
-        turns: how shapes are turned; by default 5 turns of each kind (Haar), and 13 tilts of up
+        rotations: how shapes are turned; by default 5 times of each kind (Haar), and 13 tilts of up
             to 500 shapes.
         up_axis: the axis against gravity of upright shapes.
         class_names: of the labels; "class 0" and so on if None.
         names: of the shapes; their numbers if None.
-        layout: of the clouds that the model takes, see `pcclust.evaluate.forward.Answerer`.
+        layout: of the clouds that the model takes, see `pcclust.evaluate.forward.Predictor`.
         batch_size: shapes the model is asked about at once, at most.
         device: where the model runs; if None where its parameters are.
         about: what the report says of the model and the data, by name.
-        advance: called with the number of shapes of each batch; `Turns.cost`
+        advance: called with the number of shapes of each batch; `Rotations.cost`
             says their sum.
 
     Returns:
@@ -76,35 +76,36 @@ def rotation(
 
     Example:
         >>> import torch
-        >>> from pcclust.evaluate import Turns, rotation
+        >>> from pcclust.evaluate import Rotations, rotation
         >>> points = torch.randn(8, 64, 3) * torch.tensor([0.2, 0.2, 1])
         >>> points[4:] = points[4:].roll(1, dims=2)  # these lie
         >>> def stands(clouds):  # a classifier by extent along z
         ...     height = clouds[..., 2].std(dim=1)
         ...     return torch.stack([height - 0.5, 0.5 - height], dim=1)
-        >>> report = rotation(stands, points, [0] * 4 + [1] * 4, trained="z", turns=Turns(tilts=2))
-        >>> report.answers("z/z").mean, report.answers("z/SO3").mean < 1
+        >>> labels = [0] * 4 + [1] * 4
+        >>> report = rotation(stands, points, labels, trained="z", rotations=Rotations(tilts=2))
+        >>> report.under("z/z").mean, report.under("z/SO3").mean < 1
         (1.0, True)
     """
-    turns = turns or Turns()
+    rotations = rotations or Rotations()
     shapes = labelled_shapes(points, labels, names, class_names)
     learned = None if train is None else labelled_shapes(*train, class_names=class_names)
     named = max((some.class_names for some in (shapes, learned) if some), key=len)
     width = len(named) if learned is None else None
-    answerer = Answerer(model, shapes.points, layout=layout, num_outputs=width, device=device)
-    asker = Asker(answerer, batch_size, advance)
+    predictor = Predictor(model, shapes.points, layout=layout, num_outputs=width, device=device)
+    batched = BatchPredictor(predictor, batch_size, advance)
     settings: dict[str, int | float | str] = {
-        **turns.told(),
+        **rotations.told(),
         "up_axis": up_axis,
         "points": shapes.num_points,
-        "layout": answerer.layout,
-        "outputs": answerer.num_outputs,
-        "clouds": turns.cost(len(shapes), len(learned) if learned else 0),
+        "layout": predictor.layout,
+        "outputs": predictor.num_outputs,
+        "clouds": rotations.cost(len(shapes), len(learned) if learned else 0),
     }
     deciders: dict[str, Decide] = {trained or "": _largest}
     if learned is not None:
         check_classes(classes_of(learned), classes_of(shapes), named)
-        probes = _probes(asker, learned, turns, up_axis)
+        probes = _probes(batched, learned, rotations, up_axis)
         settings |= {f"C of the {name} probe": probe.C for name, probe in probes.items()}
         deciders = {name: probe.predict for name, probe in probes.items()}
     return RotationReport(
@@ -113,23 +114,23 @@ def rotation(
         class_names=named,
         names=tuple(shapes.names),
         labels=classes_of(shapes),
-        tilt_degrees=turns.angles.numpy(),
-        **_tested(asker, deciders, shapes, turns, up_axis),
+        tilt_degrees=rotations.angles.numpy(),
+        **_tested(batched, deciders, shapes, rotations, up_axis),
     )
 
 
 def _probes(
-    asker: Asker, learned: PointDataset, turns: Turns, up_axis: UpAxis
+    predictor: BatchPredictor, learned: PointDataset, rotations: Rotations, up_axis: UpAxis
 ) -> dict[Trained, LinearProbe]:
     """Trains a linear probe for each training orientation, on one turn of every shape."""
     count = len(learned)
-    rotations = {"z": turns.about_up(count, up_axis)[0], "SO3": turns.anywhere(count)[0]}
+    matrices = {"z": rotations.about_up(count, up_axis)[0], "SO3": rotations.arbitrary(count)[0]}
     orientations: tuple[Trained, ...] = ("z", "SO3")
     return {
         name: LinearProbe(
-            asker.outputs(learned, rotations[name], f"training shapes, {name}"),
+            predictor.outputs(learned, matrices[name], f"training shapes, {name}"),
             torch.from_numpy(classes_of(learned)),
-            seed=turns.seed,
+            seed=rotations.seed,
         )
         for name in orientations
     }
@@ -147,38 +148,40 @@ class _Found(TypedDict):
 
 
 def _tested(
-    asker: Asker,
+    predictor: BatchPredictor,
     deciders: Mapping[str, Decide],
     shapes: PointDataset,
-    turns: Turns,
+    rotations: Rotations,
     up_axis: UpAxis,
 ) -> _Found:
     """Asks about every shape in every orientation."""
     count = len(shapes)
-    rounds = {"z": turns.about_up(count, up_axis), "SO3": turns.anywhere(count)}
-    upright = asker.outputs(shapes, None, "upright shapes")
+    rounds = {"z": rotations.about_up(count, up_axis), "SO3": rotations.arbitrary(count)}
+    upright = predictor.outputs(shapes, None, "upright shapes")
     standing = {name: decide(upright) for name, decide in deciders.items()}
     # In the order of the protocols: z/z, z/SO3, SO3/z, SO3/SO3.
     predictions = {
         protocol(name, test): np.empty(0, np.int64) for name in deciders for test in rounds
     }
     changes = {}
-    for test, rotations in rounds.items():
+    for test, matrices in rounds.items():
         outputs = [
-            asker.outputs(shapes, round_, f"{test}, round {number}")
-            for number, round_ in enumerate(rotations)
+            predictor.outputs(shapes, round_, f"{test}, round {number}")
+            for number, round_ in enumerate(matrices)
         ]
         changes[test] = np.stack([_relative_change(turned, upright) for turned in outputs])
         for name, decide in deciders.items():
             predictions[protocol(name, test)] = np.stack([decide(turned) for turned in outputs])
     first = next(iter(deciders))
-    tilted = turns.tilt_subset(torch.from_numpy(classes_of(shapes)))
+    tilted = rotations.tilt_subset(torch.from_numpy(classes_of(shapes)))
     return {
         "upright": standing,
         "predictions": predictions,
         "changes": changes,
         "tilted": tilted.numpy(),
-        "tilt_predictions": _tilted(asker, deciders, shapes, turns, up_axis, tilted, predictions),
+        "tilt_predictions": _tilted(
+            predictor, deciders, shapes, rotations, up_axis, tilted, predictions
+        ),
         "failures": find_failures(
             shapes, standing[first], predictions[protocol(first, "SO3")], rounds["SO3"], up_axis
         ),
@@ -186,21 +189,21 @@ def _tested(
 
 
 def _tilted(
-    asker: Asker,
+    predictor: BatchPredictor,
     deciders: Mapping[str, Decide],
     shapes: PointDataset,
-    turns: Turns,
+    rotations: Rotations,
     up_axis: UpAxis,
     rows: Tensor,
     predictions: Mapping[str, Ints],
 ) -> dict[str, Ints]:
     """Returns the predictions ``(T, S')`` by angle of tilt; 0° is the first round of z."""
-    if not turns.tilts:
+    if not rotations.tilts:
         return {name: np.empty((0, 0), np.int64) for name in deciders}
-    rotations = turns.tilted(len(shapes), up_axis)[1:, rows]
+    matrices = rotations.tilted(len(shapes), up_axis)[1:, rows]
     outputs = [
-        asker.outputs(shapes.subset(rows), round_, f"tilt {angle:.0f}°")
-        for angle, round_ in zip(turns.angles[1:].tolist(), rotations, strict=True)
+        predictor.outputs(shapes.subset(rows), round_, f"tilt {angle:.0f}°")
+        for angle, round_ in zip(rotations.angles[1:].tolist(), matrices, strict=True)
     ]
     return {
         name: np.stack(

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.evaluate.answers import Answers
 from pcclust.evaluate.failures import Failure
+from pcclust.evaluate.predictions import Predictions
 from pcclust.evaluate.saved import told_by
 
 # How a model was trained: on shapes as they stand, turned about the up axis, or turned in space.
@@ -57,15 +57,15 @@ class RotationReport:
     tilt_predictions: Mapping[str, NDArray[np.int64]]
     failures: tuple[Failure, ...] = ()
 
-    def answers(self, protocol: str) -> Answers:
-        """Returns the answers under a protocol, with accuracy, consistency, confusion and so on.
+    def under(self, protocol: str) -> Predictions:
+        """Returns the predictions under a protocol, with accuracy, consistency and so on.
 
         Raises:
             ValueError: the protocol was not tested.
         """
         if protocol not in self.predictions:
             raise ValueError(f"no protocol {protocol!r} among {', '.join(self.predictions)}")
-        return Answers(self.predictions[protocol], self.labels, len(self.class_names))
+        return Predictions(self.predictions[protocol], self.labels, len(self.class_names))
 
     def tilt_accuracy(self, trained: str) -> NDArray[np.float64]:
         """Returns the accuracy at every angle of tilt, ``(T,)``, by training orientation."""
@@ -101,7 +101,7 @@ class RotationReport:
     def _measures(self) -> dict[str, Any]:
         measures: dict[str, Any] = {}
         for name in self.predictions:
-            found, changes = self.answers(name), self.changes[name.rpartition("/")[2]]
+            found, changes = self.under(name), self.changes[name.rpartition("/")[2]]
             measures[name] = {
                 "accuracy": found.mean,
                 "std": found.std,

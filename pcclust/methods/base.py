@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from tyro.conf import arg
 
-from pcclust.cluster.metrics import effective_clusters, normalized_mutual_information
+from pcclust.cluster.metrics import normalized_mutual_information, size_perplexity
 from pcclust.cluster.pseudo_labels import COLLAPSED, ClusterCollapseWarning
 from pcclust.methods.pretext import SILENT, Pretext, PretextConfig, Views
 from pcclust.nn import Clusterer
@@ -98,7 +98,7 @@ class DeepClustering(Pretext):
         assert isinstance(assigned, Tensor)
         before = assigned.cpu()
         measured = {
-            "perplexity": effective_clusters(labels),
+            "perplexity": size_perplexity(labels),
             "empty": float(probabilities.shape[1] - len(torch.unique(labels))),
             "confidence": float(confidence.double().mean()),
         }

@@ -15,11 +15,11 @@ from pcclust.methods.features import EncodeOnce, FeatureSet, open_features
 from pcclust.methods.unlabelled import open_unlabelled
 from pcclust.methods.views import SHARED, DataConfig
 from pcclust.nn.weights import load, save_weights
-from pcclust.training import Method, Outcome, Progress, RunFolder, Watcher, fit
+from pcclust.training import Callback, Method, Outcome, Progress, RunFolder, fit
+from pcclust.training.callback import Plan
 from pcclust.training.config import built_config, write_config
 from pcclust.training.processes import Processes
 from pcclust.training.run_folder import CONFIG
-from pcclust.training.watcher import Plan
 
 Shapes: TypeAlias = PointDataset | FeatureSet
 Tell = Callable[[str], None]
@@ -211,7 +211,7 @@ class Pipeline:
         out: the folder: ``config.yaml``, a folder or a file for each stage, and the result,
             ``weights.safetensors`` and its card.
         resume: whether to go on with what is there.
-        watchers: of the training.
+        callbacks: of the training.
         tell: gets what there is to say between, a line each.
 
     Raises:
@@ -227,14 +227,14 @@ class Pipeline:
         out: str | os.PathLike[str],
         *,
         resume: bool = False,
-        watchers: Sequence[Watcher] = (),
+        callbacks: Sequence[Callback] = (),
         tell: Tell = lambda line: None,
     ) -> None:
         self.recipe = recipe
         self.config = config
         self.out = Path(out)
         self.main = os.environ.get("RANK", "0") == "0"
-        self.watchers = watchers if self.main else ()
+        self.callbacks = callbacks if self.main else ()
         self.tell: Tell = tell if self.main else lambda line: None
         self._check_place(resume)
         self.shapes = open_shapes(recipe.data(config))
@@ -280,7 +280,7 @@ class Pipeline:
     def _fit(self, method: Method, name: str, deadline: float | None) -> Outcome:
         left = None if deadline is None else max(deadline - time.monotonic(), 0.0) / 60
         run = RunFolder(self.out / name)
-        return fit(method, run, resume=True, minutes=left, watchers=self.watchers)
+        return fit(method, run, resume=True, minutes=left, callbacks=self.callbacks)
 
     def _obtain(self, computation: Computation, path: Path) -> Described:
         """Lets the main process compute and the others read."""
@@ -305,14 +305,14 @@ class Pipeline:
     def _tell_plan(self, number: int) -> None:
         shapes = [stage.epochs * len(self.shapes) for stage in self.stages]
         plan = Plan(self.stages[number].name, sum(shapes[:number]), sum(shapes))
-        for watcher in self.watchers:
-            watcher.planned(plan)
+        for callback in self.callbacks:
+            callback.planned(plan)
 
     def _tell_progress(self, what: str, done: int, total: int) -> None:
-        for watcher in self.watchers:
-            watcher.preparing(what, done, total)
+        for callback in self.callbacks:
+            callback.preparing(what, done, total)
             if done == total:
-                watcher.stopped()
+                callback.stopped()
 
     def _check_place(self, resume: bool) -> None:
         if self.out.exists() and not self.out.is_dir():

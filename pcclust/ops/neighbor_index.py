@@ -24,7 +24,7 @@ INDEXED_DIMENSIONS = 3  # more are searched exhaustively, and there is nothing t
 
 
 class NeighborIndex:
-    """Answers `knn` and `ball_query` on fixed points without preparing them anew each time.
+    """Predictions `knn` and `ball_query` on fixed points without preparing them anew each time.
 
     The answers are those of the functions, bit for bit. On the native backend the points are put
     into a kd-tree once; the other backends keep the points and search them as the functions do.

@@ -20,7 +20,7 @@ class LinearView(ReportView):
 
     def tables(self) -> list[Table]:
         """Returns the accuracies with all labels, and with few where that was tested."""
-        few = any(found.share < 1 for found in self.report.scores)
+        few = any(found.fraction < 1 for found in self.report.scores)
         return [self._summary(), *([self._few_labels()] if few else [])]
 
     def more_tables(self) -> list[Table]:
@@ -31,7 +31,7 @@ class LinearView(ReportView):
 
     def notes(self) -> list[str]:
         """Says what protocols, deviations and probes are."""
-        votes = int(self.report.settings["votes"])
+        azimuths = int(self.report.settings["azimuths"])
         return [
             "“z” turns a shape about its up axis, “SO3” by an arbitrary rotation; “z/SO3” was "
             "trained on the one and tested on the other. “Upright” are shapes as they stand in "
@@ -44,8 +44,8 @@ class LinearView(ReportView):
             "the linear SVM; it is linear on what the map makes of the features, not on them.",
             "RBF SVC: standardised features, gamma = 1 / features, C = 1. ContrastNet's script "
             "takes features as they are."
-            + f" Upright: mean ± deviation over {votes} turns of all shapes."
-            * (votes > 1),
+            + f" Upright: mean ± deviation over {azimuths} turns of all shapes."
+            * (azimuths > 1),
         ]
 
     def lead(self) -> str:
@@ -69,13 +69,13 @@ class LinearView(ReportView):
 
     def _few_labels(self) -> Table:
         report = self.report
-        few = [found for found in report.scores if found.share < 1]
-        rows = {found.share: f"{100 * found.share:g} % ({found.labels:,})" for found in few}
+        few = [found for found in report.scores if found.fraction < 1]
+        rows = {found.fraction: f"{100 * found.fraction:g} % ({found.labels:,})" for found in few}
         cells = [
-            [title, *(_accuracy(report.score(p, share=share)) for p in report.protocols)]
+            [title, *(_accuracy(report.score(p, fraction=share)) for p in report.protocols)]
             for share, title in rows.items()
         ]
-        caption = f"Linear SVM with few labels, accuracy in %: {report.settings['draws']} repeats"
+        caption = f"Linear SVM with few labels, accuracy in %: {report.settings['repeats']} repeats"
         return Table(["labels", *report.protocols], cells, caption)
 
     def _table(self, caption: str, cell: Callable[[ProbeScores], str]) -> Table:

@@ -30,7 +30,7 @@ class RotationView(ReportView):
         """Returns the accuracy in % of every class that has shapes."""
         report = self.report
         counts = np.bincount(report.labels, minlength=len(report.class_names))
-        columns = [report.answers(name).per_class for name in report.predictions]
+        columns = [report.under(name).per_class for name in report.predictions]
         rows = [
             [name, f"{counts[label]:,}", *(percent(column[label]) for column in columns)]
             for label, name in enumerate(report.class_names)
@@ -55,7 +55,7 @@ class RotationView(ReportView):
     def lead(self) -> str:
         """Returns the accuracy under each protocol."""
         report = self.report
-        known = [f"{percent(report.answers(p).mean)} % under {p}" for p in report.predictions]
+        known = [f"{percent(report.under(p).mean)} % under {p}" for p in report.predictions]
         return f"Of {len(report.labels):,} shapes it knows {', '.join(known)}."
 
     def sections(self) -> list[Section]:
@@ -82,7 +82,7 @@ class RotationView(ReportView):
         ]
         rows = []
         for name in report.predictions:
-            found, changes = report.answers(name), report.changes[name.rpartition("/")[2]]
+            found, changes = report.under(name), report.changes[name.rpartition("/")[2]]
             accuracy = f"{percent(found.mean)} ± {percent(found.std)}"
             shares = (found.worst, found.class_mean, found.consistency, found.always_right)
             moved = (f"{x:.2g}" for x in (np.median(changes), changes.max()))
@@ -103,7 +103,7 @@ class RotationView(ReportView):
 
     def _mistakes(self, protocol: str) -> Table:
         """Returns the most frequent mistakes."""
-        names, counts = self.report.class_names, self.report.answers(protocol).confusion
+        names, counts = self.report.class_names, self.report.under(protocol).confusion
         of_class = counts.sum(axis=1)
         np.fill_diagonal(counts, 0)
         most = np.argsort(-counts, axis=None, kind="stable")[:MISTAKES]

@@ -29,7 +29,7 @@ def tilt_drawing(report: RotationReport) -> Markup:
 def class_drawing(report: RotationReport) -> Markup:
     """Draws the classes in the order of what they lose, from the first protocol to the last."""
     protocols = list(report.predictions)
-    columns = {name: 100 * report.answers(name).per_class for name in protocols}
+    columns = {name: 100 * report.under(name).per_class for name in protocols}
     shown = np.flatnonzero(~np.isnan(columns[protocols[0]]))
     lost = (columns[protocols[0]] - columns[protocols[1]])[shown]
     order = shown[np.argsort(-lost, kind="stable")]
@@ -50,7 +50,7 @@ def class_drawing(report: RotationReport) -> Markup:
 
 def confusion_drawing(report: RotationReport, protocol: str) -> Markup:
     """Draws which class is predicted as which; classes that nobody has or predicts are left out."""
-    counts = report.answers(protocol).confusion
+    counts = report.under(protocol).confusion
     shown = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
     counts = counts[np.ix_(shown, shown)]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

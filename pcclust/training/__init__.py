@@ -1,12 +1,13 @@
 """Training of any method: settings, the loop, the folder of a run."""
 
+from pcclust.training.callback import Callback, Step
 from pcclust.training.config import TrainingConfig, read_config, write_config
 from pcclust.training.loop import DivergedError, Outcome, fit
 from pcclust.training.method import Method, Progress
 from pcclust.training.run_folder import Position, RunFolder
-from pcclust.training.watcher import Step, Watcher
 
 __all__ = [
+    "Callback",
     "DivergedError",
     "Method",
     "Outcome",
@@ -15,7 +16,6 @@ __all__ = [
     "RunFolder",
     "Step",
     "TrainingConfig",
-    "Watcher",
     "fit",
     "read_config",
     "write_config",

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Interruption:
-    """Turns the first Ctrl-C or SIGTERM into a wish; a second one raises KeyboardInterrupt.
+    """Rotations the first Ctrl-C or SIGTERM into a wish; a second one raises KeyboardInterrupt.
 
     Attributes:
         wished: whether a signal came.

@@ -11,6 +11,7 @@ import torch
 
 from pcclust.data.seeding import seeded_generator
 from pcclust.nn.weights import save_weights
+from pcclust.training.callback import Callback, Step
 from pcclust.training.interruption import Interruption
 from pcclust.training.method import Batch, Method
 from pcclust.training.optimizer import (
@@ -21,7 +22,6 @@ from pcclust.training.optimizer import (
 )
 from pcclust.training.processes import Processes
 from pcclust.training.run_folder import Position, RunFolder
-from pcclust.training.watcher import Step, Watcher
 
 Result = TypeVar("Result")
 BEGIN_EPOCH = 1  # a use of the seed
@@ -54,7 +54,7 @@ def fit(
     *,
     resume: bool = False,
     minutes: float | None = None,
-    watchers: Sequence[Watcher] = (),
+    callbacks: Sequence[Callback] = (),
 ) -> Outcome:
     """Trains a method, or goes on with a run, until its epochs are done.
 
@@ -69,7 +69,7 @@ def fit(
         run: its folder.
         resume: whether to go on with the run in that folder, or begin it if there is none.
         minutes: stop and save after so long, to be resumed; no limit if None.
-        watchers: are told how it goes.
+        callbacks: are told how it goes.
 
     Returns:
         How it ended. A first Ctrl-C or SIGTERM saves and returns, a second one raises.
@@ -85,7 +85,7 @@ def fit(
         run.check_config(method.config)
     else:
         run.check_free()
-    loop = _Loop(method, run, Processes(method.config.precision), watchers)
+    loop = _Loop(method, run, Processes(method.config.precision), callbacks)
     deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     with ExitStack() as stack:
         stack.callback(loop.stop)
@@ -103,14 +103,14 @@ class _Loop:
         method: Method,
         run: RunFolder,
         processes: Processes,
-        watchers: Sequence[Watcher],
+        callbacks: Sequence[Callback],
     ) -> None:
         self.method = method
         self.config = method.config
         self.run = run
         self.processes = processes
         self.main = processes.main
-        self.watchers = watchers if processes.main else ()
+        self.callbacks = callbacks if processes.main else ()
         self.interruption = Interruption()
         self.position = Position()
 
@@ -131,8 +131,8 @@ class _Loop:
 
     def train(self, deadline: float) -> Outcome:
         """Runs epochs until they are done or something ends them."""
-        for watcher in self.watchers:
-            watcher.started(self.method, self.position)
+        for callback in self.callbacks:
+            callback.started(self.method, self.position)
         while not self._done():
             trained = self._begin_epoch() and self._epoch(deadline)
             metrics = self._evaluated(self.method.evaluate) if trained else None
@@ -147,8 +147,8 @@ class _Loop:
 
     def stop(self) -> None:
         """Says that nothing more will come."""
-        for watcher in self.watchers:
-            watcher.stopped()
+        for callback in self.callbacks:
+            callback.stopped()
 
     def _done(self) -> bool:
         """Returns whether there is no epoch left to begin or to end."""
@@ -217,8 +217,8 @@ class _Loop:
             self.position.sums[name] = self.position.sums.get(name, 0.0) + value
         if self.main and step % self.config.log_every == 0:
             self.run.log(self.position, {"step": step, **values, "learning_rate": rate})
-        for watcher in self.watchers:
-            watcher.stepped(Step(step, self.position.epoch + 1, values["loss"], rate))
+        for callback in self.callbacks:
+            callback.stepped(Step(step, self.position.epoch + 1, values["loss"], rate))
 
     def _evaluated(self, measure: Callable[[], dict[str, float]]) -> dict[str, float] | None:
         """Measures in the first process, where the others wait; returns None if interrupted."""
@@ -267,8 +267,8 @@ class _Loop:
         model, card = self.method.saved()
         progress = {"epoch": position.epoch, "seconds": line["seconds"], "metrics": measured}
         save_weights(self.run.path, model, card | progress)
-        for watcher in self.watchers if measured else ():
-            watcher.measured(epoch, step, measured)
+        for callback in self.callbacks if measured else ():
+            callback.measured(epoch, step, measured)
 
     def _save(self) -> None:
         if self.main:
@@ -280,8 +280,8 @@ class _Loop:
         return Outcome(results is not None, wished, self.position.epoch, results or {})
 
     def _tell_preparing(self, what: str, done: int, total: int) -> None:
-        for watcher in self.watchers:
-            watcher.preparing(what, done, total)
+        for callback in self.callbacks:
+            callback.preparing(what, done, total)
 
     def _check_finite(self, what: str, value: float, step: int) -> None:
         """Raises before weights are touched that a later checkpoint would hold."""

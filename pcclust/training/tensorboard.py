@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from pcclust._extras import require
+from pcclust.training.callback import Callback, Step
 from pcclust.training.method import Method
 from pcclust.training.run_folder import Position
-from pcclust.training.watcher import Step, Watcher
 
 
-class TensorBoard(Watcher):
+class TensorBoard(Callback):
     """Writes losses and what is measured for TensorBoard.
 
     Args:

@@ -46,7 +46,7 @@ def folder(tmp_path):
         "linear_svm", "z/SO3", 5, np.array([[0.5], [0.6]]), np.array([0.5, 0.6]), 0.05
     )
     about = {"data": "modelnet10, test", "command": "pcclust evaluate linear runs/a"}
-    report = LinearReport(about, {"votes": 0, "draws": 2}, 50, 100, (*scores, few))
+    report = LinearReport(about, {"azimuths": 0, "repeats": 2}, 50, 100, (*scores, few))
     (tmp_path / "linear.json").write_text(report.to_json())
     clustering = {
         "shapes": 50,
@@ -70,7 +70,7 @@ def test_everything_is_told(folder, run):
     text = page([Encoder.read(f"untrained={folder}")], [run], "One thread.")
     assert "## ModelNet10, test" in text
     assert "| untrained | 81.0 ± 1.4 | 81.0 ± 1.4 | 81.0 ± 1.4 |" in text
-    assert "| z/SO3, other machines | weighted kNN |" in text
+    assert "| z/SO3, other classifiers | weighted kNN |" in text
     assert "| untrained | 71.0 ± 1.4 |" in text
     assert "| untrained | 55.0 ± 7.1 |" in text
     row = "| untrained | whitened to 64, of length 1 | 50 shapes into 10 | so3 |"

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks.rotation_page import PROTOCOLS, Run, page
-from pcclust.evaluate import Turns, rotation
+from pcclust.evaluate import Rotations, rotation
 from pcclust.methods.classification import ClassificationConfig
 from pcclust.nn import create_backbone
 from pcclust.nn.weights import save_weights
@@ -33,7 +33,7 @@ def make_run(folder, model, trained, classify):
     line = {"epoch": 3, "val_accuracy": 0.625}
     (folder / "metrics.jsonl").write_text(json.dumps({"step": 1}) + "\n" + json.dumps(line) + "\n")
     points = torch.tensor([[[0.0, 1.0, 0.0]], [[1.0, 0.0, 0.0]]] * 2)
-    turns = Turns(rotations=4, tilts=3)
+    turns = Rotations(rounds=4, tilts=3)
     found = rotation(
         classify, points, LABELS, trained=trained, turns=turns, up_axis="y", class_names=("a", "b")
     )

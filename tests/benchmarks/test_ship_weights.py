@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 import pcclust
 from benchmarks import ship_weights
 from benchmarks.ship_weights import DATA_FIELDS, FIELDS, Settings, ship, summary
-from pcclust.evaluate import Turns, clustering, rotation
+from pcclust.evaluate import Rotations, clustering, rotation
 from pcclust.methods.contrastnet_presets import RECIPE
 from pcclust.methods.stages import Pipeline
 from pcclust.nn import weights_source
@@ -45,7 +45,7 @@ def evaluations(tmp_path_factory):
         lambda clouds: torch.nn.functional.one_hot(clouds.std(dim=1).argmax(dim=1), 3).float(),
         points,
         labels,
-        turns=Turns(2, tilts=0),
+        turns=Rotations(2, tilts=0),
         up_axis="z",
         about={"data": "balls, test", "command": "pcclust evaluate /home/me/run"},
     )
@@ -94,7 +94,7 @@ def test_the_numbers_of_evaluations_are_those_of_their_reports(evaluations):
     turned, clustered = map(summary, evaluations[:2])
     report, clusters = evaluations[2:]
     assert (turned["kind"], turned["data"]) == ("rotation", "balls, test")
-    found = report.answers("SO3")
+    found = report.under("SO3")
     assert turned["measures"]["SO3"]["accuracy"] == pytest.approx(found.mean, abs=1e-6)
     assert "rounds" not in turned["measures"]["SO3"]
     assert (clustered["kind"], clustered["data"]) == ("clustering", "balls, upright")

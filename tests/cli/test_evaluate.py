@@ -127,7 +127,7 @@ def test_a_users_own_model_is_evaluated_by_one_command(here, capsys):
     found = report_of(here / "out")
     assert found.about["kind"].startswith("PointNet, ")
     assert found.settings["layout"] == "B3N"
-    answers = found.answers("SO3")
+    answers = found.under("SO3")
     assert f"{100 * answers.mean:.1f} ± {100 * answers.std:.1f}" in shown.out
     assert f"{100 * answers.mean:.1f} ± " in (here / "out" / "rotation.md").read_text()
     assert "mine.py:PointNet" in (here / "out" / "report.html").read_text()
@@ -137,9 +137,9 @@ def test_the_numbers_are_those_of_the_model(here, capsys):
     asked = ("known.py:by_height", "--data", "shapes.h5", "--trained", "z", "--report", "out")
     assert run("rotation", *asked) == 0
     found = report_of(here / "out")
-    assert found.answers("z/z").mean == 1
-    assert found.answers("z/SO3").per_class[1] == 1
-    assert 0.2 < found.answers("z/SO3").per_class[0] < 0.8
+    assert found.under("z/z").mean == 1
+    assert found.under("z/SO3").per_class[1] == 1
+    assert 0.2 < found.under("z/SO3").per_class[0] < 0.8
     assert re.search(r"z/z +100.0 ± 0.0 ", capsys.readouterr().out)
     np.testing.assert_array_equal(found.tilt_accuracy("z")[[0, 6, 12]], [1, 0.5, 1])
 
@@ -147,7 +147,7 @@ def test_the_numbers_are_those_of_the_model(here, capsys):
 @pytest.mark.parametrize("name", ["known.py:factory", "known:by_height", "known:factory"])
 def test_models_are_found_in_files_and_in_modules_of_the_folder(here, name):
     assert run("rotation", name, "--data", "shapes.h5", "--report", "out", *QUICK) == 0
-    assert report_of(here / "out").answers("z").mean == 1
+    assert report_of(here / "out").under("z").mean == 1
 
 
 @pytest.mark.parametrize("wrap", [dict, lambda state: {"epoch": 3, "model_state_dict": state}])
@@ -216,7 +216,7 @@ def test_features_are_tested_by_linear_probes(here):
     assert run("rotation", *asked) == 0
     found = report_of(here / "out")
     assert [*found.predictions] == ["z/z", "z/SO3", "SO3/z", "SO3/SO3"]
-    assert all(found.answers(name).mean == 1 for name in found.predictions)
+    assert all(found.under(name).mean == 1 for name in found.predictions)
 
 
 def test_features_of_a_run_are_those_of_its_backbone(here):

@@ -14,10 +14,10 @@ from pcclust.cluster.metrics import (
     class_mean_accuracy,
     clustering_accuracy,
     contingency_table,
-    effective_clusters,
     fit_cluster_map,
     normalized_mutual_information,
     purity,
+    size_perplexity,
 )
 
 MEASURES = [
@@ -167,11 +167,11 @@ def test_many_pairs_are_counted_exactly():
 
 
 def test_effective_clusters_count_equal_sizes():
-    assert effective_clusters(np.repeat([3, 5, 8], 7)) == pytest.approx(3)
-    assert effective_clusters([4] * 9) == 1
+    assert size_perplexity(np.repeat([3, 5, 8], 7)) == pytest.approx(3)
+    assert size_perplexity([4] * 9) == 1
     shares = np.array([90, 5, 5]) / 100
     expected = np.exp(-(shares * np.log(shares)).sum())
-    assert effective_clusters(np.repeat([0, 1, 9], [90, 5, 5])) == pytest.approx(expected)
+    assert size_perplexity(np.repeat([0, 1, 9], [90, 5, 5])) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("measure", [*MEASURES, fit_cluster_map])

@@ -26,7 +26,7 @@ def test_every_method_finds_separate_groups(method):
     report = clustering(blobs(), LABELS, methods=[method], seeds=2)
     for measure in ("accuracy", "nmi", "ari", "class_mean_accuracy", "purity"):
         assert report.methods[0].mean_and_deviation(measure)[0] == pytest.approx(1)
-    assert report.methods[0].mean_and_deviation("effective_clusters")[0] == pytest.approx(3)
+    assert report.methods[0].mean_and_deviation("size_perplexity")[0] == pytest.approx(3)
     assert report.methods[0].mean_and_deviation("silhouette")[0] > 0.7
     assert len(report.methods[0].runs) == (2 if METHODS[method].seeded else 1)
 
@@ -91,7 +91,7 @@ def test_methods_that_predict_nothing_have_no_test_numbers():
 
 def test_without_labels_nothing_is_measured_against_them():
     report = clustering(blobs(), n_clusters=3, seeds=2)
-    assert set(report.methods[0].runs[0].measures) == {"silhouette", "effective_clusters"}
+    assert set(report.methods[0].runs[0].measures) == {"silhouette", "size_perplexity"}
     assert report.n_classes is None
     assert "ACC" not in clustering_markdown(report)
 

@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from pcclust.evaluate.forward import Answerer, batches
+from pcclust.evaluate.forward import Predictor, batches
 
 SAMPLE = torch.rand(3, 20, 3)
 
 
 def test_both_layouts_are_found_by_trial():
-    rows = Answerer(
+    rows = Predictor(
         nn.Sequential(nn.Linear(3, 5), nn.AdaptiveMaxPool2d((1, 5)), nn.Flatten()), SAMPLE
     )
-    columns = Answerer(
+    columns = Predictor(
         nn.Sequential(nn.Conv1d(3, 5, 1), nn.AdaptiveMaxPool1d(1), nn.Flatten()), SAMPLE
     )
     assert (rows.layout, columns.layout) == ("BN3", "B3N")
@@ -26,9 +26,9 @@ def test_both_layouts_are_found_by_trial():
 
 def test_the_clouds_arrive_as_they_are():
     seen = []
-    Answerer(lambda clouds: seen.append(clouds) or clouds.mean(1), SAMPLE, layout="BN3")(SAMPLE)
+    Predictor(lambda clouds: seen.append(clouds) or clouds.mean(1), SAMPLE, layout="BN3")(SAMPLE)
     assert torch.equal(seen[-1], SAMPLE)
-    Answerer(lambda clouds: seen.append(clouds) or clouds.mean(2), SAMPLE, layout="B3N")(SAMPLE)
+    Predictor(lambda clouds: seen.append(clouds) or clouds.mean(2), SAMPLE, layout="B3N")(SAMPLE)
     assert torch.equal(seen[-1], SAMPLE.mT)
 
 
@@ -43,7 +43,7 @@ def test_the_clouds_arrive_as_they_are():
     ],
 )
 def test_tuples_arrays_and_other_dtypes_are_taken(wrap):
-    answer = Answerer(lambda clouds: wrap(clouds.mean(dim=1)), SAMPLE)(SAMPLE)
+    answer = Predictor(lambda clouds: wrap(clouds.mean(dim=1)), SAMPLE)(SAMPLE)
     torch.testing.assert_close(answer, SAMPLE.mean(dim=1), atol=1e-2, rtol=0)
     assert answer.dtype == torch.float32
 
@@ -51,9 +51,9 @@ def test_tuples_arrays_and_other_dtypes_are_taken(wrap):
 def test_modules_answer_in_evaluation_mode_and_keep_their_own():
     model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(60), nn.Dropout(0.5))
     model[2].eval()
-    answerer = Answerer(model, SAMPLE)
-    assert torch.equal(answerer(SAMPLE), answerer(SAMPLE))
-    assert not answerer(SAMPLE).requires_grad
+    predictor = Predictor(model, SAMPLE)
+    assert torch.equal(predictor(SAMPLE), predictor(SAMPLE))
+    assert not predictor(SAMPLE).requires_grad
     assert [module.training for module in model] == [True, True, False]
     assert torch.equal(model[1].running_mean, torch.zeros(60))
 
@@ -76,33 +76,33 @@ def test_modules_answer_in_evaluation_mode_and_keep_their_own():
 )
 def test_wrong_answers_are_told_with_the_batch(model, message):
     with pytest.raises(ValueError, match=message):
-        Answerer(model, SAMPLE, num_outputs=4)
+        Predictor(model, SAMPLE, num_outputs=4)
 
 
 def test_later_answers_are_checked_too():
-    answerer = Answerer(lambda clouds: clouds[:, 0, :2] / clouds[:, 0, 2:], SAMPLE)
+    predictor = Predictor(lambda clouds: clouds[:, 0, :2] / clouds[:, 0, 2:], SAMPLE)
     with pytest.raises(
         ValueError, match=r"returned nan in row 1 for a batch \(3, 20, 3\) of tilt 3"
     ):
-        answerer(SAMPLE * torch.tensor([1, 0, 1])[:, None, None], "tilt 3")
+        predictor(SAMPLE * torch.tensor([1, 0, 1])[:, None, None], "tilt 3")
 
 
 def test_a_squeezed_batch_of_one_is_explained():
     def squeezing(clouds):
         return clouds.mean(dim=1).squeeze()
 
-    answerer = Answerer(squeezing, SAMPLE)
+    predictor = Predictor(squeezing, SAMPLE)
     with pytest.raises(ValueError, match=r"returned \(3,\).*squeeze\(\).*batch of one"):
-        answerer(SAMPLE[:1])
+        predictor(SAMPLE[:1])
 
 
 def test_what_is_no_model_is_refused():
     with pytest.raises(TypeError, match="got str"):
-        Answerer("model", SAMPLE)
+        Predictor("model", SAMPLE)
     with pytest.raises(ValueError, match="layout='N3'"):
-        Answerer(lambda clouds: clouds, SAMPLE, layout="N3")
+        Predictor(lambda clouds: clouds, SAMPLE, layout="N3")
     with pytest.raises(ValueError, match="the other layout was not tried"):
-        Answerer(nn.Conv1d(3, 5, 1), SAMPLE, layout="BN3")
+        Predictor(nn.Conv1d(3, 5, 1), SAMPLE, layout="BN3")
 
 
 def test_an_interruption_inside_the_model_is_none_of_its_errors():
@@ -110,7 +110,7 @@ def test_an_interruption_inside_the_model_is_none_of_its_errors():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Answerer(interrupted, SAMPLE)
+        Predictor(interrupted, SAMPLE)
 
 
 @given(st.integers(0, 200), st.integers(1, 40))

@@ -12,16 +12,18 @@ from sklearn.svm import SVC, LinearSVC
 from pcclust.data.dataset import UP_AXES
 from pcclust.data.splits import few_labels
 from pcclust.data.transforms import rotation_about
-from pcclust.evaluate import LinearReport, Probes, Turns, linear, rotation
+from pcclust.evaluate import LinearReport, Probes, Rotations, linear, rotation
 from pcclust.evaluate.kernel_probe import KernelProbe
 from pcclust.evaluate.linear_probe import LinearProbe
 from pcclust.report.linear import LinearView
 from tests.evaluate.known_shapes import rods_and_balls
 from tests.evaluate.test_weighted_knn import slow as slow_knn
 
-TURNS = Turns(rotations=3, tilts=0, seed=5)
-PROBES = Probes(votes=3, neighbors=7, landmarks=30, label_shares=(0.05, 0.3), draws=2)
-FEW = Probes(landmarks=0, label_shares=(0.1,), draws=1)  # where the probes are not what is tested
+ROTATIONS = Rotations(rounds=3, tilts=0, seed=5)
+PROBES = Probes(azimuths=3, neighbors=7, landmarks=30, label_fractions=(0.05, 0.3), repeats=2)
+FEW = Probes(
+    landmarks=0, label_fractions=(0.1,), repeats=1
+)  # where the probes are not what is tested
 
 
 def boxes(count, seed=0, num_points=24, up=2):
@@ -36,7 +38,7 @@ def boxes(count, seed=0, num_points=24, up=2):
 
 
 def moments(clouds):
-    """Features that turns change: second moments and extents."""
+    """Features that rotations change: second moments and extents."""
     products = clouds.mT @ clouds / clouds.shape[1]
     extent = clouds.amax(dim=1) - clouds.amin(dim=1)
     return torch.cat([4 * products.flatten(1), extent], dim=1)
@@ -60,7 +62,11 @@ class Slow:
     def rotations(self, orientation, count):
         if orientation == "upright":
             return torch.eye(3).expand(1, count, 3, 3)
-        return TURNS.about_up(count, self.up_axis) if orientation == "z" else TURNS.anywhere(count)
+        return (
+            ROTATIONS.about_up(count, self.up_axis)
+            if orientation == "z"
+            else ROTATIONS.arbitrary(count)
+        )
 
     def features(self, trained, tested):
         learned = turned_features(self.train, self.rotations(trained, 150)[0])
@@ -91,7 +97,7 @@ def report(known):
         known.points,
         known.labels,
         train=(known.train, known.known),
-        turns=TURNS,
+        rotations=ROTATIONS,
         probes=PROBES,
         batch_size=13,
     )
@@ -117,7 +123,7 @@ def test_with_c_1_the_answers_are_those_of_linear_svc_on_plain_features(known, r
     found = report.score(protocol, "linear_svm_c1")
     np.testing.assert_allclose(found.accuracies[0], expected, atol=1.01 / 45)
     np.testing.assert_allclose(found.mean, np.mean(expected), atol=0.5 / 45)
-    assert found.strengths == (1,)
+    assert found.Cs == (1,)
 
 
 @pytest.mark.parametrize("protocol", ALL)
@@ -127,15 +133,15 @@ def test_with_the_chosen_c_they_are_those_of_linear_svc_on_standardised_ones(
     learned, rounds = known.features(*protocol.split("/"))
     found = report.score(protocol)
     scale = StandardScaler().fit(learned)
-    theirs = LinearSVC(C=found.strengths[0], dual=False, tol=1e-9, max_iter=100_000)
+    theirs = LinearSVC(C=found.Cs[0], dual=False, tol=1e-9, max_iter=100_000)
     theirs.fit(scale.transform(learned), known.known)
     expected = [known.accuracy(theirs.predict(scale.transform(some))) for some in rounds]
     np.testing.assert_allclose(found.accuracies[0], expected, atol=1.01 / 45)
-    assert found.strengths == (LinearProbe(learned, known.known, seed=TURNS.seed).C,)
+    assert found.Cs == (LinearProbe(learned, known.known, seed=ROTATIONS.seed).C,)
 
 
 @pytest.mark.parametrize("protocol", ALL[1:])
-def test_the_rbf_machine_is_scikit_learns_on_standardised_features(known, report, protocol):
+def test_the_rbf_classifier_is_scikit_learns_on_standardised_features(known, report, protocol):
     learned, rounds = known.features(*protocol.split("/"))
     scale = StandardScaler().fit(learned.double())
     theirs = SVC(gamma="auto").fit(scale.transform(learned.double()), known.known)
@@ -148,22 +154,24 @@ def test_the_rbf_machine_is_scikit_learns_on_standardised_features(known, report
 @pytest.mark.parametrize("protocol", ALL)
 def test_the_linear_machine_on_a_kernel_map_is_a_kernel_probe(known, report, protocol):
     learned, rounds = known.features(*protocol.split("/"))
-    probe = KernelProbe(learned, known.known, landmarks=30, seed=TURNS.seed)
+    probe = KernelProbe(learned, known.known, landmarks=30, seed=ROTATIONS.seed)
     found = report.score(protocol, "kernel_map")
     expected = [known.accuracy(probe.predict(some)) for some in rounds]
     np.testing.assert_allclose(found.accuracies, [expected], atol=1.01 / 45)
-    assert found.strengths == (probe.C,)
+    assert found.Cs == (probe.C,)
 
 
 def test_without_landmarks_there_is_no_kernel_map(known):
     train = (known.train, known.known)
-    found = linear(moments, known.points, known.labels, train=train, turns=TURNS, probes=FEW)
+    found = linear(
+        moments, known.points, known.labels, train=train, rotations=ROTATIONS, probes=FEW
+    )
     assert "kernel_map" not in {one.probe for one in found.scores}
 
 
 def test_votes_turn_all_shapes_alike_and_are_averaged(known, report):
     expected = []
-    for learned, shown in known.votes(3):
+    for learned, shown in known.azimuths(3):
         scale = StandardScaler().fit(learned.double())
         theirs = SVC(gamma="auto").fit(scale.transform(learned.double()), known.known)
         expected.append([known.accuracy(theirs.predict(scale.transform(shown.double())))])
@@ -180,8 +188,8 @@ def test_votes_show_the_model_shapes_turned_by_even_steps(known):
         return moments(clouds)
 
     train = (known.train, known.known)
-    probes = Probes(votes=3, landmarks=0, label_shares=())
-    linear(recording, known.points, known.labels, train=train, turns=TURNS, probes=probes)
+    probes = Probes(azimuths=3, landmarks=0, label_fractions=())
+    linear(recording, known.points, known.labels, train=train, rotations=ROTATIONS, probes=probes)
     shown = torch.cat(seen).flatten(1)
     for degrees in (0, 120, 240):
         turn = rotation_about("z", torch.tensor([np.radians(degrees)]))[0].float()
@@ -200,7 +208,7 @@ def test_neighbours_vote_as_the_formula_says(known, report, protocol):
     ]
     found = report.score(protocol, "weighted_knn")
     np.testing.assert_allclose(found.accuracies, [expected], atol=1.01 / 45)
-    assert found.strengths == ()
+    assert found.Cs == ()
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3])
@@ -208,10 +216,10 @@ def test_with_few_labels_nothing_else_is_learned_from(known, report, share):
     learned, rounds = known.features("z", "SO3")
     expected = []
     for draw in range(2):
-        rows = few_labels(known.known, share, draw=draw, seed=TURNS.seed)
-        probe = LinearProbe(learned[rows], known.known[rows], seed=TURNS.seed)
+        rows = few_labels(known.known, share, draw=draw, seed=ROTATIONS.seed)
+        probe = LinearProbe(learned[rows], known.known[rows], seed=ROTATIONS.seed)
         expected.append([known.accuracy(probe.predict(some)) for some in rounds])
-    found = report.score("z/SO3", share=share)
+    found = report.score("z/SO3", fraction=share)
     np.testing.assert_allclose(found.accuracies, expected, atol=1.01 / 45)
     assert found.labels == 3 * max(1, round(50 * share)) == len(rows)
     assert found.std == pytest.approx(np.std(found.accuracies.mean(axis=1), ddof=1))
@@ -224,8 +232,8 @@ def test_class_means_weigh_all_classes_alike(known):
         known.points,
         labels,
         train=(known.train, (known.known == 0).long()),
-        turns=TURNS,
-        probes=Probes(landmarks=0, label_shares=()),
+        rotations=ROTATIONS,
+        probes=Probes(landmarks=0, label_fractions=()),
         batch_size=1000,
     )
     found = balanced.score("z/z")
@@ -235,8 +243,8 @@ def test_class_means_weigh_all_classes_alike(known):
         known.points,
         labels,
         train=(known.train, (known.known == 0).long()),
-        turns=TURNS,
-        probes=Probes(landmarks=0, label_shares=()),
+        rotations=ROTATIONS,
+        probes=Probes(landmarks=0, label_fractions=()),
         batch_size=1000,
     ).score("z/z")
     assert blind.class_mean == pytest.approx(0.5, abs=0.1) != blind.mean
@@ -250,16 +258,16 @@ def test_turns_are_about_the_axis_that_is_up(up_axis):
         known.points.numpy(),
         known.labels.tolist(),
         train=(known.train, known.known),
-        turns=TURNS,
-        probes=Probes(landmarks=0, label_shares=(), votes=3),
+        rotations=ROTATIONS,
+        probes=Probes(landmarks=0, label_fractions=(), azimuths=3),
         up_axis=up_axis,
     )
     learned, rounds = known.features("z", "z")
-    probe = LinearProbe(learned, known.known, seed=TURNS.seed)
+    probe = LinearProbe(learned, known.known, seed=ROTATIONS.seed)
     expected = [known.accuracy(probe.predict(some)) for some in rounds]
     np.testing.assert_allclose(found.score("z/z").accuracies, [expected], atol=1.01 / 45)
     votes = found.score("upright/upright", "rbf_svc").accuracies
-    learned, shown = list(known.votes(3))[1]
+    learned, shown = list(known.azimuths(3))[1]
     scale = StandardScaler().fit(learned.double())
     theirs = SVC(gamma="auto").fit(scale.transform(learned.double()), known.known)
     right = known.accuracy(theirs.predict(scale.transform(shown.double())))
@@ -268,10 +276,10 @@ def test_turns_are_about_the_axis_that_is_up(up_axis):
 
 def test_the_numbers_are_those_of_the_evaluation_of_rotations(known, report):
     asked = (moments, known.points, known.labels)
-    turned = rotation(*asked, train=(known.train, known.known), turns=TURNS)
+    turned = rotation(*asked, train=(known.train, known.known), rotations=ROTATIONS)
     for protocol in ALL[1:]:
         found = report.score(protocol).accuracies[0]
-        np.testing.assert_array_equal(found, turned.answers(protocol).accuracies)
+        np.testing.assert_array_equal(found, turned.under(protocol).accuracies)
 
 
 def test_invariant_features_are_worth_the_same_under_every_protocol():
@@ -279,13 +287,13 @@ def test_invariant_features_are_worth_the_same_under_every_protocol():
         return clouds.norm(dim=2).amax(dim=1)[:, None]
 
     train = rods_and_balls(60, seed=1)
-    asked = linear(radius, *rods_and_balls(), train=train, turns=TURNS, probes=FEW)
+    asked = linear(radius, *rods_and_balls(), train=train, rotations=ROTATIONS, probes=FEW)
     assert list(asked.protocols) == ALL[1:]
     assert {round(found.mean, 6) for found in asked.scores if found.probe != "weighted_knn"} == {1}
 
 
 def test_each_shape_is_encoded_once_in_each_turn_and_everything_is_counted(known):
-    seen, clouds, machines = [], [], []
+    seen, clouds, classifiers = [], [], []
 
     def counting(batch):
         seen.extend(batch.flatten(1).double().sum(dim=1).tolist())
@@ -296,34 +304,34 @@ def test_each_shape_is_encoded_once_in_each_turn_and_everything_is_counted(known
         known.points,
         known.labels,
         train=(known.train, known.known),
-        turns=TURNS,
-        probes=dataclasses.replace(PROBES, label_shares=(0.1,)),
+        rotations=ROTATIONS,
+        probes=dataclasses.replace(PROBES, label_fractions=(0.1,)),
         advance=clouds.append,
-        trained=lambda: machines.append(1),
+        trained=lambda: classifiers.append(1),
     )
     assert sum(clouds) == PROBES.clouds(45, 150, 3) == found.settings["clouds"]
     assert len(seen) == sum(clouds) + 2  # two clouds to find the layout
-    assert len(machines) == dataclasses.replace(PROBES, label_shares=(0.1,)).machines == 23
+    assert len(classifiers) == dataclasses.replace(PROBES, label_fractions=(0.1,)).classifiers == 23
     assert len(set(seen)) == sum(clouds)  # no cloud is shown twice; the two tried are upright
 
 
 def test_labels_of_test_shapes_choose_nothing(known, report):
     wrong = (known.labels + 1) % 3
     train = (known.train, known.known)
-    probes = dataclasses.replace(PROBES, votes=0)
-    asked = linear(moments, known.points, wrong, train=train, turns=TURNS, probes=probes)
+    probes = dataclasses.replace(PROBES, azimuths=0)
+    asked = linear(moments, known.points, wrong, train=train, rotations=ROTATIONS, probes=probes)
     for after in asked.scores:
-        before = report.score(after.protocol, after.probe, after.share)
-        assert before.strengths == after.strengths
+        before = report.score(after.protocol, after.probe, after.fraction)
+        assert before.Cs == after.Cs
     assert asked.score("z/z").mean < report.score("z/z").mean
 
 
 def test_the_numbers_depend_on_the_seed_alone(known):
     def told(seed=5, **more):
-        turns = Turns(rotations=3, tilts=0, seed=seed)
+        rotations = Rotations(rounds=3, tilts=0, seed=seed)
         asked = (moments, known.points, known.labels)
         train = (known.train, known.known)
-        found = linear(*asked, train=train, turns=turns, probes=FEW, **more)
+        found = linear(*asked, train=train, rotations=rotations, probes=FEW, **more)
         return [score.to_dict() for score in found.scores]
 
     first = told()
@@ -336,19 +344,30 @@ def test_json_holds_everything_and_tables_the_measures(report):
     assert again.to_json() == report.to_json()
     assert LinearView(again).markdown() == LinearView(report).markdown()
     measures = json.loads(report.to_json())["measures"]
-    score = report.score("z/SO3", share=0.3)
+    score = report.score("z/SO3", fraction=0.3)
     assert measures["z/SO3"]["linear_svm, 0.3 of labels"]["accuracy"] == score.mean
     assert measures["upright/upright"]["linear_svm"]["std"] is None
     text = LinearView(report).markdown()
     cells = [f"{100 * report.score(p).mean:.1f}" for p in ALL]
     assert f"| linear SVM | {cells[0]} | {cells[1]} ± " in text
-    assert f"| 30 % (45) | {100 * report.score(ALL[0], share=0.3).mean:.1f} ± " in text
-    assert "over 3 turns of all shapes" in text
+    assert f"| 30 % (45) | {100 * report.score(ALL[0], fraction=0.3).mean:.1f} ± " in text
+    assert "over 3 rotations of all shapes" in text
     for wrong in ("[]", '{"kind": "rotation"}'):
         with pytest.raises(ValueError, match="not a report of kind 'linear'"):
             LinearReport.from_json(wrong)
     with pytest.raises(ValueError, match="no linear_svm SO3/z 1 among linear_svm upright"):
         report.score("SO3/z")
+
+
+def test_reports_that_were_written_under_older_names_are_read(report):
+    told = json.loads(report.to_json())
+    for score in told["scores"]:
+        score["share"], score["strengths"] = score.pop("fraction"), score.pop("Cs")
+    settings = told["settings"]
+    for now, old in (("azimuths", "votes"), ("repeats", "draws")):
+        settings[old] = settings.pop(now)
+    settings["label_shares"] = settings.pop("label_fractions")
+    assert LinearReport.from_json(json.dumps(told)).to_json() == report.to_json()
 
 
 # ------------------------------------------------------------------ wrong input
@@ -383,19 +402,19 @@ def test_wrong_input_is_named(model, changed, message):
     count = changed.get("train", 12)
     given = (train[:count], changed.get("known", known[:count]))
     with pytest.raises(ValueError, match=message):
-        linear(model, points, labels, train=given, turns=TURNS)
+        linear(model, points, labels, train=given, rotations=ROTATIONS)
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"votes": -1}, "votes=-1"),
+        ({"azimuths": -1}, "azimuths=-1"),
         ({"neighbors": 0}, "neighbors=0"),
         ({"temperature": 0}, "temperature=0"),
         ({"temperature": float("nan")}, "temperature=nan"),
-        ({"label_shares": (0.1, 0)}, "share of 0 of the labels"),
-        ({"label_shares": (1,)}, "share of 1 of the labels"),
-        ({"draws": 0}, "draws=0"),
+        ({"label_fractions": (0.1, 0)}, "share of 0 of the labels"),
+        ({"label_fractions": (1,)}, "share of 1 of the labels"),
+        ({"repeats": 0}, "repeats=0"),
     ],
 )
 def test_probes_that_cannot_be_are_refused(wrong, message):
@@ -405,6 +424,6 @@ def test_probes_that_cannot_be_are_refused(wrong, message):
 
 def test_one_test_shape_and_one_label_a_class_are_legal():
     points, labels = boxes(1)
-    found = linear(moments, points, labels, train=boxes(6, seed=3), turns=TURNS, probes=FEW)
-    assert found.score("z/z", share=0.1).labels == 3
+    found = linear(moments, points, labels, train=boxes(6, seed=3), rotations=ROTATIONS, probes=FEW)
+    assert found.score("z/z", fraction=0.1).labels == 3
     assert found.score("z/z").accuracies.shape == (1, 3)

@@ -7,7 +7,7 @@ from sklearn.svm import LinearSVC
 
 from pcclust.data.splits import stratified
 from pcclust.evaluate import linear_probe
-from pcclust.evaluate.linear_probe import STRENGTHS, LinearProbe
+from pcclust.evaluate.linear_probe import C_GRID, LinearProbe
 
 
 def noisy(count=120, classes=3, seed=0):
@@ -22,7 +22,7 @@ def standardised(features):
     return ((features - features.mean(dim=0)) / features.std(dim=0, correction=0)).numpy()
 
 
-@pytest.mark.parametrize("C", STRENGTHS)
+@pytest.mark.parametrize("C", C_GRID)
 @pytest.mark.parametrize("classes", [2, 3, 7])
 def test_the_weights_are_those_of_linear_svc(C, classes):
     features, labels = noisy(classes=classes)
@@ -50,16 +50,16 @@ def test_the_chosen_strength_is_the_best_over_the_folds():
     noise = torch.randn(200, 150, generator=draw)
     weak = LinearProbe(torch.cat([noise, labels[:, None] + 0.8 * noise[:, :1]], dim=1), labels)
     clear = LinearProbe(torch.stack([labels, labels]).T.float(), labels)
-    assert min(STRENGTHS) == clear.C
+    assert min(C_GRID) == clear.C
     fresh = torch.randn(2000, 150, generator=draw)
     truth = torch.arange(2000) % 2
     test = torch.cat([fresh, truth[:, None] + 0.8 * fresh[:, :1]], dim=1)
     scores = []
-    for C in STRENGTHS:
+    for C in C_GRID:
         train = torch.cat([noise, labels[:, None] + 0.8 * noise[:, :1]], dim=1)
         probe = LinearProbe(train, labels, C=C)
         scores.append(float((torch.from_numpy(probe.predict(test)) == truth).double().mean()))
-    assert scores[STRENGTHS.index(weak.C)] > max(scores) - 0.03
+    assert scores[C_GRID.index(weak.C)] > max(scores) - 0.03
     assert max(scores) - min(scores) > 0.05  # so the choice matters
 
 
@@ -91,7 +91,7 @@ def test_too_few_shapes_are_refused():
         LinearProbe(torch.ones(2, 3), torch.zeros(3))
 
 
-@pytest.mark.parametrize("C", STRENGTHS)
+@pytest.mark.parametrize("C", C_GRID)
 def test_features_as_they_are_are_not_scaled(C):
     features, labels = noisy()
     features = features / torch.logspace(-3, 4, 8) * torch.linspace(0.3, 3, 8) + 0.5
@@ -121,10 +121,10 @@ def test_fewer_shapes_than_features(C, dtype, repeated):
 def test_weights_to_begin_from_do_not_change_where_it_ends():
     features, labels = noisy()
     scaled = torch.cat([torch.from_numpy(standardised(features)), torch.ones(120, 1)], dim=1)
-    machines = linear_probe._Machines(scaled, labels, 3)
-    cold = machines.fit(1.0)
-    for start in (machines.fit(0.01), 100 * torch.ones_like(cold), cold):
-        torch.testing.assert_close(machines.fit(1.0, start), cold, atol=2e-4, rtol=0)
+    classifiers = linear_probe._OneVsRest(scaled, labels, 3)
+    cold = classifiers.fit(1.0)
+    for start in (classifiers.fit(0.01), 100 * torch.ones_like(cold), cold):
+        torch.testing.assert_close(classifiers.fit(1.0, start), cold, atol=2e-4, rtol=0)
 
 
 def test_the_folds_that_measure_are_not_those_that_train():
@@ -133,6 +133,6 @@ def test_the_folds_that_measure_are_not_those_that_train():
     features = torch.randn(80, 60, generator=draw, dtype=torch.float64)
     labels = (features[:, 0] + 2 * torch.randn(80, generator=draw) > 0).long()
     probe = LinearProbe(features, labels)
-    assert STRENGTHS[1] >= probe.C
-    by_heart = LinearProbe(features, labels, C=STRENGTHS[-1])
+    assert C_GRID[1] >= probe.C
+    by_heart = LinearProbe(features, labels, C=C_GRID[-1])
     assert (by_heart.predict(features) == labels.numpy()).all()

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from pcclust.data.dataset import UP_AXES
-from pcclust.evaluate import RotationReport, Turns, rotation
+from pcclust.evaluate import RotationReport, Rotations, rotation
 from pcclust.report.rotation import RotationView
 from tests.evaluate.known_shapes import BALL, STANDING, by_height, by_radius, rods_and_balls
 
 NAMES = ("rod", "ball")
-TURNS = Turns(rotations=6, tilts=9, seed=5)
+ROTATIONS = Rotations(rounds=6, tilts=9, seed=5)
 
 
 def up_entries(rotations, up=2):
@@ -22,11 +22,11 @@ def up_entries(rotations, up=2):
 @pytest.fixture(scope="module")
 def report():
     points, labels = rods_and_balls()
-    return rotation(by_height, points, labels, trained="z", turns=TURNS, class_names=NAMES)
+    return rotation(by_height, points, labels, trained="z", rotations=ROTATIONS, class_names=NAMES)
 
 
 def test_upright_and_turned_about_the_up_axis_everything_is_known(report):
-    answers = report.answers("z/z")
+    answers = report.under("z/z")
     assert (answers.mean, answers.std, answers.worst, answers.class_mean) == (1, 0, 1, 1)
     assert (answers.consistency, answers.always_right) == (1, 1)
     np.testing.assert_array_equal(report.upright["z"], report.labels)
@@ -34,8 +34,8 @@ def test_upright_and_turned_about_the_up_axis_everything_is_known(report):
 
 def test_in_space_a_rod_is_known_where_it_still_is_high(report):
     rods = report.labels == STANDING
-    high = 2 * np.abs(up_entries(TURNS.anywhere(len(rods)))) > 1
-    answers = report.answers("z/SO3")
+    high = 2 * np.abs(up_entries(ROTATIONS.arbitrary(len(rods)))) > 1
+    answers = report.under("z/SO3")
     np.testing.assert_array_equal(answers.predictions, np.where(rods & high, STANDING, BALL))
     np.testing.assert_allclose(answers.accuracies, (high[:, rods].mean(axis=1) + 1) / 2)
     assert answers.worst == answers.accuracies.min() < answers.mean < 1
@@ -58,8 +58,8 @@ def test_some_shapes_are_tilted_and_answers_are_compared_with_their_own_labels()
     points, labels = rods_and_balls(40)
     labels = labels.sort().values  # so that the first shapes are no sample of all
     points = points[torch.argsort(torch.arange(40) % 2, stable=True)]
-    turns = Turns(rotations=1, tilts=3, tilt_shapes=7)
-    report = rotation(by_height, points, labels, turns=turns)
+    rotations = Rotations(rounds=1, tilts=3, tilt_shapes=7)
+    report = rotation(by_height, points, labels, rotations=rotations)
     classes = report.labels[report.tilted]
     assert 3 <= (classes == STANDING).sum() <= 4
     expected = np.stack([classes, np.full(7, BALL), classes])  # at 0°, 90° and 180°
@@ -67,7 +67,7 @@ def test_some_shapes_are_tilted_and_answers_are_compared_with_their_own_labels()
 
 
 def test_changes_are_relative_to_the_upright_output(report):
-    upright, turned = 1.0, np.abs(up_entries(TURNS.anywhere(len(report.labels)))) * 2 - 1
+    upright, turned = 1.0, np.abs(up_entries(ROTATIONS.arbitrary(len(report.labels)))) * 2 - 1
     rods = report.labels == STANDING
     expected = np.abs(turned - upright)[:, rods]
     np.testing.assert_allclose(report.changes["SO3"][:, rods], expected, atol=1e-5)
@@ -77,9 +77,9 @@ def test_changes_are_relative_to_the_upright_output(report):
 @pytest.mark.parametrize("up_axis", UP_AXES)
 def test_an_invariant_model_is_right_in_any_orientation(up_axis):
     points, labels = rods_and_balls(up=UP_AXES.index(up_axis))
-    report = rotation(by_radius, points, labels, up_axis=up_axis, turns=TURNS)
+    report = rotation(by_radius, points, labels, up_axis=up_axis, rotations=ROTATIONS)
     for name in ("z", "SO3"):
-        answers = report.answers(name)
+        answers = report.under(name)
         assert (answers.mean, answers.consistency, answers.always_right) == (1, 1, 1)
         assert report.changes[name].max() < 1e-5
     np.testing.assert_array_equal(report.tilt_accuracy(""), np.ones(9))
@@ -91,19 +91,23 @@ def test_an_invariant_model_is_right_in_any_orientation(up_axis):
 def test_z_means_the_axis_that_is_up(up_axis):
     up = UP_AXES.index(up_axis)
     points, labels = rods_and_balls(up=up)
-    report = rotation(lambda c: by_height(c, up), points, labels, up_axis=up_axis, turns=TURNS)
-    assert report.answers("z").mean == 1
+    report = rotation(
+        lambda c: by_height(c, up), points, labels, up_axis=up_axis, rotations=ROTATIONS
+    )
+    assert report.under("z").mean == 1
     other = UP_AXES[(up + 1) % 3]
-    wrong = rotation(lambda c: by_height(c, up), points, labels, up_axis=other, turns=TURNS)
-    assert wrong.answers("z").mean < 1
+    wrong = rotation(lambda c: by_height(c, up), points, labels, up_axis=other, rotations=ROTATIONS)
+    assert wrong.under("z").mean < 1
 
 
 def test_the_numbers_depend_on_the_seed_alone():
     points, labels = rods_and_balls()
 
     def told(batch_size=32, seed=5, **asked):
-        turns = Turns(rotations=3, tilts=5, seed=seed)
-        report = rotation(by_height, points, labels, turns=turns, batch_size=batch_size, **asked)
+        rotations = Rotations(rounds=3, tilts=5, seed=seed)
+        report = rotation(
+            by_height, points, labels, rotations=rotations, batch_size=batch_size, **asked
+        )
         return report.predictions["SO3"], report.tilt_predictions[""], report.changes["SO3"]
 
     first = told()
@@ -114,8 +118,8 @@ def test_the_numbers_depend_on_the_seed_alone():
 
 def test_numpy_and_lists_are_taken_as_torch_is():
     points, labels = rods_and_balls()
-    one = rotation(by_height, points, labels, turns=TURNS)
-    other = rotation(by_height, points.numpy(), labels.tolist(), turns=TURNS)
+    one = rotation(by_height, points, labels, rotations=ROTATIONS)
+    other = rotation(by_height, points.numpy(), labels.tolist(), rotations=ROTATIONS)
     assert one.to_json() == other.to_json()
 
 
@@ -127,12 +131,14 @@ def test_the_cost_is_what_was_said_and_every_batch_is_counted():
         asked.append(len(clouds))
         return by_height(clouds)
 
-    turns = Turns(rotations=2, tilts=4, tilt_shapes=10)
-    found = rotation(counting, points, labels, turns=turns, batch_size=8, advance=counts.append)
-    assert sum(counts) == turns.cost(30) == 30 * 5 + 3 * 10 == found.settings["clouds"]
+    rotations = Rotations(rounds=2, tilts=4, tilt_shapes=10)
+    found = rotation(
+        counting, points, labels, rotations=rotations, batch_size=8, advance=counts.append
+    )
+    assert sum(counts) == rotations.cost(30) == 30 * 5 + 3 * 10 == found.settings["clouds"]
     assert sum(asked) == sum(counts) + 2  # two clouds to find the layout
     assert len(found.tilted) == 10
-    without = rotation(by_height, points, labels, turns=Turns(rotations=2, tilts=0))
+    without = rotation(by_height, points, labels, rotations=Rotations(rounds=2, tilts=0))
     assert without.tilt_accuracy("").size == 0
     text = RotationView(without).markdown()
     assert "tilt" not in text.replace("tilts", "").replace("tilt\\_shapes", "")
@@ -140,7 +146,7 @@ def test_the_cost_is_what_was_said_and_every_batch_is_counted():
 
 def test_failures_show_what_the_model_saw(report):
     points, _ = rods_and_balls()
-    turned = TURNS.anywhere(30)
+    turned = ROTATIONS.arbitrary(30)
     assert 0 < len(report.failures) <= 12
     for failure in report.failures:
         shape = int(failure.name)
@@ -160,10 +166,10 @@ def test_failures_are_of_as_many_classes_as_possible_and_upright():
     def always_zero(clouds):
         return torch.eye(20)[:1].repeat(len(clouds), 1)
 
-    report = rotation(always_zero, points, labels, up_axis="y", turns=Turns(tilts=0))
+    report = rotation(always_zero, points, labels, up_axis="y", rotations=Rotations(tilts=0))
     assert len({failure.label for failure in report.failures}) == len(report.failures) == 12
     failure = report.failures[0]  # the vertical of the page is z
-    turned = points[int(failure.name)].double() @ Turns().anywhere(60)[0, int(failure.name)].mT
+    turned = points[int(failure.name)].double() @ Rotations().arbitrary(60)[0, int(failure.name)].mT
     np.testing.assert_allclose(failure.points[:, 2], turned[:, 1], atol=1e-5)
 
 
@@ -173,7 +179,7 @@ def test_json_holds_everything(report):
     np.testing.assert_array_equal(again.predictions["z/SO3"], report.predictions["z/SO3"])
     np.testing.assert_array_equal(again.failures[0].points, report.failures[0].points)
     measures = json.loads(report.to_json())["measures"]
-    assert measures["z/SO3"]["accuracy"] == report.answers("z/SO3").mean
+    assert measures["z/SO3"]["accuracy"] == report.under("z/SO3").mean
     assert measures["z/tilt"]["accuracy"] == report.tilt_accuracy("z").tolist()
     assert measures["z/upright"]["accuracy"] == 1
     for text in ("[]", "{}", '{"kind": "corruption"}'):
@@ -183,12 +189,12 @@ def test_json_holds_everything(report):
 
 def test_markdown_holds_the_measures(report):
     text = RotationView(report).markdown()
-    answers = report.answers("z/SO3")
+    answers = report.under("z/SO3")
     assert f"| z/SO3 | {100 * answers.mean:.1f} ± {100 * answers.std:.1f} |" in text
     assert f"| rod | 15 | 100.0 | {100 * answers.per_class[0]:.1f} |" in text
     assert "| 67° | 50.0 |" in text or "| 68° | 50.0 |" in text
     with pytest.raises(ValueError, match="no protocol 'SO3/SO3' among z/z, z/SO3"):
-        report.answers("SO3/SO3")
+        report.under("SO3/SO3")
 
 
 # ------------------------------------------------------------------ features
@@ -202,20 +208,22 @@ def radii(clouds):
 
 def test_probes_on_invariant_features_are_right_under_every_protocol():
     points, labels = rods_and_balls()
-    report = rotation(radii, points, labels, train=rods_and_balls(60, seed=1), turns=TURNS)
+    report = rotation(radii, points, labels, train=rods_and_balls(60, seed=1), rotations=ROTATIONS)
     assert list(report.predictions) == ["z/z", "z/SO3", "SO3/z", "SO3/SO3"]
-    assert all(report.answers(name).mean == 1 for name in report.predictions)
+    assert all(report.under(name).mean == 1 for name in report.predictions)
 
 
 def test_probes_learn_from_shapes_that_are_turned_as_their_protocol_says():
     points, labels = rods_and_balls(200)
-    report = rotation(heights, points, labels, train=rods_and_balls(400, seed=1), turns=TURNS)
+    report = rotation(
+        heights, points, labels, train=rods_and_balls(400, seed=1), rotations=ROTATIONS
+    )
     # The height of a turned rod is 2 |cos tilt|, uniform in [0, 2]; of a ball always about 0.35.
-    assert report.answers("z/z").mean == 1
-    assert 0.6 < report.answers("z/SO3").mean < 0.95
-    assert report.answers("SO3/SO3").mean > report.answers("z/SO3").mean
+    assert report.under("z/z").mean == 1
+    assert 0.6 < report.under("z/SO3").mean < 0.95
+    assert report.under("SO3/SO3").mean > report.under("z/SO3").mean
     assert report.settings["C of the z probe"] > 0
-    assert report.settings["clouds"] == TURNS.cost(200, 400)
+    assert report.settings["clouds"] == ROTATIONS.cost(200, 400)
 
 
 def test_a_class_without_training_shapes_is_named():

@@ -49,9 +49,9 @@ def test_the_votes_are_those_of_the_formula(shapes, width, classes, k, temperatu
     queries, _ = drawn(20, width, classes, seed + 1)
     if width == 1:  # all cosines are 1 or -1, so that which ones are nearest is open
         k = shapes
-    machine = WeightedKNN(features, labels, k=k, temperature=temperature)
+    classifier = WeightedKNN(features, labels, k=k, temperature=temperature)
     expected = slow(features, labels, queries, min(k, shapes), temperature)
-    assert machine.predict(queries).tolist() == expected
+    assert classifier.predict(queries).tolist() == expected
 
 
 def test_without_a_temperature_the_majority_wins_and_with_a_low_one_the_nearest():
@@ -61,8 +61,8 @@ def test_without_a_temperature_the_majority_wins_and_with_a_low_one_the_nearest(
     query = features[:1] * 7  # lengths do not matter
 
     def answer(k, temperature):
-        machine = WeightedKNN(features, labels, k=k, temperature=temperature)
-        return machine.predict(query).tolist()
+        classifier = WeightedKNN(features, labels, k=k, temperature=temperature)
+        return classifier.predict(query).tolist()
 
     assert answer(4, 1e6) == [9]
     assert answer(1, 1e6) == [4]
@@ -81,13 +81,13 @@ def test_many_queries_are_asked_in_parts(monkeypatch):
 
 def test_features_of_length_0_have_cosine_0():
     features = torch.tensor([[0.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
-    machine = WeightedKNN(features, torch.tensor([1, 2, 3]), k=1)
-    assert machine.predict(torch.tensor([[1.0, -0.1], [0.1, 1.0], [-3.0, 0.0]])).tolist() == [
+    classifier = WeightedKNN(features, torch.tensor([1, 2, 3]), k=1)
+    assert classifier.predict(torch.tensor([[1.0, -0.1], [0.1, 1.0], [-3.0, 0.0]])).tolist() == [
         1,
         2,
         3,
     ]
-    assert set(machine.predict(torch.zeros(3, 2))) <= {1, 2, 3}
+    assert set(classifier.predict(torch.zeros(3, 2))) <= {1, 2, 3}
 
 
 def test_what_cannot_be_is_refused():

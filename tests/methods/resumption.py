@@ -11,11 +11,11 @@ import yaml
 
 from pcclust.methods import find_recipe
 from pcclust.methods.stages import Pipeline
-from pcclust.training import Watcher
+from pcclust.training import Callback
 from pcclust.training.config import built_config
 
 
-class Slow(Watcher):
+class Slow(Callback):
     """Announces where training goes on, and gives a killer time."""
 
     def started(self, method, position):
@@ -60,4 +60,4 @@ if __name__ == "__main__":
     method, file, out = sys.argv[1:]
     recipe = find_recipe(method)
     config = built_config(recipe.config, yaml.safe_load(Path(file).read_text()))
-    print(Pipeline(recipe, config, out, resume=True, watchers=[Slow()]).run(), flush=True)
+    print(Pipeline(recipe, config, out, resume=True, callbacks=[Slow()]).run(), flush=True)

@@ -24,7 +24,7 @@ from pcclust.methods.contrastnet_presets import RECIPE
 from pcclust.methods.pseudo_label_file import labels_key, read_labels
 from pcclust.methods.stages import Pipeline
 from pcclust.nn.rri_statistics import rri_statistics
-from pcclust.training import Watcher
+from pcclust.training import Callback
 from tests.methods.test_classification import CLUSTERS, shapes, write
 from tests.methods.tiny_pipeline import ENCODER, tiny_config
 
@@ -38,7 +38,7 @@ FILES = (
 )
 
 
-class Told(Watcher):
+class Told(Callback):
     """What is done, not what is skipped."""
 
     def __init__(self):
@@ -57,7 +57,7 @@ class Told(Watcher):
 def run(file, out, minutes=None, resume=True, **settings):
     told, lines = Told(), []
     config = tiny_config(file, **settings)
-    pipeline = Pipeline(RECIPE, config, out, resume=resume, watchers=[told], tell=lines.append)
+    pipeline = Pipeline(RECIPE, config, out, resume=resume, callbacks=[told], tell=lines.append)
     return pipeline.run(minutes=minutes), told, lines
 
 

@@ -9,7 +9,7 @@ from pcclust.methods.contrastnet_pipeline import PipelineConfig
 from pcclust.methods.contrastnet_presets import RECIPE
 from pcclust.methods.pseudo_label_network import PseudoLabelConfig
 from pcclust.methods.stages import Pipeline
-from pcclust.training import Watcher
+from pcclust.training import Callback
 
 ENCODER = {
     "epochs": 2,
@@ -29,7 +29,7 @@ def tiny_config(dataset, network=None, first=None, **settings):
     )
 
 
-class Slow(Watcher):
+class Slow(Callback):
     """Announces and delays every step and every batch of features."""
 
     def preparing(self, what, done, total):
@@ -46,5 +46,5 @@ class Slow(Watcher):
 if __name__ == "__main__":
     dataset, out = sys.argv[1:]
     config = tiny_config(dataset, first={"checkpoint_minutes": 0.0001})
-    pipeline = Pipeline(RECIPE, config, Path(out), resume=True, watchers=[Slow()], tell=print)
+    pipeline = Pipeline(RECIPE, config, Path(out), resume=True, callbacks=[Slow()], tell=print)
     print(pipeline.run(), flush=True)

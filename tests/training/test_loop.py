@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pcclust.training import DivergedError, RunFolder, Watcher, fit
+from pcclust.training import Callback, DivergedError, RunFolder, fit
 from tests.training.tiny_method import SETTINGS, SHAPES, TinyMethod, log
 
 
-class StopAt(Watcher):
+class StopAt(Callback):
     """Sends this process a signal after a step, or when an epoch is measured."""
 
     def __init__(self, step, number=signal.SIGTERM):
@@ -93,7 +93,7 @@ def test_the_log_has_each_epoch_and_some_steps(whole):
 @pytest.mark.parametrize("step", [1, 5, 6, 7, 17, 18])
 def test_interrupted_at_any_step_and_resumed_it_has_the_same_bits(whole, tmp_path, step):
     run = RunFolder(tmp_path / "cut")
-    outcome = fit(TinyMethod(), run, watchers=[StopAt(step)])
+    outcome = fit(TinyMethod(), run, callbacks=[StopAt(step)])
     assert not outcome.complete
     assert outcome.interrupted
     assert outcome.epoch == (step - 1) // 6
@@ -181,12 +181,12 @@ def test_a_gradient_is_cut_to_the_norm(tmp_path):
     norms = []
     method = TinyMethod(optimizer="sgd", learning_rate=1.0, clip_norm=0.01, weight_decay=0.0)
 
-    class Norm(Watcher):
+    class Norm(Callback):
         def stepped(self, step):
             parameters = method.model.parameters()
             norms.append(math.sqrt(sum(float(p.grad.square().sum()) for p in parameters)))
 
-    fit(method, RunFolder(tmp_path / "run"), watchers=[Norm()])
+    fit(method, RunFolder(tmp_path / "run"), callbacks=[Norm()])
     assert max(norms) <= 0.01 * (1 + 1e-5)
     assert norms[0] == pytest.approx(0.01, rel=1e-3)
 

@@ -17,7 +17,7 @@ def test_two_processes_are_as_one_up_to_rounding(tmp_path):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("started") == 1  # watchers are told in one process
+    assert done.stdout.count("started") == 1  # callbacks are told in one process
     two = TinyMethod(norm=False, epochs=2, seed=3)
     fit(two, RunFolder(tmp_path / "two"), resume=True)  # is complete: reads the weights
     for name, value in one.model.state_dict().items():

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from pcclust.data import PointDataset, PointLoader
 from pcclust.data.transforms import Jitter
-from pcclust.training import Method, RunFolder, TrainingConfig, Watcher, fit
+from pcclust.training import Callback, Method, RunFolder, TrainingConfig, fit
 from pcclust.training.run_folder import METRICS
 
 SHAPES = 24
@@ -86,7 +86,7 @@ def log(folder):
     return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
 
 
-class Slow(Watcher):
+class Slow(Callback):
     """Gives a killer time: an announcement, and then a pause after each step."""
 
     def started(self, method, position):
@@ -101,5 +101,5 @@ if __name__ == "__main__":
     method = TinyMethod(
         epochs=int(epochs), checkpoint_minutes=float(minutes), norm=norm == "norm", seed=3
     )
-    outcome = fit(method, RunFolder(Path(folder)), resume=True, watchers=[Slow()])
+    outcome = fit(method, RunFolder(Path(folder)), resume=True, callbacks=[Slow()])
     print(outcome, flush=True)

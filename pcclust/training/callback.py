@@ -38,7 +38,7 @@ class Plan(NamedTuple):
     total: int
 
 
-class Watcher:
+class Callback:
     """Is told how a run goes, in the first process only; this one does nothing about it."""
 
     def planned(self, plan: Plan) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcclust.evaluate.answers import Answers
+from pcclust.evaluate.predictions import Predictions
 
 
 @st.composite
@@ -22,7 +22,7 @@ def some_answers(draw):
     labels = draw(st.lists(label, min_size=shapes, max_size=shapes))
     row = st.lists(label, min_size=shapes, max_size=shapes)
     rows = draw(st.lists(row, min_size=rounds, max_size=rounds))
-    return Answers(np.array(rows), np.array(labels), classes)
+    return Predictions(np.array(rows), np.array(labels), classes)
 
 
 @given(some_answers())
@@ -62,4 +62,4 @@ def test_measures_are_what_their_definitions_say(answers):
 )
 def test_what_cannot_be_is_refused(predictions, labels, message):
     with pytest.raises(ValueError, match=message):
-        Answers(np.array(predictions), np.array(labels), 2)
+        Predictions(np.array(predictions), np.array(labels), 2)

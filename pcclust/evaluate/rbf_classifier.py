@@ -1,4 +1,4 @@
-"""The support vector machine of ContrastNet's official script, on standardised features."""
+"""The support vector classifier of ContrastNet's official script, on standardised features."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ KEPT_SHAPES = 12_000
 QUERIES = 4096
 
 
-class RBFMachine:
+class RBFClassifier:
     """scikit-learn's ``SVC(gamma="auto")`` with C = 1 and the kernel exp(-‖x - y‖² / F).
 
     The script of Zhang and Zhu's ContrastNet (2019) uses this where the paper says linear SVM. It
@@ -28,8 +28,8 @@ class RBFMachine:
 
     Example:
         >>> import torch
-        >>> machine = RBFMachine(torch.tensor([[0.0], [0.1], [1.0]]), torch.tensor([3, 3, 7]))
-        >>> machine.predict(torch.tensor([[0.2], [0.9]]))
+        >>> classifier = RBFClassifier(torch.tensor([[0.0], [0.1], [1.0]]), torch.tensor([3, 3, 7]))
+        >>> classifier.predict(torch.tensor([[0.2], [0.9]]))
         array([3, 7])
     """
 

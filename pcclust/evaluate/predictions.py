@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """The class a model gives each of S shapes in each of R rounds of turns.
 
     Attributes:
@@ -20,7 +20,7 @@ class Answers:
 
     Example:
         >>> import numpy as np
-        >>> answers = Answers(np.array([[0, 1, 1], [0, 1, 0]]), np.array([0, 1, 1]), 2)
+        >>> answers = Predictions(np.array([[0, 1, 1], [0, 1, 0]]), np.array([0, 1, 1]), 2)
         >>> round(answers.mean, 3), round(answers.worst, 3), round(answers.consistency, 3)
         (0.833, 0.667, 0.667)
     """

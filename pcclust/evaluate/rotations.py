@@ -1,7 +1,7 @@
-"""The turns under which a model is tested: a fixed set for each shape, which the seed decides."""
+"""The rotations under which a model is tested: fixed for each shape by the seed."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
@@ -12,41 +12,41 @@ from pcclust.data.seeding import seeded_generator
 from pcclust.data.splits import stratified
 from pcclust.data.transforms import rotation_about
 
-# Every use of the seed has a stream of its own, so that one setting changes one set of turns only.
-ABOUT_UP, ANYWHERE, TILTS = range(3)
+# Every use of the seed has a stream of its own, so that a setting changes one set only.
+ABOUT_UP, ARBITRARY, TILTS = range(3)
 
 
 @dataclass(frozen=True)
-class Turns:
+class Rotations:
     """How each shape is turned.
 
     Attributes:
-        rotations: how many turns about the up axis, and how many in space, each shape gets.
-        sampler: of the turns in space: "haar" is uniform over all rotations; "axis_angle" and
+        rounds: how many rotations about the up axis, and how many in space, each shape gets.
+        sampler: of the rotations in space: "haar" is uniform over all rotations; "axis_angle" and
             "euler" are the samplers of ClusterNet and RIConv, which are not; see
             `pcclust.data.rotations.random_rotations`.
         tilts: how many angles of tilt, spread evenly from 0° to 180°; 0 for none.
         tilt_shapes: how many shapes are tilted at most, of each class its share.
-        seed: of all turns; the same seed gives every shape the same turns.
+        seed: of all rotations; the same seed gives every shape the same rotations.
 
     Raises:
         ValueError: a number that cannot be.
 
     Example:
-        >>> turns = Turns(rotations=6, tilts=5)
-        >>> turns.angles.tolist(), turns.anywhere(10).shape
+        >>> rotations = Rotations(rounds=6, tilts=5)
+        >>> rotations.angles.tolist(), rotations.arbitrary(10).shape
         ([0.0, 45.0, 90.0, 135.0, 180.0], torch.Size([6, 10, 3, 3]))
     """
 
-    rotations: int = 5
+    rounds: int = 5
     sampler: Sampler = "haar"
     tilts: int = 13
     tilt_shapes: int = 500
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.rotations < 1:
-            raise ValueError(f"rotations={self.rotations} must be at least 1; 5 or more tell much")
+        if self.rounds < 1:
+            raise ValueError(f"rotations={self.rounds} must be at least 1; 5 or more tell much")
         if self.tilts < 0 or self.tilts == 1:
             raise ValueError(f"tilts={self.tilts} must be 0, for none, or at least 2: 0° and 180°")
         if self.tilts and self.tilt_shapes < 1:
@@ -61,24 +61,24 @@ class Turns:
         return torch.linspace(0, 180, self.tilts, dtype=torch.float64)
 
     def about_up(self, count: int, up_axis: UpAxis) -> Tensor:
-        """Returns turns about the up axis by uniform angles, ``(rotations, count, 3, 3)``."""
+        """Returns rotations about the up axis by uniform angles, ``(rotations, count, 3, 3)``."""
         return rotation_about(up_axis, self._angles_about_up(count))
 
-    def anywhere(self, count: int) -> Tensor:
-        """Returns turns in space, ``(rotations, count, 3, 3)`` float64."""
+    def arbitrary(self, count: int) -> Tensor:
+        """Returns rotations in space, ``(rotations, count, 3, 3)`` float64."""
         drawn = random_rotations(
-            self.rotations * count,
+            self.rounds * count,
             sampler=self.sampler,
-            generator=seeded_generator(self.seed, ANYWHERE),
+            generator=seeded_generator(self.seed, ARBITRARY),
             dtype=torch.float64,
         )
-        return drawn.view(self.rotations, count, 3, 3)
+        return drawn.view(self.rounds, count, 3, 3)
 
     def tilted(self, count: int, up_axis: UpAxis) -> Tensor:
-        """Returns turns by every angle of tilt, ``(tilts, count, 3, 3)`` float64.
+        """Returns rotations by every angle of tilt, ``(tilts, count, 3, 3)`` float64.
 
         A shape is first turned about the up axis, as in the first round of `about_up`, and then
-        tilted about a random horizontal axis, the same at every angle. So its turns at one angle
+        tilted about a random horizontal axis, the same at every angle. So those at one angle
         are distributed as Haar's rotations of that tilt are.
         """
         generator = seeded_generator(self.seed, TILTS)
@@ -101,13 +101,14 @@ class Turns:
         about the up axis. Shapes that probes learn from are shown in two orientations.
         """
         tilts = max(self.tilts - 1, 0) * min(self.tilt_shapes, shapes)
-        return shapes * (1 + 2 * self.rotations) + tilts + 2 * learned
+        return shapes * (1 + 2 * self.rounds) + tilts + 2 * learned
 
     def told(self) -> dict[str, int | str]:
         """Returns the settings by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        told = asdict(self)
+        return {"rotations": told.pop("rounds"), **told}
 
     def _angles_about_up(self, count: int) -> Tensor:
         generator = seeded_generator(self.seed, ABOUT_UP)
-        size = (self.rotations, count)
+        size = (self.rounds, count)
         return 2 * math.pi * torch.rand(size, generator=generator, dtype=torch.float64)
