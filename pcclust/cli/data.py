@@ -15,18 +15,20 @@ from rich.progress import (
 from rich.table import Table
 from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
 
+from pcclust._names import counted
 from pcclust.cli.console import ExitCode, errors, output, progress_bar
-from pcclust.data import PointDataset, open_dataset
+from pcclust.data import PointDataset
 from pcclust.data.dataset import UpAxis
 from pcclust.data.fetch import fetch, read_receipt, verify
 from pcclust.data.layouts import data_root
+from pcclust.data.named import NAMED, open_named
 from pcclust.data.prepare import prepare
 from pcclust.data.registry import SOURCES, find_source
 from pcclust.report.contact_sheet import Sheet, sheet_of, write_html, write_png
 
 Name = Annotated[str, Positional, arg(metavar="NAME")]
 Names = Annotated[tuple[str, ...], Positional, arg(metavar="[NAME…]")]
-Dataset = Annotated[Path, Positional, arg(metavar="DATASET")]
+Dataset = Annotated[str, Positional, arg(metavar="DATASET")]
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class List:
             here = "yes" if (root / source.result).exists() else "no"
             table.add_row(source.name, source.title, _size(source.size), known, here)
         output.print(table)
+        output.print(f"\nThose that are here have a name in every command: {', '.join(NAMED)}.")
         return ExitCode.DONE
 
 
@@ -112,7 +115,7 @@ class Verify:
             output.print(f"nothing was fetched into {root}")
         faults = {source.name: verify(source, root) for source in sources}
         for name, found in faults.items():
-            output.print(f"{name}: {f'{len(found)} faults' if found else 'whole'}")
+            output.print(f"{name}: {counted(len(found), 'fault') if found else 'whole'}")
             for fault in found:
                 errors.print(f"  {fault}")
         return ExitCode.PARTLY_FAILED if any(faults.values()) else ExitCode.DONE
@@ -148,7 +151,8 @@ class Prepare:
     run goes on when the same command is given again.
 
     Attributes:
-        dataset: a folder of meshes or clouds whose sub-folders are classes, or a known dataset.
+        dataset: a name such as modelnet40, a known dataset's folder, or a folder of meshes or
+            clouds whose sub-folders are classes.
         out: the file to write.
         split: of a dataset that has splits.
         num_points: the points of every shape; 1,024 of meshes.
@@ -184,7 +188,7 @@ class Prepare:
             errors.print(f"  {failure.reason}")
         lost = f", {len(made.failures)} could not be read" if made.failures else ""
         size = _size(made.path.stat().st_size)
-        output.print(f"{made.path}: {made.count} shapes, {size}{lost}")
+        output.print(f"{made.path}: {counted(made.count, 'shape')}, {size}{lost}")
         return ExitCode.PARTLY_FAILED if made.failures else ExitCode.DONE
 
 
@@ -193,7 +197,8 @@ class Show:
     """Makes a contact sheet: a few shapes of each class.
 
     Attributes:
-        dataset: an HDF5 file, a known dataset's folder or a folder of shapes.
+        dataset: a name such as modelnet40, an HDF5 file, a known dataset's folder or a folder of
+            shapes.
         out: NAME.png, a picture, or NAME.html, a page with views to turn.
         split: of a dataset that has splits.
         classes: only these, separated by commas.
@@ -219,10 +224,10 @@ class Show:
         dataset.up_axis = self.up_axis or dataset.up_axis
         if self.classes:
             dataset = dataset.select_classes(self.classes.split(","))
-        sheet: Sheet = sheet_of(dataset, self.dataset.name, self.per_class)
+        sheet: Sheet = sheet_of(dataset, Path(self.dataset).name, self.per_class)
         write(sheet, self.out)
         shown = sum(len(row.names) for row in sheet.rows)
-        output.print(f"{self.out}: {shown} shapes in {len(sheet.rows)} rows")
+        output.print(f"{self.out}: {counted(shown, 'shape')} in {counted(len(sheet.rows), 'row')}")
         return ExitCode.DONE
 
 
@@ -245,8 +250,8 @@ def data(action: OmitSubcommandPrefixes[Action]) -> int:
     return action.run()
 
 
-def _opened(path: Path, split: str | None, num_points: int | None, seed: int) -> PointDataset:
-    return open_dataset(path, split, num_points=num_points, seed=seed)
+def _opened(data: str, split: str | None, num_points: int | None, seed: int) -> PointDataset:
+    return open_named(data, split, num_points=num_points, seed=seed)
 
 
 def _size(size: int | None) -> str:

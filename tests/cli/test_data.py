@@ -106,7 +106,7 @@ def test_verify_and_where(toy, capsys, tmp_path):
     (tmp_path / "data" / "set" / "a.txt").write_text("changed")
     assert run("verify", "toy") == 1
     captured = capsys.readouterr()
-    assert "toy: 1 faults" in captured.out
+    assert "toy: 1 fault" in captured.out
     assert "set/a.txt: 7 bytes" in captured.err
     assert run("where", "toy") == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "data" / "set")
@@ -119,7 +119,7 @@ def test_wrong_use_is_one_line_without_traceback(capsys, tmp_path):
         (("fetch", "mnist"), "no dataset 'mnist'; there are modelnet40-hdf5"),
         (("fetch", "scanobjectnn"), "accept the terms in the form"),
         (("verify", "modelnet40-hdf5"), "is not in"),
-        (("prepare", tmp_path / "nowhere", "--out", tmp_path / "a.h5"), "does not exist"),
+        (("prepare", tmp_path / "nowhere", "--out", tmp_path / "a.h5"), "no such file or folder"),
         (("show", tmp_path, "--out", tmp_path / "a.gif"), "must end in .png or .html"),
         (("show", tmp_path, "--out", tmp_path / "a.png"), "holds no shapes"),
     ):

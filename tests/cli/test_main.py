@@ -79,3 +79,22 @@ def test_python_dash_m_with_a_missing_backend():
     assert result.returncode == 2
     assert "PCCLUST_BACKEND='gpu' is none of torch, cpu, cuda" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_traceback_shows_where_an_error_came_from(monkeypatch, capsys):
+    def info() -> int:
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr("pcclust.cli.info.info", info)
+    assert run("info", "--traceback") == 2
+    said = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in said
+    assert said.endswith("pcclust: error: no such thing\n")
+
+
+def test_the_overview_has_an_example_of_each_command_that_parses(capsys):
+    assert run("--help") == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for name, (_, example) in cli.COMMANDS.items():
+        assert f"pcclust {name}" in example
+        assert example in text

@@ -72,7 +72,7 @@ class Slow:
         learned = turned_features(self.train, self.rotations(trained, 150)[0])
         return learned, [turned_features(self.points, r) for r in self.rotations(tested, 45)]
 
-    def votes(self, count):
+    def azimuths(self, count):
         for number in range(count):
             angle = torch.tensor([2 * np.pi * number / count])
             turn = rotation_about(self.up_axis, angle)
