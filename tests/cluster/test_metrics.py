@@ -166,7 +166,7 @@ def test_many_pairs_are_counted_exactly():
     assert adjusted_rand_index(labels, labels) == 1
 
 
-def test_effective_clusters_count_equal_sizes():
+def test_size_perplexity_counts_equal_sizes():
     assert size_perplexity(np.repeat([3, 5, 8], 7)) == pytest.approx(3)
     assert size_perplexity([4] * 9) == 1
     shares = np.array([90, 5, 5]) / 100

@@ -69,7 +69,7 @@ def test_stratified_choice_keeps_the_share_of_each_class(classes, count, seed):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rotations": 0}, "rotations=0"),
+        ({"rounds": 0}, "rotations=0"),
         ({"tilts": 1}, "tilts=1"),
         ({"tilt_shapes": 0}, "tilt_shapes=0"),
         ({"seed": -1}, "seed=-1"),
