@@ -19,7 +19,8 @@ from pcclust.data import open_dataset
 from pcclust.data.registry import find_source
 from pcclust.data.transforms import UnitSphere
 from pcclust.nn import Classifier
-from pcclust.nn.weights import Card, load, save_weights
+from pcclust.nn._card import Card
+from pcclust.nn.weights import load, save_weights
 from pcclust.nn.weights_source import SHIPPED
 
 FURNITURE = Path(__file__).parents[1] / "data" / "furniture.h5"

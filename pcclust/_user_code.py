@@ -3,6 +3,8 @@
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -33,7 +35,8 @@ def named_object(source: str) -> object:
 def _module(place: str) -> ModuleType:
     sys.path.insert(0, str(Path.cwd()))
     try:
-        return importlib.import_module(place)
+        with _failures_of(place):
+            return importlib.import_module(place)
     except ModuleNotFoundError as error:
         if error.name and (place == error.name or place.startswith(f"{error.name}.")):
             raise FileNotFoundError(
@@ -57,9 +60,24 @@ def _module_of_file(path: Path) -> ModuleType:
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)  # so that it can import its neighbours
     try:
-        spec.loader.exec_module(module)
-    except (SyntaxError, NameError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        with _failures_of(path):
+            spec.loader.exec_module(module)
     finally:
         sys.path.remove(folder)
     return module
+
+
+@contextmanager
+def _failures_of(place: str | Path) -> Iterator[None]:
+    """Says in one sentence why code cannot be imported, whatever it raises."""
+    try:
+        yield
+    except (ImportError, FileNotFoundError):
+        raise  # they name what is missing
+    except SystemExit as error:
+        raise ValueError(
+            f"{place} cannot be imported: it ends the process (exit {error.code}); put what it "
+            'runs as a script under `if __name__ == "__main__":`'
+        ) from error
+    except Exception as error:
+        raise ValueError(f"{place} cannot be imported: {type(error).__name__}: {error}") from error

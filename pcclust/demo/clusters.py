@@ -13,7 +13,8 @@ from pcclust.data.transforms import RotateSO3, UnitSphere, stand_on_z
 from pcclust.evaluate import embed
 from pcclust.evaluate.clustering import clustering
 from pcclust.evaluate.clustering_report import MEASURES, ClusteringReport
-from pcclust.nn.weights import Card, load
+from pcclust.nn._card import Card
+from pcclust.nn.weights import load
 from pcclust.report.cluster_rows import Turned, cluster_rows, render_rows, rows_script
 from pcclust.report.point_view import Section
 from pcclust.report.table import Table

@@ -7,25 +7,28 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from pcclust._files import whole_file
-from pcclust._version import __version__
+from pcclust.nn._card import (
+    FORMAT,
+    REQUIRED,
+    Card,
+    card_path,
+    check_card,
+    identity,
+    shortened,
+    versions,
+)
 from pcclust.nn.weights_source import NAME, locate
 
-FORMAT = "pcclust weights"
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".tar")
 # In the place of a backbone, where there is none: the model takes features.
 FEATURES = "features"
-# What a card must say for the model to be built again.
-REQUIRED = ("model", "settings", "class_names", "size", "sha256")
-
-# What a file of weights is: anything that JSON can hold.
-Card: TypeAlias = dict[str, Any]
 
 
 def save_weights(
@@ -76,17 +79,17 @@ def save_weights(
     target = _weights_path(Path(path))
     state = _stored(model, dtype)
     content: bytes = safetensors.torch.save(state)
-    full = _identity() | dict(card)
+    full = identity() | dict(card)
     full |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     if dtype is not None:
         full["stored_as"] = _count_by_dtype(state)
     described = json.dumps(full, indent=2, ensure_ascii=False).encode()
-    with whole_file(target) as weights, whole_file(_card_path(target)) as beside:
+    with whole_file(target) as weights, whole_file(card_path(target)) as beside:
         weights.write(content)
         weights.flush()
         os.fsync(weights.fileno())  # before the card is replaced: the two belong together
         beside.write(described)
-    return target, _card_path(target)
+    return target, card_path(target)
 
 
 def load(what: str | os.PathLike[str]) -> nn.Module:
@@ -123,8 +126,13 @@ def load(what: str | os.PathLike[str]) -> nn.Module:
     card = _card_of(target)
     content = target.read_bytes()
     _check_content(content, card, target)
+    state = _tensors(content, target)
+    if ":" not in card["model"]:  # what the card asks for may be larger than any memory
+        with torch.device("meta"):
+            _check_fit(_build(card, target), state, card, target)
     model = _build(card, target)
-    _fill(model, safetensors.torch.load(content), card, target)
+    _check_fit(model, state, card, target)
+    model.load_state_dict(state)
     model.__dict__["card"] = card  # not a parameter: nn.Module's own way is for tensors
     return model.eval()
 
@@ -146,7 +154,7 @@ def read_card(what: str | os.PathLike[str]) -> Card:
 def _card_of(target: Path) -> Card:
     if not target.is_file():
         raise FileNotFoundError(_why_no_weights(target))
-    beside = _card_path(target)
+    beside = card_path(target)
     if not beside.is_file():
         raise FileNotFoundError(
             f"{target} has no card {beside.name} beside it, which says what model it fits: copy "
@@ -154,14 +162,22 @@ def _card_of(target: Path) -> Card:
         )
     try:
         card = json.loads(beside.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{beside} is not JSON ({error}): copy it again") from error
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise ValueError(f'{beside} is no card of {FORMAT}: it lacks "format": "{FORMAT}"')
     missing = [key for key in REQUIRED if key not in card]
     if missing:
-        raise ValueError(f"{beside} lacks {', '.join(missing)}{_versions(card)}")
+        raise ValueError(f"{beside} lacks {', '.join(missing)}{versions(card)}")
+    check_card(card, beside)
     return card
+
+
+def _tensors(content: bytes, path: Path) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load(content)
+    except Exception as error:  # of its own kind, or of torch's for types that torch has not
+        raise ValueError(f"{path} is not a safetensors file ({error}): copy it again") from error
 
 
 def _stored(model: nn.Module, dtype: torch.dtype | None) -> dict[str, Tensor]:
@@ -195,10 +211,6 @@ def _weights_path(path: Path) -> Path:
     return path if path.suffix.lower() == ".safetensors" else path / NAME
 
 
-def _card_path(weights: Path) -> Path:
-    return weights.with_suffix(".json")
-
-
 def _why_no_weights(target: Path) -> str:
     folder = target.parent
     if (folder / "config.yaml").is_file():
@@ -210,14 +222,14 @@ def _check_content(content: bytes, card: Card, path: Path) -> None:
     if len(content) != card["size"]:
         cut = "is cut short" if len(content) < card["size"] else "is not the file of its card"
         raise ValueError(
-            f"{path} {cut}: {len(content):,} bytes where {_card_path(path).name} says "
+            f"{path} {cut}: {len(content):,} bytes where {card_path(path).name} says "
             f"{card['size']:,}; copy both files again"
         )
     found = hashlib.sha256(content).hexdigest()
     if found != card["sha256"]:
         raise ValueError(
             f"{path} is damaged or not the file of its card: SHA-256 {found[:16]}… where "
-            f"{_card_path(path).name} says {card['sha256'][:16]}…; copy both files again, or go "
+            f"{card_path(path).name} says {card['sha256'][:16]}…; copy both files again, or go "
             "on with the run that was writing them"
         )
 
@@ -235,16 +247,18 @@ def _build(card: Card, path: Path) -> nn.Module:
             backbone = create_backbone(card["model"], **card["settings"])
         if card.get("task") == "clusters":
             return Clusterer(backbone, create_cluster_head(card["head"]))
-    except (ValueError, TypeError, KeyError) as error:
+    except Exception as error:  # settings of any kind fail in any way
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(
-            f"{path}: {card['model']} with {card['settings']} cannot be built "
-            f"({error}){_versions(card)}"
+            f"{path}: {card['model']} with {shortened(card['settings'])} cannot be built "
+            f"({reason}){versions(card)}"
         ) from error
     classes = len(card["class_names"])
     return Classifier(backbone, classes) if classes else backbone
 
 
-def _fill(model: nn.Module, state: dict[str, Tensor], card: Card, path: Path) -> None:
+def _check_fit(model: nn.Module, state: dict[str, Tensor], card: Card, path: Path) -> None:
+    """Raises ValueError unless the tensors of a file are all those of the model."""
     own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     given = {name: tuple(value.shape) for name, value in state.items()}
     wrong = sorted(set(own.items()) ^ set(given.items()))
@@ -253,18 +267,13 @@ def _fill(model: nn.Module, state: dict[str, Tensor], card: Card, path: Path) ->
         nearest = "".join(difflib.get_close_matches(name, set(own) - {name}, n=1))
         raise ValueError(
             f"{path} does not fit {card['model']}: {name} is {given.get(name, 'not in it')}, the "
-            f"model has {own.get(name, nearest or 'no such tensor')}{_versions(card)}"
+            f"model has {own.get(name, nearest or 'no such tensor')}{versions(card)}"
         )
-    model.load_state_dict(state)
-
-
-def _identity() -> Card:
-    return {"format": FORMAT, "pcclust_version": __version__}
-
-
-def _versions(card: Card) -> str:
-    """Says by which version the weights were written, where it is another one."""
-    here, there = _identity()["pcclust_version"], card.get("pcclust_version", "an unknown version")
-    if here == there:
-        return ""
-    return f"; they were written by pcclust {there} and this is {here}: install that version"
+    for name, value in model.state_dict().items():
+        if state[name].is_floating_point() != value.is_floating_point():
+            raise ValueError(
+                f"{path} does not fit {card['model']}: {name} is {state[name].dtype}, the model "
+                f"has {value.dtype}{versions(card)}"
+            )
+        if not state[name].isfinite().all():
+            raise ValueError(f"{path} holds NaN or inf in {name}: the training has diverged")
