@@ -179,6 +179,8 @@ def _refuse_notes(head: _Head, fields: list[str]) -> None:
     names = next(
         (split for d in DELIMITERS if len(split := _try_split(last.text, d)) == len(fields)), None
     )
+    if names and any(_is_number(name) for name in names):
+        raise ContentError(f"row {last.number} is no point: {last.text[:SHOWN]!r}")
     if names:
         raise ContentError(
             f"its columns are not named x, y and z, but {', '.join(names)[:80]} (row {last.number})"

@@ -134,6 +134,7 @@ def test_encodings_and_ends_of_lines(tmp_path, encoding, end):
         ('x,y,z\n1,2,3\n"1,2,3\n', "the quotes in row 3 do not end"),
         ("1 2 3\n1e400 0 0\n", "row 2 is no point: its x '1e400' exceeds float64"),
         ("1e400 2 3\n", "row 1 is no point: its x '1e400' exceeds float64"),
+        ("0x1A 0 0\n1 2 3\n", "row 1 is no point: '0x1A 0 0'"),
         ("1 2 3\n0x1A 0 0\n", "its x '0x1A' is no number"),
         ("1 2 3\n1_000 0 0\n", "its x '1_000' is no number"),
         ("1 2 3\n1 2 inf\n", r"points\[1\] is not finite: \[1.0, 2.0, inf\]"),
