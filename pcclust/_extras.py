@@ -18,7 +18,7 @@ def require(library: str, needed_by: str) -> ModuleType:
     """Imports an optional library.
 
     Args:
-        library: what is imported, e.g. ``"laspy"``; a key of `EXTRAS`.
+        library: what is imported, e.g. ``"laspy"``; a key of `EXTRAS`, or a part of one.
         needed_by: who needs it, e.g. ``"LAZ files"``; the message begins with it.
 
     Raises:
@@ -48,7 +48,8 @@ def install_line(library: str) -> str:
         >>> install_line("laspy")
         "pip install 'pcclust[las]'"
     """
-    return f"pip install 'pcclust[{EXTRAS[library]}]'"
+    extra = EXTRAS[library.partition(".")[0]]
+    return f"pip install 'pcclust[{extra}]'"
 
 
 def _verb(needed_by: str) -> str:

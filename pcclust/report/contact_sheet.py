@@ -78,7 +78,7 @@ def write_png(sheet: Sheet, out: Path) -> None:
         ImportError: matplotlib is not there.
         OSError: the file cannot be written.
     """
-    require("matplotlib", "a .png, unlike a .html,")
+    require("matplotlib.figure", "a .png, unlike a .html,")
     from matplotlib.figure import Figure
 
     columns = max(len(row.names) for row in sheet.rows)

@@ -18,7 +18,7 @@ from pathlib import Path
 from small_forms import EXTENDED, REPLACED, SKIPPED
 
 BIN = Path(sys.executable).parent
-TIMEOUT = 180
+TIMEOUT = 300
 EXTRA = re.compile(r"pip install 'pcclust\[(\w+)\]'")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

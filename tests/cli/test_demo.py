@@ -229,6 +229,6 @@ def test_without_matplotlib_the_page_is_written_and_the_extra_named(
     few, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert demo(out=tmp_path, data=few) == 1
+    assert demo(out=tmp_path, data=few) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     assert "pip install 'pcclust[report]'" in capsys.readouterr().err
