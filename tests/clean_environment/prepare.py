@@ -15,6 +15,7 @@ assert "_bundled" in BUNDLED.parts, f"{BUNDLED} is not in the package"
 assert pcclust.info().native is not None, pcclust.info().native_reason
 assert pcclust.info().native_reason == "built and loaded"
 
+POINTS = 128
 meshes = sorted(Path("data/meshes").iterdir())
 for path in meshes:
     points = pcclust.read_points(path)
@@ -28,12 +29,15 @@ for licence in (BUNDLED / "LICENSES").iterdir():
 print(len(meshes), "meshes")
 
 with h5py.File("data/furniture.h5") as file:
-    clouds, labels = file["data"][:], file["label"][:]
-for kind in range(4):
-    for number, row in enumerate(np.flatnonzero(labels == kind)[:9]):
-        folder = Path("small") / f"class{kind}" / ("train" if number < 6 else "test")
+    clouds = file["data"][:, :POINTS]
+# In the layout of ModelNet; furniture in turn is said to be of as many classes.
+for name, classes, shapes in (("small10", 4, 36), ("small40", 40, 120)):
+    for row, cloud in enumerate(clouds[:shapes]):
+        kind, number = f"class{row % classes}", row // classes
+        folder = Path(name) / kind / ("test" if row >= shapes * 2 // 3 else "train")
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / f"class{kind}_{number:04}.npy", clouds[row, :256])
+        lines = [f"OFF\n{POINTS} 0 0", *(f"{x} {y} {z}" for x, y, z in cloud)]
+        (folder / f"{kind}_{number:04}.off").write_text("\n".join(lines))
 
 # The weights that the README says somebody has of the model in mine.py.
 if Path("mine.py").exists():

@@ -23,16 +23,18 @@ class Extended(NamedTuple):
 
 REPLACED = (
     Replaced("make demo", "pcclust demo --out out/demo", "it would set up a second environment"),
-    Replaced("modelnet40", "small", "it is no part of the package: 36 pieces of bundled furniture"),
-    Replaced("modelnet10", "small", "the same"),
+    Replaced(
+        "modelnet40", "small40", "it is no part of the package: 120 bundled shapes"
+    ),
+    Replaced("modelnet10", "small10", "the same: 36 bundled shapes"),
     Replaced("RUN", "pcclust.nn:ClusterNet", "RUN stands for any model; this is the README's own"),
 )
 EXTENDED = (
-    Extended("pcclust train small", "--epochs 1 --num-points 128 --batch-size 8 --up-axis y"),
-    Extended("pcclust pretrain contrastnet small", "--epochs 1 --num-points 128 --up-axis y"),
-    Extended("pcclust evaluate rotation", "--num-points 128 --up-axis y"),
-    Extended("pcclust evaluate corruption", "--num-points 128 --up-axis y"),
-    Extended("pcclust evaluate linear", "--num-points 128 --up-axis y"),
+    Extended("pcclust train small", "--epochs 1 --num-points 128 --batch-size 8"),
+    Extended("pcclust pretrain contrastnet small", "--rounds 1 --clusters 4 --num-points 128"),
+    Extended("pcclust pretrain contrastnet small", "--epochs 1 --batch-size 8"),
+    Extended("pcclust pretrain contrastnet small", "--network.epochs 1 --network.batch-size 8"),
+    Extended("pcclust evaluate", "--num-points 128"),
 )
 # What is not run, by its beginning, and why.
 SKIPPED = {
