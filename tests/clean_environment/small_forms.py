@@ -23,9 +23,7 @@ class Extended(NamedTuple):
 
 REPLACED = (
     Replaced("make demo", "pcclust demo --out out/demo", "it would set up a second environment"),
-    Replaced(
-        "modelnet40", "small40", "it is no part of the package: 120 bundled shapes"
-    ),
+    Replaced("modelnet40", "small40", "it is no part of the package: 120 bundled shapes"),
     Replaced("modelnet10", "small10", "the same: 36 bundled shapes"),
     Replaced("RUN", "pcclust.nn:ClusterNet", "RUN stands for any model; this is the README's own"),
 )
