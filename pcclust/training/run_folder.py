@@ -1,6 +1,5 @@
 """The folder of a run: its settings, its log, what it needs to go on, and its weights."""
 
-import io
 import json
 import os
 from dataclasses import asdict, dataclass, field
@@ -9,13 +8,12 @@ from typing import Any
 
 import torch
 
-from pcclust._files import whole_file
+from pcclust.training.checkpoint import CheckpointFile
 from pcclust.training.config import TrainingConfig, differences, read_config, write_config
 from pcclust.training.method import Method
 
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
-CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass
@@ -43,9 +41,9 @@ class RunFolder:
     """The folder of one run.
 
     ``config.yaml`` holds the settings, ``metrics.jsonl`` a line for each epoch and for some steps,
-    ``checkpoint.pt`` what is needed to go on, ``weights.safetensors`` and ``weights.json`` the
-    model after the last complete epoch. Each file but the log is replaced whole, so that a killed
-    run leaves the last good one.
+    ``checkpoint.pt`` what is needed to go on, ``checkpoint.previous.pt`` the one before,
+    ``weights.safetensors`` and ``weights.json`` the model after the last complete epoch. Each file
+    but the log is replaced whole, so that a killed run leaves the last good one.
 
     Args:
         path: the folder; made by `begin`.
@@ -53,7 +51,7 @@ class RunFolder:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.checkpoint = self.path / CHECKPOINT
+        self.checkpoint = CheckpointFile(self.path)
         self.metrics = self.path / METRICS
 
     def check_free(self) -> None:
@@ -94,21 +92,16 @@ class RunFolder:
 
     def save(self, method: Method, position: Position, optimizer: torch.optim.Optimizer) -> None:
         """Writes the checkpoint."""
-        buffer = io.BytesIO()  # torch's own writer does not raise OSError when the disk is full
-        torch.save(
-            {
-                "method": method.config.method,
-                "config": asdict(method.config),
-                "data_sha256": method.data_sha256,
-                "position": asdict(position),
-                "model": method.model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-            },
-            buffer,
-        )
+        state = {
+            "method": method.config.method,
+            "config": asdict(method.config),
+            "data_sha256": method.data_sha256,
+            "position": asdict(position),
+            "model": method.model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+        }
         try:
-            with whole_file(self.checkpoint) as file:
-                file.write(buffer.getbuffer())
+            self.checkpoint.write(state)
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror}; make room and {self.kept()}") from error
 
@@ -119,7 +112,11 @@ class RunFolder:
             How far the run is; its very beginning where there is no checkpoint.
 
         Raises:
-            ValueError: a checkpoint that is damaged, or of another method, config, model or data.
+            ValueError: no checkpoint that is whole, or one of another method, config, model or
+                data.
+
+        Warns:
+            DataWarning: the newest one is damaged, and it goes on from the one before.
         """
         position = Position()
         if self.checkpoint.exists():
@@ -130,7 +127,7 @@ class RunFolder:
                 optimizer.load_state_dict(state["optimizer"])
             except (RuntimeError, ValueError) as error:
                 reason = str(error).splitlines()[0]
-                raise ValueError(f"{self.checkpoint} is of another model: {reason}") from error
+                raise ValueError(f"{self.checkpoint.path} is of another model: {reason}") from error
             position = Position(**state["position"])
         if self.metrics.exists():
             os.truncate(self.metrics, min(position.log_size, self.metrics.stat().st_size))
@@ -140,7 +137,7 @@ class RunFolder:
         """Says what an interruption leaves."""
         if not self.checkpoint.exists():
             return "there is no checkpoint yet, the run begins anew with --resume"
-        return f"go on from {self.checkpoint} with --resume"
+        return f"go on from {self.checkpoint.path} with --resume"
 
     def _is_empty(self) -> bool:
         """Returns whether it is a folder with nothing but what a killed process may have left."""
@@ -148,28 +145,28 @@ class RunFolder:
 
     def _read(self) -> dict[str, Any]:
         try:
-            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        except Exception as error:  # damage shows as nearly any exception
+            state = self.checkpoint.read()
+        except ValueError as error:
             raise ValueError(
-                f"{self.checkpoint} is damaged or no checkpoint ({type(error).__name__}); it can "
-                f"only be removed, and the run begins anew with --resume. The weights of its last "
-                f"complete epoch may still be whole: pcclust.load({str(self.path)!r})"
+                f"{error}, and there is no whole one before it; it can only be removed, and the "
+                "run begins anew with --resume. The weights of its last complete epoch may still "
+                f"be whole: pcclust.load({str(self.path)!r})"
             ) from error
         expected = {"method", "config", "data_sha256", "position", "model", "optimizer"}
         if not isinstance(state, dict) or set(state) != expected:
-            raise ValueError(f"{self.checkpoint} is no checkpoint of a run of this version")
+            raise ValueError(f"{self.checkpoint.path} is no checkpoint of a run of this version")
         return state
 
     def _check(self, state: dict[str, Any], method: Method) -> None:
         if state["method"] != method.config.method:
             raise ValueError(
-                f"{self.checkpoint} is of the method {state['method']!r}, not "
+                f"{self.checkpoint.path} is of the method {state['method']!r}, not "
                 f"{method.config.method!r}: give another --out"
             )
         self._refuse(differences(state["config"], method.config))
         if state["data_sha256"] != method.data_sha256:
             raise ValueError(
-                f"{self.checkpoint} was made with other training data (SHA-256 "
+                f"{self.checkpoint.path} was made with other training data (SHA-256 "
                 f"{state['data_sha256'][:12]}…, now {method.data_sha256[:12]}…): give another --out"
             )
 

@@ -36,6 +36,7 @@ def test_one_command_trains_and_says_what(file, tmp_path, capsys):
     assert run(file, *SMALL) == 0
     folder = tmp_path / "runs" / "shapes-dgcnn-so3"
     assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoint.previous.pt",
         "checkpoint.pt",
         "config.yaml",
         "metrics.jsonl",

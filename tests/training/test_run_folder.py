@@ -7,9 +7,11 @@ import sys
 import pytest
 import torch
 
+from pcclust.data.measured import DataWarning
 from pcclust.training import Position, RunFolder, fit
-from pcclust.training.run_folder import CHECKPOINT, CONFIG, METRICS
-from tests.training.tiny_method import TinyMethod
+from pcclust.training.checkpoint import CHECKPOINT
+from pcclust.training.run_folder import CONFIG, METRICS
+from tests.training.tiny_method import TinyMethod, log
 
 
 @pytest.fixture
@@ -21,8 +23,8 @@ def run(tmp_path):
 
 
 def change(run, **values):
-    state = torch.load(run.checkpoint, weights_only=True)
-    torch.save(state | values, run.checkpoint)
+    state = torch.load(run.checkpoint.path, weights_only=True)
+    run.checkpoint.write(state | values)
 
 
 def resume(run, **settings):
@@ -30,24 +32,78 @@ def resume(run, **settings):
 
 
 def test_a_checkpoint_holds_nothing_but_tensors_and_numbers(run):
-    state = torch.load(run.checkpoint, weights_only=True)
+    state = torch.load(run.checkpoint.path, weights_only=True)
     assert state["position"]["batch"] == 1
     assert state["config"]["seed"] == 0
 
 
 @pytest.mark.parametrize("kept", [0, 10, 0.3, 0.9, -1])
 def test_a_truncated_checkpoint_is_named(run, kept):
-    content = run.checkpoint.read_bytes()
-    run.checkpoint.write_bytes(content[: int(kept * len(content)) if 0 < kept < 1 else kept])
-    with pytest.raises(ValueError, match=r"checkpoint.pt is damaged or no checkpoint \(\w+\); it"):
+    content = run.checkpoint.path.read_bytes()
+    run.checkpoint.path.write_bytes(content[: int(kept * len(content)) if 0 < kept < 1 else kept])
+    with pytest.raises(ValueError, match=r"checkpoint.pt is damaged or no .* it can"):
         resume(run)
+
+
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9, -100, -40, -1])
+def test_a_flipped_bit_is_noticed_and_the_checkpoint_before_is_used(tmp_path, place):
+    whole = RunFolder(tmp_path / "whole")
+    fit(TinyMethod(), whole)
+    run = RunFolder(tmp_path / "run")
+    fit(TinyMethod(checkpoint_minutes=0), run, minutes=1e-9)
+    fit(TinyMethod(checkpoint_minutes=0), run, resume=True, minutes=1e-9)
+    content = bytearray(run.checkpoint.path.read_bytes())
+    content[int(place * len(content)) if place > 0 else place] ^= 4
+    run.checkpoint.path.write_bytes(content)
+    with pytest.warns(DataWarning, match=r"checkpoint.pt is damaged .* the one before, .*previous"):
+        assert resume(run).complete
+    assert log(run.path) == log(whole.path)
+    weights = "weights.safetensors"
+    assert (run.path / weights).read_bytes() == (whole.path / weights).read_bytes()
+
+
+def test_a_damaged_checkpoint_never_becomes_the_one_before(run):
+    resume(run)
+    good = run.checkpoint.previous.read_bytes()
+    run.checkpoint.path.write_bytes(b"damage")
+    with pytest.warns(DataWarning):
+        state = run.checkpoint.read()
+    run.checkpoint.write(state)
+    assert run.checkpoint.previous.read_bytes() == good
+    run.checkpoint.write(state)
+    assert run.checkpoint.previous.read_bytes() == run.checkpoint.path.read_bytes()
+
+
+def test_both_damaged_are_refused_and_a_missing_one_is_replaced(run):
+    resume(run)
+    run.checkpoint.path.unlink()
+    with pytest.warns(DataWarning, match="checkpoint.pt is missing; the run goes on from the one"):
+        resume(run)
+    for path in (run.checkpoint.path, run.checkpoint.previous):
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"and there is no whole one before it; it can only be"):
+        resume(run)
+
+
+def test_without_hard_links_the_one_before_is_kept_too(run, monkeypatch):
+    def refuse(*_):
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr("pathlib.Path.hardlink_to", refuse)
+    before = run.checkpoint.path.read_bytes()
+    run.checkpoint.write({"a": 1})
+    assert run.checkpoint.previous.read_bytes() == before
+    assert run.checkpoint.read() == {"a": 1}
 
 
 def test_a_pickle_in_place_of_a_checkpoint_is_not_run(run):
-    run.checkpoint.write_bytes(b"cos\nsystem\n(S'touch " + os.fsencode(run.path) + b"/x'\ntR.")
+    run.checkpoint.path.write_bytes(b"cos\nsystem\n(S'touch " + os.fsencode(run.path) + b"/x'\ntR.")
     with pytest.raises(ValueError, match="is damaged or no checkpoint"):
         resume(run)
-    torch.save({"model": 1}, run.checkpoint)
+    torch.save({"model": 1}, run.checkpoint.path)
+    with pytest.raises(ValueError, match="its checksum is wrong or missing"):
+        resume(run)
+    run.checkpoint.write({"model": 1})
     with pytest.raises(ValueError, match="is no checkpoint of a run of this version"):
         resume(run)
     assert not (run.path / "x").exists()
@@ -76,7 +132,7 @@ def test_other_settings_are_named_and_those_that_change_nothing_are_free(run):
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(run):
-    run.checkpoint.unlink()
+    run.checkpoint.path.unlink()
     (run.path / CONFIG).rename(run.path / ".config.yaml.77.tmp")
     assert not run.checkpoint.exists()
     run.check_free()
@@ -101,7 +157,7 @@ fit(method, run, resume=True)
 
 def test_no_room_for_a_checkpoint_keeps_the_last_good_one(run):
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
-    before = run.checkpoint.read_bytes()
+    before = run.checkpoint.path.read_bytes()
     limit = str(len(before) // 2)
     command = [sys.executable, "-c", FULL, str(run.path), limit]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -110,7 +166,7 @@ def test_no_room_for_a_checkpoint_keeps_the_last_good_one(run):
     assert last.startswith("OSError: [Errno 27] ")
     assert "checkpoint.pt cannot be written (File too large); what was there before is kept" in last
     assert "go on from" in last
-    assert run.checkpoint.read_bytes() == before
+    assert run.checkpoint.path.read_bytes() == before
     assert sorted(path.name for path in run.path.iterdir()) == [CHECKPOINT, CONFIG, METRICS]
     assert resume(run).complete
 
