@@ -18,8 +18,8 @@ from torch import nn
 from pcclust.data import open_dataset
 from pcclust.data.registry import find_source
 from pcclust.data.transforms import UnitSphere
-from pcclust.nn import Classifier
 from pcclust.nn._card import Card
+from pcclust.nn.clusterer import backbone_of
 from pcclust.nn.weights import load, save_weights
 from pcclust.nn.weights_source import SHIPPED
 
@@ -73,14 +73,16 @@ def ship(settings: Settings) -> tuple[Path, Path]:
             or features that the rounding of weights changes.
     """
     model = load(settings.run)
-    card: Card = dict(model.__dict__["card"])
-    encoder = model.backbone if isinstance(model, Classifier) else model
+    of_clusters = ("task", "num_clusters", "head")  # only the encoder ships
+    card: Card = {k: v for k, v in model.__dict__["card"].items() if k not in of_clusters}
+    encoder = backbone_of(model)
     if "pipeline" not in card:
         raise ValueError(f"{settings.run} is no finished run of pcclust pretrain")
     _check_name(settings.name, card)
     card |= {"name": settings.name, "class_names": [], "licence": LICENCE}
     # The run's card has those of its last stage.
-    card |= {"method": "contrastnet", "seed": card["pipeline"]["contrastnet"]["seed"]}
+    if "contrastnet" in card["pipeline"]:
+        card |= {"method": "contrastnet", "seed": card["pipeline"]["contrastnet"]["seed"]}
     card["data"] = card["data"] | {"terms": _terms(settings, card)}
     card["evaluations"] = [summary(path) for path in settings.evaluation]
     if settings.command:

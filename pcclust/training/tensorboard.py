@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pcclust._extras import require
-from pcclust.training.callback import Callback, Step
+from pcclust.training.callback import Callback, Plan, Step
 from pcclust.training.method import Method
 from pcclust.training.run_folder import Position
 
@@ -23,9 +23,14 @@ class TensorBoard(Callback):
         require("tensorboard", "--tensorboard")
         from torch.utils.tensorboard import SummaryWriter
 
+        self._root = folder
         self._folder = folder
         self._create: Any = SummaryWriter
         self._writer: Any = None
+
+    def planned(self, plan: Plan) -> None:
+        """Gives each stage a folder of its own, whose steps begin anew."""
+        self._folder = self._root / plan.stage
 
     def started(self, method: Method, position: Position) -> None:
         """Opens the file; what an interrupted run wrote beyond its checkpoint is taken back."""

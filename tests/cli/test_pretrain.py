@@ -5,6 +5,7 @@ import yaml
 
 import pcclust
 from pcclust.cli.main import main
+from pcclust.methods.unlabelled import open_unlabelled
 from tests.methods.test_classification import write
 
 DGCNN = ["k=4", "channels=[8]", "embedding=16"]
@@ -105,3 +106,36 @@ def test_a_collapse_is_loud(file, monkeypatch, capsys):
     monkeypatch.setattr(module, "COLLAPSED", 1.1)
     assert run(file, *OURS) == 0
     assert "WARNING: the 5 clusters have collapsed" in capsys.readouterr().err
+
+
+DEEP = "--clusters 3 --num-points 48 --batch-size 8 --epochs 2 --components 4 --model dgcnn"
+DEEP = [*DEEP.split(), "--settings", *DGCNN]
+
+
+def run_deep(*arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(["pretrain", "deepcluster", *map(str, arguments)])
+    return int(stop.value.code or 0)
+
+
+def test_any_method_of_the_table_is_a_command_and_its_clusters_are_shown(file, tmp_path, capsys):
+    assert run_deep(file, *DEEP, "--out", "a", "--limit", 20, "--tensorboard") == 0
+    told = capsys.readouterr().out
+    assert "20 shapes, 3 clusters; 2 epochs of 2 steps of 8" in told
+    assert "perplexity" in told
+    assert list((tmp_path / "a/tensorboard/deepcluster").iterdir())
+    assert config(tmp_path / "a")["num_clusters"] == 3
+    assert run_deep("--config", "a/config.yaml", "--epochs", 1, "--out", "b") == 0
+    assert (config(tmp_path / "b")["epochs"], config(tmp_path / "b")["limit"]) == (1, 20)
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["cluster", str(file), "--weights", "a", "--out", "page"])
+    assert "of the run" in capsys.readouterr().out
+    model = pcclust.load("a")
+    points = open_unlabelled(str(file), 48)
+    lines = (tmp_path / "page/assignments.csv").read_text().splitlines()
+    assert lines[0].endswith(",own")
+    found = [int(line.rsplit(",", 1)[1]) for line in lines[1:]]
+    assert found == model.assign(points.points).argmax(dim=1).tolist()
+    assert run_deep(file, *DEEP[2:], "--out", "c") == 2
+    assert "--clusters" in capsys.readouterr().err
