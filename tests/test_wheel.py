@@ -26,7 +26,7 @@ INSTRUCTION_SETS = ("avx2", "avx512", "avx512vnni")
 def build(folder: Path, **environment: str) -> tuple[Path, str]:
     """Builds a wheel from a copy of the tree; returns it and what the build said."""
     tree = folder / "tree"
-    for name in ("csrc", "pcclust"):
+    for name in ("build_backend", "csrc", "data", "pcclust"):
         ignored = shutil.ignore_patterns("*.so", "__pycache__")
         shutil.copytree(ROOT / name, tree / name, ignore=ignored)
     for file in ROOT.iterdir():
@@ -133,7 +133,7 @@ def test_wide_registers_stay_inside_their_kernels(library: Path) -> None:
 
 def test_without_a_build_the_wheel_is_pure_and_works(tmp_path: Path) -> None:
     wheel, output = build(tmp_path, PCCLUST_BUILD="0")
-    assert "installed without its native kernels (PCCLUST_BUILD=0)" in output
+    assert "installed without its native kernels: PCCLUST_BUILD=0" in output
     assert wheel.name.endswith("-none-any.whl")
     with zipfile.ZipFile(wheel) as archive:
         assert not [n for n in archive.namelist() if n.endswith((".so", ".cpp", ".h"))]
@@ -163,5 +163,5 @@ print([type(pcclust.load(name)).__name__ for name in shipped_names()])
     where, result, reason, models = done.stdout.splitlines()
     assert Path(where).is_relative_to(site)
     assert result == "[0, 1, 2]"
-    assert "was not built" in reason
+    assert "were not built (PCCLUST_BUILD=0)" in reason
     assert "ClusterNet" in models
