@@ -1,6 +1,7 @@
 // What the kernels take: plain pointers and sizes, the same for every instruction set.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace pcclust {
@@ -36,6 +37,11 @@ int64_t covered_rows(const Clouds<T>& clouds) {
   return rows;
 }
 
+template <class T>
+bool has_empty_cloud(const Clouds<T>& clouds) {
+  return std::find(clouds.sizes, clouds.sizes + clouds.count, 0) != clouds.sizes + clouds.count;
+}
+
 // Up to k nearest points of each query within a squared distance.
 template <class T>
 struct SearchArguments {
@@ -44,8 +50,9 @@ struct SearchArguments {
   bool self;
   bool exclude_self;
   bool packed;  // indices count rows of all clouds instead of points of one
-  int64_t k;
+  int64_t k;             // of a cloud with fewer points there are fewer
   T limit;             // squared distance up to which points count; inf for kNN
+  // What queries of a cloud without points get is left as it is.
   T* distances;        // (queries, k)
   int64_t* indices;    // (queries, k)
   int64_t* counts;     // (queries,) or null
@@ -57,8 +64,8 @@ struct FarthestPointArguments {
   Clouds<T> points;
   const int64_t* first;  // (clouds,) where each cloud begins
   bool packed;           // indices count rows of all clouds instead of points of one
-  int64_t num_samples;   // at most the points of any cloud
-  int64_t* indices;      // (clouds, num_samples)
+  int64_t num_samples;   // at most the points of any cloud that has some
+  int64_t* indices;      // (clouds, num_samples), those of an empty cloud left as they are
 };
 
 // The merges of each cloud's points, in SciPy's linkage format. No cloud is empty, and of cloud c
@@ -159,7 +166,7 @@ template <class T>
 struct RriArguments {
   Clouds<T> clouds;
   const T* centers;     // (clouds, 3), or null for the centroids
-  int64_t k;            // at most the points of the smallest cloud less one
+  int64_t k;            // at most the points less one of any cloud that has some
   T* features;          // (rows, k, 4)
   int64_t* neighbors;   // (rows, k) points of the cloud, or null
   int64_t* successors;  // (rows, k) columns, or null

@@ -115,6 +115,7 @@ void farthest_points(const FarthestPointArguments<T>& a, const Threads& threads)
       shares.across, a.points.count, [] { return FarthestPoints<T>(); },
       [&](int64_t cloud, FarthestPoints<T>& sampler) {
         const int64_t start = a.points.starts[cloud];
+        if (a.points.sizes[cloud] == 0) return;
         int64_t* chosen = a.indices + cloud * a.num_samples;
         sampler.sample(a.points.rows + start * a.points.dims, a.points.sizes[cloud], a.points.dims,
                        a.first[cloud], a.num_samples, chosen, shares.inside);

@@ -66,6 +66,7 @@ bool search_index(const SearchArguments<T>& a, const std::byte* memory, const Th
   for_each_task_with(
       shares.across, a.points.count, [] { return SearchScratch<T>(); },
       [&](int64_t cloud, SearchScratch<T>& scratch) {
+        if (trees[cloud].count == 0) return;
         if (!a.self) {
           scratch.order.resize(a.queries.sizes[cloud]);
           build_cloud<T>(a.queries, cloud, scratch.order, scratch.items, shares.inside);

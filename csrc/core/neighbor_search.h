@@ -25,7 +25,13 @@ class LeafQueries {
  public:
   LeafQueries(const Tree<T>& tree, const Tree<T>& order, const SearchArguments<T>& a, List& list,
               const Emit& emit)
-      : searcher_(tree), order_(order), a_(a), list_(list), emit_(emit), self_(&tree == &order) {}
+      : searcher_(tree),
+        order_(order),
+        a_(a),
+        k_(std::min(a.k, tree.count)),
+        list_(list),
+        emit_(emit),
+        self_(&tree == &order) {}
 
   // Searches the first query through the whole tree. Its k-th distance bounds those of the others,
   // and so the leaves in which their neighbours can lie: those are collected once for all.
@@ -53,7 +59,7 @@ class LeafQueries {
 
   void search_near(const Leaf<T>& leaf, int lane) {
     begin(leaf, lane);
-    searcher_.search_near(at_, near_, excluded(leaf, lane), a_.k, list_);
+    searcher_.search_near(at_, near_, excluded(leaf, lane), k_, list_);
     end(leaf, lane);
   }
 
@@ -96,6 +102,7 @@ class LeafQueries {
   const Searcher<T> searcher_;
   const Tree<T>& order_;
   const SearchArguments<T>& a_;
+  const int64_t k_;  // how many a list of this cloud's points holds
   List& list_;
   const Emit& emit_;
   const bool self_;
@@ -111,13 +118,13 @@ struct SearchScratch {
   Buffer<Item<T>> items;
 };
 
-// Searches from the queries of `order`, with `threads`.
+// Searches the points of `tree`, of which there are some, from the queries of `order`.
 template <class T, class Emit>
 void search_trees(const SearchArguments<T>& a, const Tree<T>& tree, const Tree<T>& order,
                   const Threads& threads, const Emit& emit) {
-  const int64_t run = threads.count > 1 ? 64 : order.leaves;
+  const int64_t run = threads.count > 1 ? 64 : std::max<int64_t>(order.leaves, 1);
   for_each_task(threads, (order.leaves + run - 1) / run, [&](int64_t task) {
-    with_list<T>(a.k, [&](auto& list) {
+    with_list<T>(std::min(a.k, tree.count), [&](auto& list) {
       LeafQueries queries(tree, order, a, list, emit);
       const int64_t end = std::min(order.leaves, (task + 1) * run);
       for (int64_t l = task * run; l < end; ++l) queries.search(l);
@@ -135,6 +142,7 @@ void build_cloud(const Clouds<T>& clouds, int64_t cloud, const Tree<T>& tree,
 template <class T, class EmitOf>
 void search_cloud(const SearchArguments<T>& a, int64_t cloud, SearchScratch<T>& scratch,
                   const Threads& threads, const EmitOf& emit_of) {
+  if (a.points.sizes[cloud] == 0) return;
   scratch.tree.resize(a.points.sizes[cloud]);
   build_cloud<T>(a.points, cloud, scratch.tree, scratch.items, threads);
   if (!a.self) {

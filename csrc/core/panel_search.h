@@ -37,8 +37,9 @@ class PanelSearch {
         points_(a.points.rows + a.points.starts[cloud] * a.points.dims),
         queries_(a.queries.rows + a.queries.starts[cloud] * a.points.dims),
         write_(a, cloud),
-        exact_(a.k) {
-    const int64_t wanted = std::min(a.k + (screened_ ? kSpare : 0), std::max(panels.count, a.k));
+        k_(std::min(a.k, panels.count)),
+        exact_(k_) {
+    const int64_t wanted = std::min(k_ + (screened_ ? kSpare : 0), panels.count);
     lists_.reserve(kGroup);
     for (int q = 0; q < kGroup; ++q) lists_.emplace_back(wanted);
     shifted_.resize(kGroup * a.points.dims);
@@ -123,7 +124,7 @@ class PanelSearch {
       waiting.candidate[waiting.count++] = make_candidate(distance, static_cast<int32_t>(id));
       if (waiting.count >= Waiting<T>::full) exact_.work_in();
     };
-    for (int64_t i = 0; i < a_.k + kSpare && screened.id(i) >= 0; ++i) offer(screened.id(i));
+    for (int64_t i = 0; i < k_ + kSpare && screened.id(i) >= 0; ++i) offer(screened.id(i));
     exact_.work_in();
     // Whatever was screened out is at least this far.
     const T others = screened.threshold() - error;
@@ -145,6 +146,7 @@ class PanelSearch {
   const bool screened_;
   const T *points_, *queries_;
   const RowWriter<T> write_;
+  const int64_t k_;  // how many a list of this cloud's points holds
   std::vector<List> lists_;
   BufferList<T> exact_;
   Buffer<T> shifted_;
@@ -154,7 +156,8 @@ class PanelSearch {
 template <class T>
 void search_panels(const SearchArguments<T>& a, int64_t cloud, const Panels<T>& panels,
                    int64_t begin, int64_t end) {
-  with_list<T>(a.k + (is_screened<T>(a.points.dims) ? kSpare : 0), [&](auto& list) {
+  const int64_t k = std::min(a.k, panels.count);
+  with_list<T>(k + (is_screened<T>(a.points.dims) ? kSpare : 0), [&](auto& list) {
     PanelSearch<T, std::remove_reference_t<decltype(list)>> search(a, cloud, panels);
     for (int64_t q = begin; q < end; q += kGroup) search.search(q, std::min<int64_t>(end, q + kGroup));
   });
@@ -167,6 +170,7 @@ void search_by_panels(const SearchArguments<T>& a, const Threads& threads) {
   for_each_task_with(
       shares.across, a.points.count, [] { return Panels<T>(); },
       [&](int64_t cloud, Panels<T>& panels) {
+        if (a.points.sizes[cloud] == 0) return;
         panels.pack(a.points.rows + a.points.starts[cloud] * a.points.dims, a.points.sizes[cloud],
                     a.points.dims);
         const int64_t queries = a.queries.sizes[cloud];

@@ -1,7 +1,9 @@
 // The way of a query's neighbours into the output.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "core/arguments.h"
 #include "core/simd.h"
@@ -15,7 +17,8 @@ class RowWriter {
   RowWriter(const SearchArguments<T>& a, int64_t cloud)
       : a_(a),
         first_row_(a.queries.starts[cloud]),
-        first_index_(a.packed ? a.points.starts[cloud] : 0) {}
+        first_index_(a.packed ? a.points.starts[cloud] : 0),
+        listed_(std::min(a.k, a.points.sizes[cloud])) {}
 
   // Rows come in the order of the tree, which is none in memory.
   void expect(int64_t query) const {
@@ -31,17 +34,19 @@ class RowWriter {
     T* distances = a_.distances + row * a_.k;
     int64_t* indices = a_.indices + row * a_.k;
     int64_t count = a_.k;
-    if (list.full()) {
+    if (listed_ == a_.k && list.full()) {
       for (int64_t i = 0; i < a_.k; ++i) distances[i] = list.distance(i);
       for (int64_t i = 0; i < a_.k; ++i) indices[i] = list.id(i) + first_index_;
     } else {
       count = 0;
-      for (int64_t i = 0; i < a_.k; ++i) {
+      for (int64_t i = 0; i < listed_; ++i) {
         distances[i] = list.distance(i);
         const int64_t id = list.id(i);
         indices[i] = id < 0 ? -1 : id + first_index_;
         count += id >= 0;
       }
+      std::fill(distances + listed_, distances + a_.k, std::numeric_limits<T>::infinity());
+      std::fill(indices + listed_, indices + a_.k, int64_t{-1});
     }
     if (a_.counts) a_.counts[row] = count;
   }
@@ -49,6 +54,7 @@ class RowWriter {
  private:
   const SearchArguments<T>& a_;
   int64_t first_row_, first_index_;
+  int64_t listed_;  // how many a list of this cloud's points holds
 };
 
 }  // namespace pcclust::inline PCCLUST_ISA

@@ -27,8 +27,9 @@ void check_neighbors(const EdgeArguments<T>& e) {
 template <class T>
 EdgeArguments<T> edges_of(const Tensor& projected, const Tensor& neighbors, const Tensor& starts,
                           const Tensor& sizes) {
-  STD_TORCH_CHECK(projected.dim() == 3 && projected.size(1) == 2 && projected.is_contiguous(),
-                  "projected must be a contiguous (R, 2, C)");
+  STD_TORCH_CHECK(projected.dim() == 3 && projected.size(1) == 2 && projected.is_contiguous() &&
+                      projected.is_cpu(),
+                  "projected must be a contiguous (R, 2, C) on the CPU");
   STD_TORCH_CHECK(neighbors.dim() == 2 && neighbors.size(1) >= 1, "neighbors must be (R, k)");
   check_matrix(neighbors, "neighbors", ScalarType::Long, projected.size(0), neighbors.size(1));
   // The neighbours' rows stand for the clouds' points, so that their checks serve here too.
@@ -51,7 +52,7 @@ std::tuple<Tensor, Tensor, Tensor> forward(Tensor projected, Tensor neighbors, T
   Tensor peaks = torch::stable::new_empty(projected, {rows, channels});
   Tensor chosen = torch::stable::new_empty(projected, {rows, channels}, ScalarType::Int);
   Tensor sums = torch::stable::new_empty(projected, {2, channels}, ScalarType::Double);
-  STD_TORCH_CHECK(sign.is_cpu() && sign.is_contiguous() && sign.numel() == channels &&
+  STD_TORCH_CHECK(sign.dim() == 1 && sign.is_cpu() && sign.is_contiguous() && sign.numel() == channels &&
                       sign.scalar_type() == projected.scalar_type(),
                   "sign must be (C,) of the dtype of projected");
   with_floating(projected, [&](auto zero) {

@@ -16,7 +16,7 @@ Tensor farthest_point_sample(Tensor points, Tensor starts, Tensor sizes, Tensor 
   with_floating(points, [&](auto zero) {
     using T = decltype(zero);
     const FarthestPointArguments<T> a{
-        .points = clouds_of<T>(points, starts, sizes),
+        .points = points_of<T>(points, starts, sizes),
         .first = first.const_data_ptr<int64_t>(),
         .packed = packed,
         .num_samples = num_samples,
@@ -24,11 +24,13 @@ Tensor farthest_point_sample(Tensor points, Tensor starts, Tensor sizes, Tensor 
     };
     for (int64_t cloud = 0; cloud < a.points.count; ++cloud) {
       const int64_t size = a.points.sizes[cloud];
+      if (size == 0) continue;
       STD_TORCH_CHECK(num_samples <= size, "num_samples=", num_samples, " exceeds the ", size,
                       " points of cloud ", cloud);
       STD_TORCH_CHECK(a.first[cloud] >= 0 && a.first[cloud] < size, "start=", a.first[cloud],
                       " is not a point of cloud ", cloud, ", which has ", size);
     }
+    if (has_empty_cloud(a.points)) torch::stable::fill_(indices, -1);
     kernels_of<T>().farthest_points(a, torch_threads());
   });
   return indices;

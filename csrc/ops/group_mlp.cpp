@@ -17,8 +17,9 @@ void check_vector(const Tensor& tensor, const char* name, ScalarType dtype, int6
 template <class T>
 GroupLayer<T> layer_of(const Tensor& features, const Tensor& weight, const Tensor& bias,
                        double slope) {
-  STD_TORCH_CHECK(features.dim() == 3 && features.is_contiguous() && features.size(1) >= 1,
-                  "features must be a contiguous (groups, k, inputs) with k >= 1");
+  STD_TORCH_CHECK(features.dim() == 3 && features.is_contiguous() && features.is_cpu() &&
+                      features.size(1) >= 1,
+                  "features must be a contiguous (groups, k, inputs) on the CPU with k >= 1");
   STD_TORCH_CHECK(slope >= 0, "slope must not be negative, got ", slope);
   check_matrix(weight, "weight", features.scalar_type(), weight.size(0), features.size(2));
   check_vector(bias, "bias", features.scalar_type(), weight.size(0));

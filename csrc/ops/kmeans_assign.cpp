@@ -32,7 +32,15 @@ std::tuple<Tensor, Tensor> kmeans_assign(Tensor points, Tensor centers, Tensor s
         .labels = labels.mutable_data_ptr<int64_t>(),
         .distances = distances.mutable_data_ptr<T>(),
     };
+    check_finite(a.centers, centers.numel(), "centers");
+    check_finite(a.shift, dims, "shift");
     kernels_of<T>().kmeans_assign(a, torch_threads());
+    // Looking at the distances costs less than looking at the points.
+    for (int64_t i = 0; i < count; ++i) {
+      if (!(a.distances[i] <= std::numeric_limits<T>::max())) {
+        check_finite(a.points + i * dims, dims, "points");
+      }
+    }
   });
   return {labels, distances};
 }

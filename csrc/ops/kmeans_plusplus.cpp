@@ -21,6 +21,11 @@ std::tuple<Tensor, Tensor, Tensor> kmeans_plusplus(Tensor points, std::optional<
                       uniforms.scalar_type() == ScalarType::Double,
                   "uniforms must be a contiguous (steps, trials) of float64 on the CPU");
   const int64_t steps = uniforms.size(0), trials = uniforms.size(1);
+  const double* uniform = uniforms.const_data_ptr<double>();
+  for (int64_t i = 0; i < uniforms.numel(); ++i) {
+    STD_TORCH_CHECK(uniform[i] >= 0 && uniform[i] < 1, "uniforms must lie in [0, 1)");
+  }
+  STD_TORCH_CHECK(first_center < INT32_MAX, "there are too many centers: ", first_center);
   STD_TORCH_CHECK(trials >= 1 && trials <= 32, "1 to 32 trials are possible, got ", trials);
   Tensor chosen = torch::stable::new_empty(points, {steps}, ScalarType::Long);
   Tensor nearest = torch::stable::clone(labels), remaining = torch::stable::clone(distances);
@@ -32,7 +37,7 @@ std::tuple<Tensor, Tensor, Tensor> kmeans_plusplus(Tensor points, std::optional<
         .dims = dims,
         .weights = data_or_null<T>(weights),
         .shift = shift.const_data_ptr<T>(),
-        .uniforms = uniforms.const_data_ptr<double>(),
+        .uniforms = uniform,
         .steps = steps,
         .trials = trials,
         .first_center = first_center,
@@ -40,6 +45,10 @@ std::tuple<Tensor, Tensor, Tensor> kmeans_plusplus(Tensor points, std::optional<
         .labels = nearest.mutable_data_ptr<int64_t>(),
         .distances = remaining.mutable_data_ptr<T>(),
     };
+    check_finite(a.points, points.numel(), "points");
+    check_finite(a.shift, dims, "shift");
+    check_not_negative(a.distances, count, "distances");
+    if (weights) check_not_negative(a.weights, count, "weights");
     kernels_of<T>().greedy_seeds(a, torch_threads());
   });
   return {chosen, nearest, remaining};

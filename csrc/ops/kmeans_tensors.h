@@ -26,6 +26,14 @@ inline void check_vector(const Tensor& values, int64_t count, const Tensor& like
                   name, " must be ", count, " contiguous numbers of the points' dtype");
 }
 
+// Raises where a number is negative or NaN; inf stands for a square that overflowed.
+template <class T>
+void check_not_negative(const T* values, int64_t count, const char* name) {
+  bool right = true;
+  for (int64_t i = 0; i < count; ++i) right &= values[i] >= 0;
+  STD_TORCH_CHECK(right, name, " hold negative numbers or NaN");
+}
+
 // Raises unless `labels` says for each of `count` points one of `clusters`.
 inline void check_labels(const Tensor& labels, int64_t count, int64_t clusters) {
   STD_TORCH_CHECK(labels.dim() == 1 && labels.is_contiguous() && labels.is_cpu() &&

@@ -43,6 +43,7 @@ Tensor index_build(Tensor indexed, Tensor starts, Tensor sizes) {
   with_floating(indexed, [&](auto zero) {
     using T = decltype(zero);
     const Clouds<T> clouds = indexed_clouds<T>(indexed, starts, sizes);
+    check_points(clouds);
     const int64_t rows = indexed.size(0), room = room_for<T>(rows, clouds.count);
     index = torch::stable::new_empty(indexed, {room}, ScalarType::Byte);
     std::byte* memory = static_cast<std::byte*>(index.mutable_data_ptr());
@@ -77,6 +78,7 @@ std::tuple<Tensor, Tensor, Tensor> index_search(
   const Tensor trees = aligned(index);
   const auto search = [&]<class T>(const SearchArguments<T>& a) {
     const Clouds<T> clouds = indexed_clouds<T>(indexed, starts, sizes);
+    if (!a.self) check_points(a.queries);
     const Header header = header_of(clouds, indexed.size(0));
     const std::byte* memory = static_cast<const std::byte*>(trees.const_data_ptr());
     const bool fits = trees.numel() == room_for<T>(indexed.size(0), clouds.count) &&

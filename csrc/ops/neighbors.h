@@ -27,6 +27,7 @@ NeighborTensors search_tensors(const Tensor& points, const Tensor& starts, const
   STD_TORCH_CHECK(self || (query_starts && query_sizes), "queries need their starts and sizes");
   const Tensor& asked = self ? points : *queries;
   STD_TORCH_CHECK(asked.scalar_type() == points.scalar_type(), "queries and points differ in dtype");
+  STD_TORCH_CHECK(!exclude_self || self, "exclude_self needs the points to be their own queries");
   const int64_t rows = asked.size(0);
   NeighborTensors out{
       torch::stable::new_empty(points, {rows, k}),
@@ -40,7 +41,7 @@ NeighborTensors search_tensors(const Tensor& points, const Tensor& starts, const
         .queries = self ? clouds_of<T>(points, starts, sizes)
                         : clouds_of<T>(*queries, *query_starts, *query_sizes),
         .self = self,
-        .exclude_self = exclude_self && self,
+        .exclude_self = exclude_self,
         .packed = packed,
         .k = k,
         .limit = static_cast<T>(radius) * static_cast<T>(radius),
@@ -50,7 +51,8 @@ NeighborTensors search_tensors(const Tensor& points, const Tensor& starts, const
     };
     STD_TORCH_CHECK(a.points.count == a.queries.count && a.points.dims == a.queries.dims,
                     "queries and points differ in clouds or dimensions");
-    if (covered_rows(a.queries) < rows) {
+    STD_TORCH_CHECK(a.points.dims >= 1, "points need at least one dimension");
+    if (covered_rows(a.queries) < rows || has_empty_cloud(a.points)) {
       torch::stable::fill_(out.distances, std::numeric_limits<double>::infinity());
       torch::stable::fill_(out.indices, -1);
       torch::stable::fill_(out.counts, 0);
@@ -62,6 +64,8 @@ NeighborTensors search_tensors(const Tensor& points, const Tensor& starts, const
 
 // Searches without an index.
 inline constexpr auto search_anew = []<class T>(const SearchArguments<T>& a) {
+  check_points(a.points);
+  if (!a.self) check_points(a.queries);
   kernels_of<T>().search(a, torch_threads());
 };
 

@@ -15,9 +15,7 @@ struct RriTensors {
 RriTensors rri_tensors(const Tensor& points, const Tensor& starts, const Tensor& sizes,
                        const std::optional<Tensor>& centers, int64_t k, bool links) {
   STD_TORCH_CHECK(k >= 1, "k must be at least 1, got ", k);
-  STD_TORCH_CHECK(!centers || (centers->is_contiguous() && centers->numel() == 3 * starts.numel() &&
-                               centers->scalar_type() == points.scalar_type()),
-                  "centers must be a contiguous (B, 3) of the points' dtype");
+  if (centers) check_matrix(*centers, "centers", points.scalar_type(), starts.numel(), 3);
   const int64_t rows = points.size(0), linked = links ? rows : 0;
   RriTensors out{
       torch::stable::new_empty(points, {rows, k, 4}),
@@ -27,16 +25,17 @@ RriTensors rri_tensors(const Tensor& points, const Tensor& starts, const Tensor&
   with_floating(points, [&](auto zero) {
     using T = decltype(zero);
     const RriArguments<T> a{
-        .clouds = clouds_of<T>(points, starts, sizes),
+        .clouds = points_of<T>(points, starts, sizes),
         .centers = data_or_null<T>(centers),
         .k = k,
         .features = out.features.template mutable_data_ptr<T>(),
         .neighbors = links ? out.neighbors.template mutable_data_ptr<int64_t>() : nullptr,
         .successors = links ? out.successors.template mutable_data_ptr<int64_t>() : nullptr,
     };
+    if (centers) check_finite(a.centers, centers->numel(), "centers");
     STD_TORCH_CHECK(a.clouds.dims == 3, "rri needs 3 dimensions, got ", a.clouds.dims);
     for (int64_t cloud = 0; cloud < a.clouds.count; ++cloud) {
-      STD_TORCH_CHECK(k < a.clouds.sizes[cloud], "k=", k, " exceeds the ",
+      STD_TORCH_CHECK(k < a.clouds.sizes[cloud] || a.clouds.sizes[cloud] == 0, "k=", k, " exceeds the ",
                       a.clouds.sizes[cloud] - 1, " other points of cloud ", cloud);
     }
     if (covered_rows(a.clouds) < rows) {

@@ -5,7 +5,9 @@
 #include <torch/csrc/stable/ops.h>
 #include <torch/headeronly/util/Exception.h>
 
+#include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "core/arguments.h"
 #include "core/parallel.h"
@@ -36,7 +38,8 @@ inline void check_matrix(const Tensor& tensor, const char* name, ScalarType dtyp
 // before, no call through torch.ops may read out of bounds or write a row twice.
 template <class T>
 Clouds<T> clouds_of(const Tensor& rows, const Tensor& starts, const Tensor& sizes) {
-  STD_TORCH_CHECK(rows.dim() == 2 && rows.is_contiguous(), "rows must be a contiguous (R, D)");
+  STD_TORCH_CHECK(rows.dim() == 2 && rows.is_contiguous() && rows.is_cpu(),
+                  "rows must be a contiguous (R, D) on the CPU");
   for (const Tensor* table : {&starts, &sizes}) {
     STD_TORCH_CHECK(table->dim() == 1 && table->is_contiguous() &&
                         table->scalar_type() == ScalarType::Long && table->is_cpu(),
@@ -49,6 +52,34 @@ Clouds<T> clouds_of(const Tensor& rows, const Tensor& starts, const Tensor& size
   STD_TORCH_CHECK(cloud < 0, "cloud ", cloud, " of ", clouds.sizes[cloud], " points from row ",
                   clouds.starts[cloud], " on does not lie inside the ", rows.size(0),
                   " rows and behind the cloud before it");
+  return clouds;
+}
+
+// Raises where a number is not finite.
+template <class T>
+void check_finite(const T* values, int64_t count, const char* name) {
+  bool finite = true;
+  for (int64_t i = 0; i < count; ++i) {
+    finite &= std::abs(values[i]) <= std::numeric_limits<T>::max();
+  }
+  STD_TORCH_CHECK(finite, name, " hold NaN or inf");
+}
+
+// Raises unless all points of the clouds, which have a dimension, are finite; padding may hold
+// anything.
+template <class T>
+void check_points(const Clouds<T>& clouds) {
+  STD_TORCH_CHECK(clouds.dims >= 1, "points need at least one dimension");
+  for (int64_t cloud = 0; cloud < clouds.count; ++cloud) {
+    const T* begin = clouds.rows + clouds.starts[cloud] * clouds.dims;
+    check_finite(begin, clouds.sizes[cloud] * clouds.dims, "points");
+  }
+}
+
+template <class T>
+Clouds<T> points_of(const Tensor& rows, const Tensor& starts, const Tensor& sizes) {
+  const Clouds<T> clouds = clouds_of<T>(rows, starts, sizes);
+  check_points(clouds);
   return clouds;
 }
 

@@ -13,28 +13,11 @@ namespace {
 // A row for which a padded cloud has no merge: as a missing neighbour, index -1 and distance inf.
 constexpr double kNoMerge[4] = {-1, -1, std::numeric_limits<double>::infinity(), 0};
 
-// Raises unless clouds follow each other: cloud c's rows of the linkage begin at its first point
-// less c.
+// Raises where a cloud is empty: cloud c's rows of the linkage begin at its first point less c.
 template <class T>
-void check_order(const Clouds<T>& clouds) {
-  int64_t end = 0;
+void check_not_empty(const Clouds<T>& clouds) {
   for (int64_t cloud = 0; cloud < clouds.count; ++cloud) {
     STD_TORCH_CHECK(clouds.sizes[cloud] >= 1, "cloud ", cloud, " is empty");
-    STD_TORCH_CHECK(clouds.starts[cloud] >= end, "cloud ", cloud, " overlaps the one before");
-    end = clouds.starts[cloud] + clouds.sizes[cloud];
-  }
-}
-
-// Raises where a point is not finite: it would have no nearest cluster.
-template <class T>
-void check_finite(const Clouds<T>& clouds) {
-  for (int64_t cloud = 0; cloud < clouds.count; ++cloud) {
-    const T* begin = clouds.rows + clouds.starts[cloud] * clouds.dims;
-    bool finite = true;
-    for (int64_t i = 0; i < clouds.sizes[cloud] * clouds.dims; ++i) {
-      finite &= std::abs(begin[i]) <= std::numeric_limits<T>::max();
-    }
-    STD_TORCH_CHECK(finite, "points of cloud ", cloud, " are not finite");
   }
 }
 
@@ -45,9 +28,8 @@ Tensor ward_linkage(Tensor points, Tensor starts, Tensor sizes) {
   double* to = linkage.mutable_data_ptr<double>();
   with_floating(points, [&](auto zero) {
     using T = decltype(zero);
-    const WardArguments<T> a{clouds_of<T>(points, starts, sizes), to};
-    check_order(a.points);
-    check_finite(a.points);
+    const WardArguments<T> a{points_of<T>(points, starts, sizes), to};
+    check_not_empty(a.points);
     if (covered_rows(a.points) < points.size(0)) {
       for (int64_t i = 0; i < 4 * rows; ++i) to[i] = kNoMerge[i % 4];
     }
@@ -56,19 +38,23 @@ Tensor ward_linkage(Tensor points, Tensor starts, Tensor sizes) {
   return linkage;
 }
 
-// Raises unless every row names two clusters that are there by then.
+// Raises unless every row merges two clusters that are there by then.
 void check_linkage(const double* rows, int64_t n) {
+  std::vector<bool> merged(2 * n - 1);
   for (int64_t t = 0; t + 1 < n; ++t) {
     for (int side = 0; side < 2; ++side) {
       const double cluster = rows[4 * t + side];
-      STD_TORCH_CHECK(cluster >= 0 && cluster < static_cast<double>(n + t), "row ", t,
-                      " of a linkage names cluster ", cluster, " of ", n + t);
+      const bool there = cluster >= 0 && cluster < static_cast<double>(n + t) &&
+                         cluster == std::floor(cluster) && !merged[static_cast<int64_t>(cluster)];
+      STD_TORCH_CHECK(there, "row ", t, " of a linkage merges cluster ", cluster,
+                      ", which is not there");
+      merged[static_cast<int64_t>(cluster)] = true;
     }
   }
 }
 
 Tensor ward_cut(Tensor linkage, Tensor starts, Tensor sizes, std::vector<int64_t> num_clusters) {
-  STD_TORCH_CHECK(linkage.dim() == 2 && linkage.size(1) == 4 && linkage.is_contiguous() &&
+  STD_TORCH_CHECK(linkage.dim() == 2 && linkage.size(1) == 4 && linkage.is_contiguous() && linkage.is_cpu() &&
                       linkage.scalar_type() == ScalarType::Double,
                   "linkage must be contiguous float64 (R, 4)");
   const int64_t rows = linkage.size(0) + starts.numel();
@@ -76,7 +62,7 @@ Tensor ward_cut(Tensor linkage, Tensor starts, Tensor sizes, std::vector<int64_t
   // Stands for the points, whose clouds are checked like any others.
   const Tensor points = torch::stable::new_empty(linkage, {rows, 0});
   const Clouds<double> clouds = clouds_of<double>(points, starts, sizes);
-  check_order(clouds);
+  check_not_empty(clouds);
   Tensor labels = torch::stable::new_empty(linkage, {levels, rows}, ScalarType::Long);
   if (covered_rows(clouds) < rows) torch::stable::fill_(labels, -1);
   int64_t* to = labels.mutable_data_ptr<int64_t>();

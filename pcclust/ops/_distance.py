@@ -7,6 +7,7 @@ from torch import Tensor
 from torch._C import _functorch
 from torch.autograd import forward_ad
 
+from pcclust.ops._checks import check_points, require
 from pcclust.ops._clouds import Clouds, cloud_of_rows
 
 # Distances are summed dimension by dimension, every operation rounded. Above so many dimensions a
@@ -29,10 +30,14 @@ def nearest_rows(
         ``(R, k)`` distances and int64 indices in (distance, index) order; inf and -1 where there
         is none, and on rows that belong to no cloud.
     """
+    _check_search(points, queries, k, exclude_self)
     rows = queries[0].shape[0]
     distances = points[0].new_full((rows, k), torch.inf)
     indices = points[0].new_full((rows, k), -1, dtype=torch.int64)
     for start, size, query_start, query_size, count in _blocks(points, queries):
+        wanted = min(k, size - int(exclude_self))
+        if wanted < 1 or query_size < 1:
+            continue
         cloud = points[0][start : start + count * size].view(count, size, -1)
         asked = queries[0][query_start : query_start + count * query_size]
         asked = asked.view(count, query_size, -1)
@@ -41,7 +46,7 @@ def nearest_rows(
         for first in range(0, query_size, step):
             part = asked[:, first : first + step]
             skip = first if exclude_self else None
-            found, at = _nearest_block(cloud, part, min(k, size - int(exclude_self)), skip)
+            found, at = _nearest_block(cloud, part, wanted, skip)
             at = torch.where(found <= limit, at, -1)
             found = torch.where(found <= limit, found, torch.inf)
             if packed:
@@ -52,6 +57,28 @@ def nearest_rows(
             distances[take, : found.shape[-1]] = found.flatten(0, 1)
             indices[take, : found.shape[-1]] = at.flatten(0, 1)
     return distances, indices
+
+
+def query_rows(points: Rows, queries: tuple[Tensor | None, Tensor | None, Tensor | None]) -> Rows:
+    """Returns the queries of a search, which are the points where there are no others."""
+    rows, starts, sizes = queries
+    if rows is None:
+        return points
+    if starts is None or sizes is None:
+        raise RuntimeError("queries need their starts and sizes")
+    return rows, starts, sizes
+
+
+def _check_search(points: Rows, queries: Rows, k: int, exclude_self: bool) -> None:
+    require(k >= 1, f"k must be at least 1, got {k}")
+    check_points(*points)
+    if points[0] is queries[0]:
+        return
+    require(not exclude_self, "exclude_self needs the points to be their own queries")
+    check_points(*queries)
+    alike = points[0].dtype == queries[0].dtype and points[0].shape[1] == queries[0].shape[1]
+    require(alike, "queries and points differ in dtype or dimensions")
+    require(points[1].shape == queries[1].shape, "queries and points differ in clouds")
 
 
 def _blocks(points: Rows, queries: Rows) -> list[tuple[int, int, int, int, int]]:
@@ -208,7 +235,7 @@ def neighbor_rows(clouds: Clouds, source: Clouds, indices: Tensor) -> Tensor:
     if clouds.packed:
         return indices.clamp(min=0)
     first = clouds.starts[cloud_of_rows(source).clamp(min=0)]
-    return indices.clamp(min=0) + first[:, None]
+    return torch.where(indices >= 0, indices + first[:, None], 0)
 
 
 def _squared_distances(queries: Tensor, points: Tensor, rows: Tensor) -> Tensor:

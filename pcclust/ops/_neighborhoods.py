@@ -51,12 +51,12 @@ def centroids(rows: Tensor, starts: Tensor, sizes: Tensor, cloud: Tensor) -> Ten
     """
     inside, of = (cloud >= 0)[:, None], cloud.clamp(min=0)
     wide = torch.where(inside, rows, 0).double()
-    first = wide[starts]
+    first = wide[torch.where(sizes > 0, starts, 0)]
     exponents = _exponents(wide.detach(), first.detach(), cloud)[:, None]
     shrunk = times_power_of_two(first, -exponents)
     shifts = torch.where(inside, times_power_of_two(wide, -exponents[of]) - shrunk[of], 0)
     sums = [shifts.new_zeros(starts.shape).index_add(0, of, shifts[:, axis]) for axis in range(3)]
-    means = torch.stack(sums, dim=-1) / sizes[:, None]
+    means = torch.stack(sums, dim=-1) / sizes.clamp(min=1)[:, None]
     return (first + times_power_of_two(means, exponents)).to(rows.dtype)
 
 

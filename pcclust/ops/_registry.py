@@ -9,12 +9,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
+from functools import partial, wraps
 from typing import Any, Literal
 
 import torch
 from torch._ops import OpOverload
 
+from pcclust.ops._checks import check_dense, check_together
 from pcclust.ops._clouds import Clouds, check_finite, readable
 from pcclust.ops._libraries import load_cuda, load_native, warn_of_fallback
 
@@ -60,11 +61,26 @@ def _define(
     name: str, schema: str, implementation: Callable[..., Any], fake: Callable[..., Any]
 ) -> None:
     LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))  # type: ignore[no-untyped-call]
-    LIBRARY.impl(name, implementation, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
-    torch.library.register_fake(f"pcclust::{name}", fake, lib=LIBRARY)
+    checked = _checking(check_dense, implementation)
+    LIBRARY.impl(name, checked, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
+    torch.library.register_fake(f"pcclust::{name}", _checking(check_together, fake), lib=LIBRARY)
     operator = getattr(torch.ops.pcclust, name).default
     if any(argument.name == "points" for argument in operator._schema.arguments):
         torch.library.register_vmap(operator, partial(_run_batch, operator), lib=LIBRARY)
+
+
+def _checking(
+    check: Callable[[Iterator[torch.Tensor]], None], function: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Lets a function be called only with tensors that pass a check, and gives it no gradient."""
+
+    @wraps(function)
+    def checked(*args: Any) -> Any:  # noqa: ANN401
+        check(argument for argument in args if isinstance(argument, torch.Tensor))
+        with torch.no_grad():
+            return function(*args)
+
+    return checked
 
 
 def _run_batch(operator: OpOverload, info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:  # noqa: ANN401

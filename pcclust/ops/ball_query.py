@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from pcclust.ops._arrays import accepts_numpy
+from pcclust.ops._checks import require
 from pcclust.ops._clouds import check_count, flatten
-from pcclust.ops._distance import nearest_rows
+from pcclust.ops._distance import nearest_rows, query_rows
 from pcclust.ops._registry import call, declare
 from pcclust.ops.knn import differentiable_distances, flatten_queries, search_arguments
 
@@ -100,9 +101,8 @@ def _ball_query_torch(
     max_neighbors: int,
     exclude_self: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    asked = (points, starts, sizes)
-    if queries is not None and query_starts is not None and query_sizes is not None:
-        asked = (queries, query_starts, query_sizes)
+    asked = query_rows((points, starts, sizes), (queries, query_starts, query_sizes))
+    require(radius >= 0, f"radius must be at least 0, got {radius}")
     # Rounded to the points' dtype before it is squared, as the kernels do: a neighbour at 0.1 along
     # an axis is within a radius of 0.1 in every precision.
     limit = float(torch.tensor(radius, dtype=points.dtype).square())

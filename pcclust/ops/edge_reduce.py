@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pcclust.ops._checks import check_clouds, check_matrix, require
 from pcclust.ops._clouds import Clouds, cloud_of_rows
 from pcclust.ops._registry import call, declare
 
@@ -91,7 +92,8 @@ class _EdgeReduce(torch.autograd.Function):
 def _edge_reduce_torch(
     projected: Tensor, neighbors: Tensor, starts: Tensor, sizes: Tensor, sign: Tensor, moments: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    rows, inside = _neighbor_rows(neighbors, starts, sizes)
+    rows, inside = _neighbor_rows(projected, neighbors, starts, sizes)
+    check_matrix(sign, "sign", projected.shape[2:], projected.dtype)
     u, v = projected.unbind(dim=1)
     peak = v[rows[:, 0]]
     chosen = neighbors[:, :1].expand_as(peak)
@@ -121,11 +123,16 @@ def _edge_reduce_backward_torch(
     chosen: Tensor,
     moments: bool,
 ) -> Tensor:
-    rows, inside = _neighbor_rows(neighbors, starts, sizes)
+    rows, inside = _neighbor_rows(projected, neighbors, starts, sizes)
+    _check_gradients(peak_gradient, moment_gradient, projected, chosen)
+    chosen = torch.where(inside, chosen, 0)
+    cloud = cloud_of_rows(Clouds(neighbors, starts, sizes, (), False, None))[:, None]
+    valid = (chosen >= 0) & (~inside | (chosen < _of_rows(sizes, cloud)))
+    require(bool(valid.all()), "chosen holds positions outside of a cloud")
     u, v = projected.unbind(dim=1)
     to_u = torch.where(inside, peak_gradient, 0)
     # Row i, column 0 of `neighbors` is position p at row `rows[i, 0]`: the cloud begins p before.
-    chosen_rows = chosen.clamp(min=0) + (rows[:, :1] - torch.where(inside, neighbors[:, :1], 0))
+    chosen_rows = chosen + (rows[:, :1] - torch.where(inside, neighbors[:, :1], 0))
     to_v = torch.zeros_like(to_u).scatter_add_(0, chosen_rows, to_u)
     if moments:
         first, second = moment_gradient.to(u.dtype)
@@ -136,11 +143,17 @@ def _edge_reduce_backward_torch(
     return torch.stack([to_u, to_v], dim=1)
 
 
-def _neighbor_rows(neighbors: Tensor, starts: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
+def _neighbor_rows(
+    projected: Tensor, neighbors: Tensor, starts: Tensor, sizes: Tensor
+) -> tuple[Tensor, Tensor]:
     """Returns ``(R, k)`` rows of the neighbours and ``(R, 1)`` which rows are no padding."""
+    check_matrix(projected, "projected", (None, 2, None))
+    check_matrix(neighbors, "neighbors", (projected.shape[0], None), torch.int64)
+    require(neighbors.shape[1] >= 1, "at least one neighbour is needed")
+    check_clouds(neighbors, starts, sizes)
     cloud = cloud_of_rows(Clouds(neighbors, starts, sizes, (), False, None))[:, None]
     inside = cloud >= 0
-    bad = inside & ((neighbors < 0) | (neighbors >= sizes[cloud.clamp(min=0)]))
+    bad = inside & ((neighbors < 0) | (neighbors >= _of_rows(sizes, cloud)))
     if bool(bad.any()):
         row, column = bad.nonzero()[0].tolist()
         at = int(cloud[row])
@@ -148,7 +161,22 @@ def _neighbor_rows(neighbors: Tensor, starts: Tensor, sizes: Tensor) -> tuple[Te
             f"indices of point {row - int(starts[at])} of cloud {at} hold "
             f"{int(neighbors[row, column])}, but the cloud has {int(sizes[at])} points"
         )
-    return torch.where(inside, neighbors + starts[cloud.clamp(min=0)], 0), inside
+    return torch.where(inside, neighbors + _of_rows(starts, cloud), 0), inside
+
+
+def _of_rows(table: Tensor, cloud: Tensor) -> Tensor:
+    """Returns each row's entry of a table of clouds; 0 for padding."""
+    # With an entry more, so that there is one where there is no cloud at all.
+    return torch.cat([table, table.new_zeros(1)])[cloud]
+
+
+def _check_gradients(
+    peak_gradient: Tensor, moment_gradient: Tensor, projected: Tensor, chosen: Tensor
+) -> None:
+    rows, _, channels = projected.shape
+    check_matrix(peak_gradient, "peak_gradient", (rows, channels), projected.dtype)
+    check_matrix(moment_gradient, "moment_gradient", (2, channels), torch.float64)
+    check_matrix(chosen, "chosen", (rows, channels), torch.int32)
 
 
 def _edge_reduce_fake(

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from pcclust.ops._arrays import accepts_numpy
+from pcclust.ops._checks import check_matrix, check_points, require
 from pcclust.ops._clouds import Clouds, check_count, flatten, readable
 from pcclust.ops._registry import call, declare
 
@@ -109,19 +110,36 @@ def _farthest_point_sample_torch(
     points: Tensor, starts: Tensor, sizes: Tensor, first: Tensor, packed: bool, num_samples: int
 ) -> Tensor:
     """Samples all clouds in step; what is not a point of a cloud has distance -1."""
-    width = int(sizes.max()) if sizes.numel() else 1
+    _check_samples(points, starts, sizes, first, num_samples)
+    width = int(sizes.max()) if sizes.numel() else 0
+    if width == 0:
+        return starts.new_full((starts.shape[0], num_samples), -1)
     column = torch.arange(width, device=points.device)
     inside = column < sizes[:, None]
-    rows = torch.where(inside, starts[:, None] + column, starts[:, None])
+    rows = torch.where(inside, starts[:, None] + column, 0)
     coordinates = points[rows].unbind(dim=-1)
     distances = torch.where(inside, torch.inf, -1.0).to(points.dtype)
-    chosen = [first[:, None]]
+    chosen = [torch.where(sizes > 0, first, 0)[:, None]]
     for _ in range(num_samples - 1):
         distances.scatter_(1, chosen[-1], -1.0)
         torch.minimum(distances, _distances_to(coordinates, chosen[-1]), out=distances)
         chosen.append(distances.argmax(dim=1, keepdim=True))
     indices = torch.cat(chosen, dim=1)
-    return indices + starts[:, None] if packed else indices
+    indices = indices + starts[:, None] if packed else indices
+    return torch.where(sizes[:, None] > 0, indices, -1)
+
+
+def _check_samples(
+    points: Tensor, starts: Tensor, sizes: Tensor, first: Tensor, num_samples: int
+) -> None:
+    require(num_samples >= 1, f"num_samples must be at least 1, got {num_samples}")
+    check_points(points, starts, sizes)
+    check_matrix(first, "first", starts.shape, torch.int64)
+    some = sizes > 0
+    enough = bool((~some | (sizes >= num_samples)).all())
+    require(enough, f"num_samples={num_samples} exceeds the points of a cloud")
+    inside = bool((~some | ((first >= 0) & (first < sizes))).all())
+    require(inside, "a start is not a point of its cloud")
 
 
 def _distances_to(coordinates: tuple[Tensor, ...], chosen: Tensor) -> Tensor:

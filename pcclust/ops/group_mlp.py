@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pcclust.ops._checks import check_matrix, require
 from pcclust.ops._registry import call, declare
 
 # What the twin works on at a time: on a CPU as much as the caches hold.
@@ -126,9 +127,18 @@ def _hidden(features: Tensor, weight: Tensor, bias: Tensor, slope: float) -> Ten
     return F.leaky_relu(F.linear(features.flatten(0, 1), weight, bias), slope)
 
 
+def _check_layer(features: Tensor, weight: Tensor, bias: Tensor, slope: float) -> None:
+    check_matrix(features, "features", (None, None, None))
+    require(features.shape[1] >= 1, "a group needs at least one member")
+    require(slope >= 0, f"slope must not be negative, got {slope}")
+    check_matrix(weight, "weight", (None, features.shape[2]), features.dtype)
+    check_matrix(bias, "bias", (len(weight),), features.dtype)
+
+
 def _group_moments_torch(
     features: Tensor, weight: Tensor, bias: Tensor, slope: float
 ) -> tuple[Tensor, Tensor]:
+    _check_layer(features, weight, bias, slope)
     total = features.new_zeros(len(weight), dtype=torch.float64)
     products = features.new_zeros((len(weight), len(weight)), dtype=torch.float64)
     for run in _runs(features):
@@ -147,6 +157,10 @@ def _group_moments_backward_torch(
     slope: float,
     wanted: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    _check_layer(features, weight, bias, slope)
+    hidden = len(weight)
+    check_matrix(total_gradient, "total_gradient", (hidden,), torch.float64)
+    check_matrix(products_gradient, "products_gradient", (hidden, hidden), torch.float64)
     linear = (products_gradient + products_gradient.T).to(features.dtype)
     constant = total_gradient.to(features.dtype)
 
@@ -159,12 +173,14 @@ def _group_moments_backward_torch(
 def _group_peaks_torch(
     features: Tensor, weight: Tensor, bias: Tensor, out_weight: Tensor, slope: float
 ) -> tuple[Tensor, Tensor]:
+    _check_layer(features, weight, bias, slope)
+    check_matrix(out_weight, "out_weight", (None, len(weight)), features.dtype)
     groups, k, _ = features.shape
     peaks = features.new_empty(groups, len(out_weight))
     chosen = torch.empty_like(peaks, dtype=torch.int32)
     for run in _runs(features):
         hidden = _hidden(features[run], weight, bias, slope)
-        members = F.linear(hidden, out_weight).view(-1, k, len(out_weight))
+        members = F.linear(hidden, out_weight).view(len(features[run]), k, len(out_weight))
         peaks[run], chosen[run] = members.max(dim=1)
     return peaks, chosen
 
@@ -179,6 +195,13 @@ def _group_peaks_backward_torch(
     slope: float,
     wanted: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    _check_layer(features, weight, bias, slope)
+    check_matrix(out_weight, "out_weight", (None, len(weight)), features.dtype)
+    shape = (len(features), len(out_weight))
+    check_matrix(peak_gradient, "peak_gradient", shape, features.dtype)
+    check_matrix(chosen, "chosen", shape, torch.int32)
+    valid = bool(((chosen >= 0) & (chosen < features.shape[1])).all())
+    require(valid, "chosen holds members that a group does not have")
     to_out_weight = torch.zeros_like(out_weight)
     k = features.shape[1]
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from pcclust.ops._checks import check_finite, check_labels, check_matrix, check_rows, require
 from pcclust.ops._codes import call_coded
 from pcclust.ops._distance import BLOCK
 from pcclust.ops._registry import declare
@@ -46,6 +47,7 @@ def kmeans_assign(
 def _kmeans_assign_torch(
     points: Tensor, centers: Tensor, shift: Tensor, guess: Tensor | None
 ) -> tuple[Tensor, Tensor]:
+    _check_assign(points, centers, shift, guess)
     count, clusters = points.shape[0], centers.shape[0]
     labels = points.new_empty(count, dtype=torch.int64)
     distances = points.new_empty(count)
@@ -59,6 +61,17 @@ def _kmeans_assign_torch(
         labels[first : first + step] = label
         distances[first : first + step] = (part - centers[label]).square().sum(dim=1)
     return labels, distances
+
+
+def _check_assign(points: Tensor, centers: Tensor, shift: Tensor, guess: Tensor | None) -> None:
+    check_rows(points)
+    check_matrix(centers, "centers", (None, points.shape[1]), points.dtype)
+    require(centers.shape[0] >= 1, "at least one center is needed")
+    check_finite(centers, "centers")
+    check_matrix(shift, "shift", points.shape[1:], points.dtype)
+    check_finite(shift, "shift")
+    if guess is not None:
+        check_labels(guess, points.shape[0], centers.shape[0])
 
 
 def _kmeans_assign_fake(

@@ -3,6 +3,15 @@
 import torch
 from torch import Tensor
 
+from pcclust.ops._checks import (
+    MOST_POINTS,
+    check_finite,
+    check_labels,
+    check_matrix,
+    check_not_negative,
+    check_rows,
+    require,
+)
 from pcclust.ops._codes import call_coded
 from pcclust.ops._distance import BLOCK
 from pcclust.ops._registry import declare
@@ -65,6 +74,8 @@ def _kmeans_plusplus_torch(
     labels: Tensor,
     distances: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    _check_seeding(points, weights, shift, uniforms)
+    _check_state(points, first_center, labels, distances)
     chosen = labels.new_empty(uniforms.shape[0])
     labels, distances = labels.clone(), distances.clone()
     squares = _shifted_squares(points, shift)
@@ -77,6 +88,27 @@ def _kmeans_plusplus_torch(
         labels = torch.where(nearer[best] < distances, first_center + step, labels)
         distances = nearer[best]
     return chosen, labels, distances
+
+
+def _check_seeding(points: Tensor, weights: Tensor | None, shift: Tensor, uniforms: Tensor) -> None:
+    check_rows(points)
+    require(points.shape[0] >= 1, "at least one point is needed")
+    check_matrix(shift, "shift", points.shape[1:], points.dtype)
+    check_finite(shift, "shift")
+    check_matrix(uniforms, "uniforms", (None, None), wide_dtype(points))
+    require(1 <= uniforms.shape[1] <= MOST_TRIALS, f"1 to {MOST_TRIALS} trials are possible")
+    inside = bool(((uniforms >= 0) & (uniforms < 1)).all())
+    require(inside, "uniforms must lie in [0, 1)")
+    if weights is not None:
+        check_matrix(weights, "weights", points.shape[:1], points.dtype)
+        check_not_negative(weights, "weights")
+
+
+def _check_state(points: Tensor, first_center: int, labels: Tensor, distances: Tensor) -> None:
+    check_matrix(distances, "distances", points.shape[:1], points.dtype)
+    check_not_negative(distances, "distances")
+    check_labels(labels, points.shape[0], first_center)
+    require(first_center < MOST_POINTS, f"there are too many centers: {first_center}")
 
 
 def _shifted_squares(points: Tensor, shift: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from pcclust.ops._checks import check_labels, check_matrix, require
 from pcclust.ops._distance import BLOCK
 from pcclust.ops._registry import call, declare
 
@@ -43,6 +44,12 @@ def wide_dtype(points: Tensor) -> torch.dtype:
 def _kmeans_update_torch(
     points: Tensor, weights: Tensor | None, labels: Tensor, clusters: int
 ) -> tuple[Tensor, Tensor]:
+    check_matrix(points, "points")
+    require(points.shape[1] >= 1, "points need at least one dimension")
+    require(clusters >= 1, f"at least one cluster is needed, got {clusters}")
+    check_labels(labels, points.shape[0], clusters)
+    if weights is not None:
+        check_matrix(weights, "weights", points.shape[:1], points.dtype)
     wide = wide_dtype(points)
     # Atomic additions on a GPU come in another order, with other bits, every time.
     add = _sums_of_segments if points.is_cuda else _sums_by_row

@@ -8,7 +8,12 @@ from torch import Tensor
 
 from pcclust.ops._arrays import accepts_numpy
 from pcclust.ops._clouds import Clouds, check_count, flatten
-from pcclust.ops._distance import gathered_distances, may_be_differentiated, nearest_rows
+from pcclust.ops._distance import (
+    gathered_distances,
+    may_be_differentiated,
+    nearest_rows,
+    query_rows,
+)
 from pcclust.ops._registry import call, declare
 
 
@@ -134,9 +139,7 @@ def _knn_torch(
     k: int,
     exclude_self: bool,
 ) -> tuple[Tensor, Tensor]:
-    asked = (points, starts, sizes)
-    if queries is not None and query_starts is not None and query_sizes is not None:
-        asked = (queries, query_starts, query_sizes)
+    asked = query_rows((points, starts, sizes), (queries, query_starts, query_sizes))
     return nearest_rows((points, starts, sizes), asked, packed, k, exclude_self, math.inf)
 
 

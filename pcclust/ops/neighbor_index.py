@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pcclust.ops import _registry
 from pcclust.ops._arrays import to_numpy, to_tensor
+from pcclust.ops._checks import check_points, require
 from pcclust.ops._clouds import Clouds, check_count, flatten
 from pcclust.ops._registry import declare
 from pcclust.ops.ball_query import Ball, checked_radius
@@ -147,8 +148,16 @@ def _build_trees(clouds: Clouds) -> Tensor | None:
     return trees
 
 
+def _check_indexed(indexed: Tensor, starts: Tensor, sizes: Tensor) -> None:
+    """Raises unless these are points that an index can be built from."""
+    check_points(indexed, starts, sizes)
+    fits = indexed.shape[1] <= INDEXED_DIMENSIONS
+    require(fits, f"an index has 1 to {INDEXED_DIMENSIONS} dimensions, got {indexed.shape[1]}")
+
+
 def _index_build_torch(indexed: Tensor, starts: Tensor, sizes: Tensor) -> Tensor:
     """Has nothing to build: an index of zeros, which only the twin of the search takes."""
+    _check_indexed(indexed, starts, sizes)
     return _index_build_fake(indexed, starts, sizes).zero_()
 
 
@@ -159,9 +168,9 @@ def _index_search_torch(
     index: Tensor,
     *arguments: Any,  # noqa: ANN401
 ) -> tuple[Tensor, Tensor, Tensor]:
-    expected = _index_build_fake(indexed.to("meta"), starts, sizes)
-    if index.shape != expected.shape or index.dtype != expected.dtype:
-        raise RuntimeError("index was not built from these points")
+    _check_indexed(indexed, starts, sizes)
+    fits = index.shape == _index_build_fake(indexed.to("meta"), starts, sizes).shape
+    require(fits and index.dtype == torch.uint8, "index was not built from these points")
     found: tuple[Tensor, Tensor, Tensor] = torch.ops.pcclust.ball_query_torch(
         indexed, starts, sizes, *arguments
     )

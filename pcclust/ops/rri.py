@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pcclust.ops._arrays import accepts_numpy
 from pcclust.ops._azimuth import AZIMUTH_TOLERANCE, azimuth_gaps
+from pcclust.ops._checks import check_finite, check_matrix, check_points, require
 from pcclust.ops._clouds import Clouds, check_count, cloud_of_rows, flatten
 from pcclust.ops._distance import may_be_differentiated, nearest_rows, neighbor_rows
 from pcclust.ops._neighborhoods import (
@@ -134,7 +135,11 @@ def _differentiable(
 def _rri_links_torch(
     points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor | None, k: int
 ) -> Links:
+    _check_arguments(points, starts, sizes, centers, k)
     clouds = Clouds(points, starts, sizes, points.shape[:1], packed=False, smallest=None)
+    if starts.shape[0] == 0 or points.shape[0] == 0:
+        links = starts.new_full((points.shape[0], k), -1)
+        return points.new_zeros((points.shape[0], k, 4)), links, links.clone()
     if centers is None:
         centers = _centroids(clouds)
     _, neighbors = nearest_rows(clouds[:3], clouds[:3], False, k, True, math.inf)
@@ -146,6 +151,19 @@ def _rri_links_torch(
     gaps, successors = azimuth_gaps(_azimuths(seen), takes_part, AZIMUTH_TOLERANCE[points.dtype])
     features = _stacked(seen, gaps, neighbors).clamp(max=torch.finfo(points.dtype).max)
     return features.to(points.dtype), neighbors, successors
+
+
+def _check_arguments(
+    points: Tensor, starts: Tensor, sizes: Tensor, centers: Tensor | None, k: int
+) -> None:
+    require(k >= 1, f"k must be at least 1, got {k}")
+    check_points(points, starts, sizes)
+    require(points.shape[1] == 3, f"rri needs 3 dimensions, got {points.shape[1]}")
+    enough = bool(((sizes == 0) | (sizes > k)).all())
+    require(enough, f"k={k} exceeds the other points of a cloud")
+    if centers is not None:
+        check_matrix(centers, "centers", (len(starts), 3), points.dtype)
+        check_finite(centers, "centers")
 
 
 def _azimuths(seen: Neighborhoods) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pcclust.ops._arrays import accepts_numpy
+from pcclust.ops._checks import check_clouds, check_matrix, check_points, require
 from pcclust.ops._clouds import Clouds, check_count, flatten
 from pcclust.ops._registry import call, declare
 
@@ -114,6 +115,8 @@ Merge = tuple[int, int, float]  # two clusters, each named by one of its points,
 
 
 def _ward_linkage_torch(points: Tensor, starts: Tensor, sizes: Tensor) -> Tensor:
+    check_points(points, starts, sizes)
+    require(bool((sizes > 0).all()), "a cloud is empty")
     no_merge = torch.tensor([-1, -1, math.inf, 0], dtype=torch.float64)
     linkage = no_merge.repeat(points.shape[0] - starts.shape[0], 1)
     for cloud, (start, size) in enumerate(zip(starts.tolist(), sizes.tolist(), strict=True)):
@@ -220,13 +223,29 @@ def _linkage_rows(merges: list[Merge], scale: float) -> Tensor:
 def _ward_cut_torch(
     linkage: Tensor, starts: Tensor, sizes: Tensor, num_clusters: list[int]
 ) -> Tensor:
-    rows = linkage.shape[0] + starts.shape[0]
+    check_matrix(linkage, "linkage", (None, 4), torch.float64)
+    rows = linkage.shape[0] + starts.numel()
+    check_clouds(linkage.new_empty((rows, 0)), starts, sizes)
+    require(bool((sizes > 0).all()), "a cloud is empty")
     labels = starts.new_full((len(num_clusters), rows), -1)
     for cloud, (start, size) in enumerate(zip(starts.tolist(), sizes.tolist(), strict=True)):
         merges = linkage[start - cloud : start - cloud + size - 1]
+        _check_merges(merges, size)
         for level, clusters in enumerate(num_clusters):
+            fits = 1 <= clusters <= size
+            require(fits, f"num_clusters={clusters} is not between 1 and the {size} points")
             labels[level, start : start + size] = _cut(merges, size, clusters)
     return labels
+
+
+def _check_merges(merges: Tensor, size: int) -> None:
+    """Raises unless every row merges two clusters that are there by then."""
+    clusters = merges[:, :2].flatten()
+    born = torch.arange(size, 2 * size - 1, device=merges.device).repeat_interleave(2)
+    there = (clusters >= 0) & (clusters < born) & (clusters == clusters.floor())
+    ordered = clusters.sort().values
+    once = not bool((ordered[1:] == ordered[:-1]).any())
+    require(once and bool(there.all()), "a row of a linkage merges a cluster that is not there")
 
 
 def _cut(merges: Tensor, size: int, clusters: int) -> Tensor:

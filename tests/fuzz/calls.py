@@ -1,0 +1,266 @@
+"""Random calls of every operator: right ones, and what a careless caller makes of them."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import pcclust.ops.group_mlp
+import pcclust.ops.kmeans_assign
+import pcclust.ops.kmeans_plusplus  # noqa: F401  (each declares its operators)
+
+Call = tuple[str, list[Any]]
+DTYPES = (torch.float32, torch.float64)
+OTHER_DTYPES = (torch.float16, torch.int32, torch.int64, torch.bool, torch.complex64, torch.uint8)
+INTEGERS = (-(2**63), -1, 0, 1, 2, 5, 40, 2**40, 2**62, 2**63 - 1)
+FLOATS = (float("nan"), float("inf"), -float("inf"), -1.0, 0.0, 1e-30, 1e30)
+
+
+def right_call(draw: random.Random) -> Call:
+    """Returns the name of an operator and arguments that fit together."""
+    name = draw.choice(sorted(OPERATORS))
+    torch.manual_seed(draw.getrandbits(60))
+    return name, OPERATORS[name](draw)
+
+
+def wrong_call(draw: random.Random) -> Call:
+    """Returns a call of which one to three arguments were changed, and may not fit any more."""
+    name, arguments = right_call(draw)
+    for _ in range(draw.randint(1, 3)):
+        at = draw.randrange(len(arguments))
+        arguments[at] = changed(arguments[at], draw)
+    return name, arguments
+
+
+def rows_of(
+    draw: random.Random, dims: int | None = None, some: tuple[int, ...] = (0, 1, 3, 17, 40)
+) -> list[Any]:
+    """Returns points, starts and sizes: packed, with gaps, or with empty clouds."""
+    sizes = [draw.choice(some) for _ in range(draw.randint(1, 4))]
+    starts, end = [], 0
+    for size in sizes:
+        end += draw.choice((0, 0, 2))
+        starts.append(end)
+        end += size
+    shape = (end + draw.choice((0, 0, 3)), dims or draw.choice((1, 2, 3, 5, 12)))
+    points = torch.randn(shape, dtype=draw.choice(DTYPES))
+    if draw.random() < 0.3:
+        points = (points * 2).round()
+    return [points, torch.tensor(starts), torch.tensor(sizes)]
+
+
+def search(draw: random.Random, dims: int | None = None) -> tuple[list[Any], list[Any]]:
+    """Returns the clouds of a search and its queries."""
+    clouds = rows_of(draw, dims)
+    if draw.random() < 0.5:
+        return clouds, [None, None, None]
+    sizes = torch.tensor([draw.choice((0, 1, 5, 20)) for _ in clouds[1]])
+    rows = torch.randn(int(sizes.sum()), clouds[0].shape[1], dtype=clouds[0].dtype)
+    return clouds, [rows, sizes.cumsum(0) - sizes, sizes]
+
+
+def knn(draw: random.Random) -> list[Any]:
+    clouds, queries = search(draw)
+    exclude = queries[0] is None and draw.random() < 0.5
+    return [*clouds, *queries, draw.random() < 0.5, draw.choice((1, 3, 17, 70)), exclude]
+
+
+def ball_query(draw: random.Random) -> list[Any]:
+    *arguments, k, exclude = knn(draw)
+    return [*arguments, draw.choice((0.0, 0.5, 2.0, float("inf"))), k, exclude]
+
+
+def index_build(draw: random.Random) -> list[Any]:
+    return rows_of(draw, draw.choice((1, 2, 3)))
+
+
+def index_search(draw: random.Random) -> list[Any]:
+    clouds, queries = search(draw, draw.choice((1, 2, 3)))
+    index = torch.ops.pcclust.index_build(*clouds)
+    exclude = queries[0] is None and draw.random() < 0.5
+    rest = [draw.random() < 0.5, draw.choice((0.5, float("inf"))), draw.choice((1, 3, 17)), exclude]
+    return [*clouds, index, *queries, *rest]
+
+
+def farthest_point_sample(draw: random.Random) -> list[Any]:
+    clouds = rows_of(draw)
+    sizes = [size for size in clouds[2].tolist() if size]
+    first = torch.tensor([draw.randrange(max(size, 1)) for size in clouds[2].tolist()])
+    return [*clouds, first, draw.random() < 0.5, draw.randint(1, min(sizes, default=3))]
+
+
+def rri(draw: random.Random) -> list[Any]:
+    clouds = rows_of(draw, 3, some=(0, 2, 3, 17, 40))
+    sizes = [size for size in clouds[2].tolist() if size]
+    centers = torch.randn(len(clouds[1]), 3, dtype=clouds[0].dtype)
+    k = draw.randint(1, max(1, min(sizes, default=3) - 1))
+    return [*clouds, draw.choice((None, centers)), k]
+
+
+def ward_linkage(draw: random.Random) -> list[Any]:
+    return rows_of(draw, some=(1, 3, 17, 40))
+
+
+def ward_cut(draw: random.Random) -> list[Any]:
+    clouds = rows_of(draw, some=(1, 3, 17, 40))
+    linkage = torch.ops.pcclust.ward_linkage(*clouds)
+    smallest = int(clouds[2].min())
+    return [linkage, *clouds[1:], [draw.randint(1, smallest) for _ in range(draw.randint(0, 3))]]
+
+
+def edge_reduce(draw: random.Random) -> list[Any]:
+    rows, starts, sizes = rows_of(draw, draw.choice((1, 3, 8, 20)))
+    projected = torch.randn(rows.shape[0], 2, rows.shape[1], dtype=rows.dtype)
+    neighbors = torch.zeros(rows.shape[0], draw.choice((1, 4)), dtype=torch.int64)
+    for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
+        if size:
+            neighbors[start : start + size].random_(size)
+    sign = torch.randint(-1, 2, (rows.shape[1],)).to(rows.dtype)
+    return [projected, neighbors, starts, sizes, sign, draw.random() < 0.5]
+
+
+def edge_reduce_backward(draw: random.Random) -> list[Any]:
+    *arguments, sign, moments = edge_reduce(draw)
+    peaks, chosen, sums = torch.ops.pcclust.edge_reduce(*arguments, sign, moments)
+    return [torch.randn_like(peaks), torch.randn_like(sums), *arguments, chosen, moments]
+
+
+def layer(draw: random.Random) -> list[Tensor]:
+    groups, k, inputs, hidden = (draw.choice(some) for some in ((0, 1, 50), (1, 9), (1, 4), (1, 8)))
+    shapes = ((groups, k, inputs), (hidden, inputs), (hidden,), (draw.choice((1, 17)), hidden))
+    dtype = draw.choice(DTYPES)
+    return [torch.randn(shape, dtype=dtype) for shape in shapes]
+
+
+def group_moments(draw: random.Random) -> list[Any]:
+    return [*layer(draw)[:3], draw.choice((0.0, 0.2))]
+
+
+def group_moments_backward(draw: random.Random) -> list[Any]:
+    arguments = group_moments(draw)
+    gradients = [torch.randn_like(sums) for sums in torch.ops.pcclust.group_moments(*arguments)]
+    return [*gradients, *arguments, draw.random() < 0.5]
+
+
+def group_peaks(draw: random.Random) -> list[Any]:
+    return [*layer(draw), draw.choice((0.0, 0.2))]
+
+
+def group_peaks_backward(draw: random.Random) -> list[Any]:
+    arguments = group_peaks(draw)
+    peaks, chosen = torch.ops.pcclust.group_peaks(*arguments)
+    return [torch.randn_like(peaks), chosen, *arguments, draw.random() < 0.5]
+
+
+def kmeans_assign(draw: random.Random) -> list[Any]:
+    count, clusters, dims = (draw.choice(some) for some in ((0, 1, 70), (1, 5, 40), (1, 3, 33)))
+    dtype = draw.choice(DTYPES)
+    centers = torch.randn(clusters, dims, dtype=dtype)
+    guess = draw.choice((None, torch.randint(0, clusters, (count,))))
+    return [torch.randn(count, dims, dtype=dtype), centers, centers[0].clone(), guess]
+
+
+def kmeans_update(draw: random.Random) -> list[Any]:
+    points, centers, _, _ = kmeans_assign(draw)
+    weights = draw.choice((None, torch.rand(len(points), dtype=points.dtype)))
+    return [points, weights, torch.randint(0, len(centers), (len(points),)), len(centers)]
+
+
+def kmeans_plusplus(draw: random.Random) -> list[Any]:
+    points, weights, labels, clusters = kmeans_update(draw)
+    if len(points) == 0:
+        points, weights, labels = points.new_ones((1, points.shape[1])), None, labels.new_zeros(1)
+    uniforms = torch.rand(draw.randint(0, 3), draw.randint(1, 4), dtype=torch.float64)
+    distances = torch.rand(len(points), dtype=points.dtype)
+    return [points, weights, points[0].clone(), uniforms, clusters, labels, distances]
+
+
+OPERATORS: dict[str, Callable[[random.Random], list[Any]]] = {
+    function.__name__: function
+    for function in (
+        knn,
+        ball_query,
+        index_build,
+        index_search,
+        farthest_point_sample,
+        rri,
+        ward_linkage,
+        ward_cut,
+        edge_reduce,
+        edge_reduce_backward,
+        group_moments,
+        group_moments_backward,
+        group_peaks,
+        group_peaks_backward,
+        kmeans_assign,
+        kmeans_update,
+        kmeans_plusplus,
+    )
+} | {"rri_links": rri}
+
+
+def changed(value: Any, draw: random.Random) -> Any:
+    """Returns something else of the type that the schema has there."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return draw.choice(INTEGERS)
+    if isinstance(value, float):
+        return draw.choice(FLOATS)
+    if isinstance(value, list):
+        return [*value, draw.choice(INTEGERS)]
+    if value is None:
+        return torch.randint(-1, 5, (draw.randint(0, 5),))
+    try:
+        return draw.choice(CHANGES)(value, draw)
+    except (RuntimeError, IndexError):  # not everything can be done to a tensor changed before
+        return value
+
+
+def with_values(tensor: Tensor, draw: random.Random) -> Tensor:
+    """Returns a copy in which some numbers are what they should not be."""
+    tensor = tensor.clone()
+    if tensor.numel() == 0 or tensor.dtype == torch.bool:
+        return tensor
+    flat = tensor.view(-1)
+    for _ in range(draw.randint(1, 3)):
+        at = draw.randrange(len(flat))
+        if tensor.is_floating_point():
+            flat[at] = draw.choice(FLOATS)
+        elif tensor.dtype in (torch.int64, torch.int32):
+            info = torch.iinfo(tensor.dtype)
+            some = (info.min, info.max, -1, 0, 1, len(flat), draw.randint(-3, 60))
+            flat[at] = draw.choice(some)
+        else:
+            flat[at] = draw.randrange(2)
+    return tensor
+
+
+def strided(tensor: Tensor, draw: random.Random) -> Tensor:
+    """Returns the same numbers in another memory layout."""
+    if tensor.dim() < 2:
+        return torch.stack([tensor, tensor], dim=-1)[..., 0]
+    return tensor.transpose(0, 1).contiguous().transpose(0, 1)
+
+
+CHANGES: tuple[Callable[[Tensor, random.Random], Tensor], ...] = (
+    with_values,
+    with_values,
+    with_values,
+    strided,
+    lambda t, draw: t.to(draw.choice(OTHER_DTYPES)),
+    lambda t, draw: t.double() if t.dtype == torch.float32 else t.float(),
+    lambda t, draw: t[:0],
+    lambda t, draw: t[..., :0],
+    lambda t, draw: t[:-1],
+    lambda t, draw: torch.cat([t, t[-1:]]),
+    lambda t, draw: t[None],
+    lambda t, draw: t.flatten(),
+    lambda t, draw: t.new_zeros(()),
+    lambda t, draw: t.to("meta"),
+    lambda t, draw: t.clone().requires_grad_() if t.is_floating_point() else t.clone(),
+    lambda t, draw: t.to_sparse(),
+    lambda t, draw: t.flip(0),
+)

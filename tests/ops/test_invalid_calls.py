@@ -1,0 +1,104 @@
+"""Any tensors of a schema's types give a right answer or a RuntimeError, on every backend.
+
+The calls are those of `make fuzz`, which tries many more of them, also under sanitizers.
+"""
+
+import random
+
+import pytest
+import torch
+
+import pcclust
+from pcclust.ops._registry import declared, why_missing
+from tests.fuzz.calls import OPERATORS, right_call, wrong_call
+from tests.fuzz.judge import judge, outcome
+
+EMPTY = torch.tensor([0, 5, 5, 10]), torch.tensor([5, 0, 5, 5])
+
+
+@pytest.fixture
+def native() -> None:
+    if why_missing("cpu") is not None:
+        pytest.skip("no native library")
+
+
+def test_every_operator_is_tried() -> None:
+    assert set(OPERATORS) == set(declared())
+
+
+def test_right_calls_are_answered_alike_on_every_backend(native: None) -> None:
+    for seed in range(150):
+        call = right_call(random.Random(seed))
+        assert judge(call) is None, f"seed {seed}: {call[0]}"
+        assert not isinstance(outcome(*call), Exception), f"seed {seed}: {call[0]}"
+
+
+@pytest.mark.filterwarnings("ignore:Casting complex values")
+def test_wrong_calls_are_refused_alike_on_every_backend(native: None) -> None:
+    for seed in range(300):
+        call = wrong_call(random.Random(seed))
+        assert judge(call) is None, f"seed {seed}: {call[0]}"
+
+
+@pytest.mark.parametrize("queries", [False, True])
+def test_an_empty_cloud_among_others_has_no_neighbours(backend: str, queries: bool) -> None:
+    points = torch.randn(15, 3, generator=torch.Generator().manual_seed(0))
+    asked = (torch.randn(8, 3), torch.arange(0, 8, 2), torch.full((4,), 2))
+    name = "knn" if backend == "cpu" else "knn_torch"
+    knn = getattr(torch.ops.pcclust, name)
+    given = asked if queries else (None, None, None)
+    distances, indices = knn(points, *EMPTY, *given, False, 2, False)
+    if queries:
+        assert (indices[2:4] == -1).all()
+        assert (distances[2:4] == torch.inf).all()
+    for cloud in (0, 2, 3):
+        rows = slice(EMPTY[0][cloud], EMPTY[0][cloud] + 5)
+        own = slice(2 * cloud, 2 * cloud + 2) if queries else rows
+        around = asked[0][own] if queries else None
+        expected = pcclust.knn(points[rows], 2, queries=around)
+        assert torch.equal(indices[own], expected.indices)
+
+
+def test_an_empty_cloud_in_a_compiled_graph(backend: str) -> None:
+    """Four clouds of five points of which the second is empty: shapes known only at run time."""
+
+    def both(points: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        ball = pcclust.ball_query(points, 1.0, 3, lengths=lengths)
+        samples = pcclust.farthest_point_sample(points, 2, lengths=lengths)
+        return *pcclust.knn(points, 1, lengths=lengths), *ball, samples
+
+    points = torch.randn(4, 5, 3, generator=torch.Generator().manual_seed(0))
+    compiled = torch.compile(both, fullgraph=True, backend="eager")
+    found = compiled(points, torch.tensor([5, 0, 5, 5]))
+    full = both(points, torch.tensor([5, 5, 5, 5]))
+    for one, other in zip(found, full, strict=True):
+        assert torch.equal(one[[0, 2, 3]], other[[0, 2, 3]])
+    distances, indices, _, near, counts, samples = (result[1] for result in found)
+    assert (distances == torch.inf).all()
+    assert (indices == -1).all()
+    assert (near == -1).all()
+    assert (counts == 0).all()
+    assert (samples == -1).all()
+
+
+def test_tables_that_overlap_or_run_backwards_are_refused(backend: str) -> None:
+    points = torch.randn(10, 3)
+    suffix = "" if backend == "cpu" else "_torch"
+    rest = (None, None, None, False, 1, False)
+    for starts, sizes in (
+        ([0, 3], [5, 5]),
+        ([5, 0], [5, 5]),
+        ([0, 2**63 - 1], [1, 2]),
+        ([-1], [3]),
+    ):
+        with pytest.raises(RuntimeError, match="behind the cloud before it"):
+            getattr(torch.ops.pcclust, f"knn{suffix}")(
+                points, torch.tensor(starts), torch.tensor(sizes), *rest
+            )
+
+
+def test_a_meta_tensor_among_others_is_refused() -> None:
+    starts, sizes = torch.tensor([0]), torch.tensor([10])
+    for points, table in ((torch.randn(10, 3), "meta"), (torch.randn(10, 3, device="meta"), "cpu")):
+        with pytest.raises(RuntimeError, match="several devices"):
+            torch.ops.pcclust.rri(points, starts.to(table), sizes, None, 3)
