@@ -1,9 +1,9 @@
 """Asking any model about batches of clouds, and checking what it answers."""
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -19,6 +19,11 @@ InputLayout = Literal["BN3", "B3N"]
 INPUT_LAYOUTS: tuple[InputLayout, ...] = get_args(InputLayout)
 Layout = Literal["auto", "BN3", "B3N"]
 Precision = Literal["float32", "bfloat16"]
+# What models that return a mapping or a dataclass call their main output.
+OUTPUT_NAMES = (
+    "logits", "pred", "prediction", "predictions", "cls", "scores", "features", "feature",
+    "feat", "embedding", "embeddings", "pooler_output", "output", "out", "x",
+)  # fmt: skip
 # Told of the number of clouds of each batch.
 Advance: TypeAlias = Callable[[int], object]
 
@@ -27,8 +32,9 @@ class Predictor:
     """Asks a model, in the layout it takes, and returns its checked outputs.
 
     Outputs are ``(B, C)`` finite floating numbers, or a tuple that begins with them, as public
-    PointNets return it. A module is asked in evaluation mode and without gradients, and left in the
-    mode it was in.
+    PointNets return it, or a mapping or dataclass that has nothing else or names them as one of
+    `OUTPUT_NAMES`, the first that there is. A module is asked in evaluation mode and without
+    gradients, and left in the mode it was in.
 
     Args:
         model: a ``torch.nn.Module`` or a function.
@@ -91,6 +97,19 @@ class Predictor:
         """
         return self._ask(points, self.layout, what)
 
+    def own_change(self, points: Tensor) -> float:
+        """Returns how far outputs for the same clouds are apart when the model is asked again.
+
+        Args:
+            points: ``(B, N, 3)``.
+
+        Returns:
+            The median over the clouds, in units of the outputs' length; 0 where they are the same.
+        """
+        first, again = (self(points).double() for _ in range(2))
+        moved = (again - first).norm(dim=1) / first.norm(dim=1).clamp(min=1e-300)
+        return float(moved.median())
+
     def _first_working(
         self, sample: Tensor, candidates: tuple[InputLayout, ...]
     ) -> tuple[InputLayout, int]:
@@ -121,15 +140,15 @@ class Predictor:
 
     def _checked(self, answer: object, asked: str, batch: int) -> Tensor:
         """Returns the answer as a tensor, or says what is wrong with it and what to do."""
-        if isinstance(answer, tuple | list) and answer:
-            answer = answer[0]
+        answer = _main_output(answer)
         if isinstance(answer, np.ndarray):
             answer = torch.from_numpy(answer)
         if not isinstance(answer, Tensor) or not answer.is_floating_point():
             kind = answer.dtype if isinstance(answer, Tensor) else type(answer).__name__
             raise ValueError(
                 f"the model returned {kind} for a batch {asked}; it must return a tensor of "
-                "floating numbers, or a tuple that begins with it"
+                "floating numbers, or a tuple that begins with it, or name it "
+                f"{', '.join(OUTPUT_NAMES)}"
             )
         width = self._demanded or "C"
         expected = answer.dim() == 2 and answer.shape[0] == batch and answer.shape[1] > 0
@@ -212,6 +231,22 @@ def _device(model: Model, device: torch.device | str | None) -> torch.device:
         return torch.device(device)
     parameters = model.parameters() if isinstance(model, torch.nn.Module) else iter(())
     return next((parameter.device for parameter in parameters), torch.device("cpu"))
+
+
+def _main_output(answer: object) -> object:
+    """Returns the first of a tuple, and of a mapping or dataclass what is named as an output."""
+    if is_dataclass(answer) and not isinstance(answer, type):
+        answer = {field.name: getattr(answer, field.name) for field in fields(answer)}
+    if isinstance(answer, Mapping):
+        if len(answer) == 1:
+            return _main_output(next(iter(answer.values())))
+        named = [name for name in OUTPUT_NAMES if name in answer]
+        if not named:
+            return answer
+        return _main_output(answer[named[0]])
+    if isinstance(answer, tuple | list) and answer:
+        return _main_output(answer[0])
+    return answer
 
 
 def _place(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """Models by name: runs of pcclust, and any module or function in a file or package of the user."""
 
+import ast
 import inspect
 import os
 from collections.abc import Callable
@@ -14,11 +15,11 @@ from torch import Tensor, nn
 from pcclust._user_code import named_object
 from pcclust.data.dataset import UpAxis
 from pcclust.evaluate.forward import Model
+from pcclust.evaluate.model_programs import is_program, load_program
 from pcclust.evaluate.rotation_report import Trained
+from pcclust.evaluate.state_names import unnested, unwrapped
 from pcclust.nn.weights_source import NAME, forms, hint, is_path, locate
 
-# Under these keys training scripts store the weights beside other things.
-NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net")
 # How `pcclust train` turns its shapes, and the orientation that this is.
 TRAINED: dict[str | None, Trained] = {"none": "upright", "z": "z", "so3": "SO3"}
 
@@ -67,7 +68,8 @@ def find_model(
         source: what `pcclust.load` takes (the folder of a run, a ``.safetensors`` file that pcclust
             wrote, weights that come with pcclust, ``hf://OWNER/REPOSITORY``), ``file.py:name`` or
             ``package.module:name`` of a ``torch.nn.Module``, of a class or function without
-            arguments that makes one, or of a function of a batch of clouds.
+            arguments that makes one (``file.py:Name(40, width=2)`` with them), or of a function of
+            a batch of clouds; or a program of torch.export (``.pt2``) or TorchScript.
         weights: what to load into a module of the user's: ``.safetensors``, ``.pt`` of tensors
             alone (it is read with ``weights_only=True``, so nothing in it is executed), or what
             `pcclust.load` takes.
@@ -82,8 +84,12 @@ def find_model(
         >>> find_model("torch.nn:Identity").size
         'Identity, 0 parameters'
     """
+    if is_program(Path(source)):
+        if weights is not None:
+            raise ValueError(f"{source} brings its own weights: leave --weights out")
+        return FoundModel(load_program(Path(source)), source)
     if ":" in source and is_path(source) and not Path(source).exists():
-        model = _made(named_object(source), source)
+        model = _of_user(source)
         if weights is not None:
             _fill(model, weights, source)
         return FoundModel(_encoder(model) if features else model, source)
@@ -128,6 +134,33 @@ def _encoder(model: Model) -> Model:
     return backbone_of(model) if isinstance(model, nn.Module) else model
 
 
+def _of_user(source: str) -> Model:
+    """Returns a model of the user's: ``file.py:name``, perhaps with arguments in brackets."""
+    place, bracket, given = source.partition("(")
+    found = named_object(place)
+    if not bracket:
+        return _made(found, source)
+    positional, named = _arguments(given, source)
+    if not callable(found):
+        raise ValueError(f"{place} is a {type(found).__name__}, which takes no arguments")
+    return _made_by(lambda: found(*positional, **named), source)
+
+
+def _arguments(text: str, source: str) -> tuple[list[Any], dict[str, Any]]:
+    """Returns what stands in the brackets of a call, where all of it is written out."""
+    try:
+        call = ast.parse(f"f({text}", mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            raise ValueError("it is no call")
+        named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords if word.arg}
+        return [ast.literal_eval(each) for each in call.args], named
+    except (ValueError, SyntaxError, RecursionError) as error:
+        raise ValueError(
+            f"{source}: the arguments must be numbers, texts, lists, True, False or None, as in "
+            f"file.py:Name(40, width=0.5) ({error})"
+        ) from error
+
+
 def _made(found: object, source: str) -> Model:
     """Returns the model: itself, or what a class or a function without arguments makes."""
     if isinstance(found, nn.Module):
@@ -141,12 +174,16 @@ def _made(found: object, source: str) -> Model:
         return found
     if needed:
         raise ValueError(
-            f"{source} cannot be made without {', '.join(needed)}: name a function without "
-            f"arguments that makes it, e.g. `def model(): return {source.rpartition(':')[2]}(…)`"
+            f"{source} cannot be made without {', '.join(needed)}: give them as in "
+            f"'{source}({needed[0]}=…)', or name a function without arguments that makes it"
         )
+    return _made_by(found, source)
+
+
+def _made_by(maker: Callable[[], object], source: str) -> Model:
     try:
-        made = found()
-    except (TypeError, AttributeError, NameError) as error:
+        made = maker()
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{source} cannot be made: {type(error).__name__}: {error}") from error
     if not callable(made):
         raise ValueError(f"{source} made a {type(made).__name__}, neither a module nor a function")
@@ -170,8 +207,10 @@ def _fill(model: Model, weights: str | os.PathLike[str], source: str) -> None:
         raise ValueError(f"{source} is a function, which takes no --weights")
     path = Path(weights) if is_path(weights) else locate(weights)
     own, given = model.state_dict(), _read(path / NAME if path.is_dir() else path)
-    if given and all(name.startswith("module.") for name in given):  # of DataParallel
-        given = {name.removeprefix("module."): value for name, value in given.items()}
+    try:
+        given = unwrapped(given, own)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     shapes = ({name: tuple(value.shape) for name, value in state.items()} for state in (own, given))
     wants, has = shapes
     wrong = sorted(name for name, _ in set(wants.items()) ^ set(has.items()))
@@ -196,9 +235,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             "Copy it again if it is cut short; if it holds more than tensors, save the "
             "state_dict() alone, best as safetensors"
         ) from error
-    for key in NESTED:
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
+    state = unnested(state)
     if not isinstance(state, dict) or not all(isinstance(x, Tensor) for x in state.values()):
         raise ValueError(f"{path} is no state_dict(): save model.state_dict() alone")
     return state

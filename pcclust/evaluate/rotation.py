@@ -20,6 +20,9 @@ Ints: TypeAlias = NDArray[np.int64]
 # From outputs (B, C) to classes (B,).
 Decide: TypeAlias = Callable[[Tensor], Ints]
 
+# Shapes that a model is asked about twice, to see whether it answers twice the same.
+OWN_CHANGE_SHAPES = 32
+
 
 def rotation(
     model: Model,
@@ -100,6 +103,7 @@ def rotation(
         "points": shapes.num_points,
         "layout": predictor.layout,
         "outputs": predictor.num_outputs,
+        "own_change": predictor.own_change(shapes.points[: min(OWN_CHANGE_SHAPES, batch_size)]),
         "clouds": rotations.cost(len(shapes), len(learned) if learned else 0),
     }
     deciders: dict[str, Decide] = {trained or "": _largest}

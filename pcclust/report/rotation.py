@@ -12,6 +12,7 @@ from pcclust.report.table import Table, percent
 from pcclust.report.templates import Markup, paragraphs, render
 
 MISTAKES = 10
+OWN_CHANGE = 1e-4  # below, two answers to one question differ by rounding alone
 
 
 class RotationView(ReportView):
@@ -50,6 +51,18 @@ class RotationView(ReportView):
             "round, “always right” of those for which that class is right.",
             "“Change” is how far the output moves from that of the upright shape, in units of its "
             "length.",
+            *self._own_change(),
+        ]
+
+    def _own_change(self) -> list[str]:
+        """Says how much of the change is the model's own, if any is."""
+        own = float(self.report.settings.get("own_change", 0.0))
+        if own <= OWN_CHANGE:
+            return []
+        return [
+            "The model is random: asked twice about the same cloud, unrotated, its output moves by "
+            f"{100 * own:.3g} % of its length (median). So much of every change, and of what is "
+            "lost in consistency and accuracy, is not due to rotation.",
         ]
 
     def lead(self) -> str:
