@@ -153,7 +153,7 @@ def _describe(
 def _finish(
     store: EmbeddingOutput, source: ShapeSource, failures: list[ReadFailure], seconds: float
 ) -> int:
-    if store.parts:
+    if store.folder.parts:
         count, width = store.finish(source.class_names)
         output.print(f"{store.out}: {count:,} shapes, features ({count}, {width}); {seconds:.1f} s")
     else:

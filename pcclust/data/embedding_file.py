@@ -2,7 +2,6 @@
 
 import io
 import json
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcclust._files import whole_file
-from pcclust.data.partial_output import open_partial, partial_folder
+from pcclust.data.partial_output import PartialFolder
 
 
 @dataclass(frozen=True)
@@ -59,55 +58,43 @@ class EmbeddingOutput:
     def __init__(self, out: Path, settings: EmbeddingSettings, resume: bool) -> None:
         self.out = out
         self.settings = settings
-        self.partial = partial_folder(out)
-        open_partial(self.partial, asdict(settings), resume)
-        self.parts = sorted(self.partial.glob("[0-9]*.npz"))
+        self.folder = PartialFolder(out, asdict(settings), resume=resume)
+        self.partial = self.folder.path
 
     def done(self) -> set[str]:
         """Returns the names of the shapes that are safely stored."""
-        return {str(name) for part in self.parts for name in _read(part).names}
+        return set(self.folder.names())
 
     def add(self, batch: EmbeddedBatch) -> None:
         """Stores the features of some shapes."""
-        path = self.partial / f"{len(self.parts):06d}.npz"
         points = batch.points if self.settings.points else batch.points[:, :0]
-        arrays = {**batch._asdict(), "names": np.array(batch.names), "points": points}
-        with whole_file(path) as file:
-            np.savez(file, **arrays)
-        self.parts.append(path)
+        self.folder.save({**batch._asdict(), "names": np.array(batch.names), "points": points})
 
     def finish(self, class_names: tuple[str, ...]) -> tuple[int, int]:
         """Writes the file and removes the parts; returns the sizes of the features."""
-        batches = [_read(part) for part in self.parts]
         arrays: dict[str, NDArray[Any]] = {
-            "features": np.concatenate([batch.features for batch in batches]),
-            "names": np.array([name for batch in batches for name in batch.names]),
+            "features": np.concatenate(list(self.folder.read("features"))),
+            "names": np.array(self.folder.names()),
         }
-        labels = np.concatenate([batch.labels for batch in batches])
+        labels = np.concatenate(list(self.folder.read("labels")))
         if (labels >= 0).all():
             arrays |= {"labels": labels, "class_names": np.array(class_names)}
         if self.settings.points:
-            arrays["points"] = np.concatenate([batch.points for batch in batches])
+            arrays["points"] = np.concatenate(list(self.folder.read("points")))
         about = json.dumps(asdict(self.settings))
         with whole_file(self.out) as file:
             if self.out.suffix.lower() == ".npz":
                 np.savez(file, **{**arrays, "about": np.array(about)})  # type: ignore[arg-type]
             else:
                 file.write(_hdf5(arrays, about))
-        shutil.rmtree(self.partial)
+        self.folder.remove()
         count, width = arrays["features"].shape
         return count, width
 
     def discard_if_empty(self) -> None:
         """Removes the partial folder where no shape is stored in it."""
-        if self.partial.is_dir() and not self.parts:
-            shutil.rmtree(self.partial)
-
-
-def _read(part: Path) -> EmbeddedBatch:
-    with np.load(part, allow_pickle=False) as arrays:
-        names = [str(name) for name in arrays["names"]]
-        return EmbeddedBatch(names, arrays["features"], arrays["labels"], arrays["points"])
+        if self.partial.is_dir() and not self.folder.parts:
+            self.folder.remove()
 
 
 def _hdf5(arrays: dict[str, NDArray[Any]], about: str) -> memoryview:

@@ -5,7 +5,6 @@ can damage what is stored, and memory holds one part at a time.
 """
 
 import json
-import shutil
 import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,8 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust._files import whole_file
-from pcclust.data.partial_output import FeatureBatch, FeatureOutput, Settings
+from pcclust.data.partial_output import FeatureBatch, FeatureOutput, PartialFolder
 
 CHANNELS = ("r_i", "r_ik", "theta_ik", "phi_ik")
 
@@ -58,44 +56,36 @@ class FeatureArrays(FeatureOutput):
     settings, as attributes (HDF5) or as JSON in ``settings`` (NPZ).
     """
 
-    def __init__(self, out: Path, settings: Settings, resume: bool) -> None:
-        """Finds the parts that an interrupted run has left."""
-        super().__init__(out, settings, resume)
-        self.parts = sorted(self.partial.glob("[0-9]*.npz"))
-
     def done(self) -> set[str]:
         """Returns the names in all parts."""
-        return {str(name) for part in self.parts for name in _member(part, "names")}
+        return set(self.folder.names())
 
     def add(self, batch: FeatureBatch) -> None:
         """Stores a batch as the next part."""
-        path = self.partial / f"{len(self.parts):06d}.npz"
-        with whole_file(path) as file:
-            np.savez(file, **batch._asdict())
-        self.parts.append(path)
+        self.folder.save(batch._asdict())
 
     def finish(self) -> str:
         """Joins the parts into the file and removes them."""
-        layout = _lay_out(self.parts)
+        layout = _lay_out(self.folder)
         temporary = self.partial / "joined.tmp"
         join = _join_hdf5 if self.settings.format == "h5" else _join_npz
-        join(temporary, self.parts, layout, asdict(self.settings))
+        join(temporary, self.folder, layout, asdict(self.settings))
         temporary.replace(self.out)
-        shutil.rmtree(self.partial)
+        self.folder.remove()
         shapes = f"{layout.shape(3)}, features {layout.shape(self.settings.k, 4)}"
         return f"points {shapes}" + (" with offsets" if layout.equal is None else "")
 
 
-def _lay_out(parts: list[Path]) -> Layout:
-    names = [str(name) for part in parts for name in _member(part, "names")]
-    sizes = np.concatenate([_member(part, "sizes") for part in parts])
-    centroids = np.concatenate([_member(part, "centroids") for part in parts])
+def _lay_out(folder: PartialFolder) -> Layout:
+    names = folder.names()
+    sizes = np.concatenate(list(folder.read("sizes")))
+    centroids = np.concatenate(list(folder.read("centroids")))
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     equal = int(sizes[0]) if (sizes == sizes[0]).all() else None
     return Layout(names, offsets, centroids, equal)
 
 
-def _join_hdf5(path: Path, parts: list[Path], layout: Layout, settings: dict[str, Any]) -> None:
+def _join_hdf5(path: Path, folder: PartialFolder, layout: Layout, settings: dict[str, Any]) -> None:
     with h5py.File(path, "w") as file:
         file.attrs.update({name: value for name, value in settings.items() if value is not None})
         file.attrs["channels"] = CHANNELS
@@ -104,7 +94,7 @@ def _join_hdf5(path: Path, parts: list[Path], layout: Layout, settings: dict[str
             file[name] = array
         for name in ("points", "features"):
             dataset, row = None, 0
-            for block in _blocks(parts, name, layout):
+            for block in _blocks(folder, name, layout):
                 if dataset is None:
                     shape = layout.shape(*_columns(block, layout))
                     dataset = file.create_dataset(name, shape, block.dtype)
@@ -112,7 +102,7 @@ def _join_hdf5(path: Path, parts: list[Path], layout: Layout, settings: dict[str
                 row += len(block)
 
 
-def _join_npz(path: Path, parts: list[Path], layout: Layout, settings: dict[str, Any]) -> None:
+def _join_npz(path: Path, folder: PartialFolder, layout: Layout, settings: dict[str, Any]) -> None:
     small = {
         "settings": np.array(json.dumps({**settings, "channels": CHANNELS})),
         "names": np.array(layout.names),
@@ -124,7 +114,7 @@ def _join_npz(path: Path, parts: list[Path], layout: Layout, settings: dict[str,
                 np.lib.format.write_array(file, array, allow_pickle=False)
         for name in ("points", "features"):
             with _npz_member(archive, name) as file:
-                for number, block in enumerate(_blocks(parts, name, layout)):
+                for number, block in enumerate(_blocks(folder, name, layout)):
                     if number == 0:
                         _write_npy_header(file, layout.shape(*_columns(block, layout)), block.dtype)
                     file.write(np.ascontiguousarray(block).data)
@@ -140,18 +130,11 @@ def _write_npy_header(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[A
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _blocks(parts: list[Path], name: str, layout: Layout) -> Iterator[NDArray[np.float32]]:
+def _blocks(folder: PartialFolder, name: str, layout: Layout) -> Iterator[NDArray[np.float32]]:
     """Reads an array of all parts, each as rows of the output."""
-    for part in parts:
-        rows = _member(part, name)
+    for rows in folder.read(name):
         yield rows if layout.equal is None else rows.reshape(-1, layout.equal, *rows.shape[1:])
 
 
 def _columns(block: NDArray[np.float32], layout: Layout) -> tuple[int, ...]:
     return block.shape[1:] if layout.equal is None else block.shape[2:]
-
-
-def _member(part: Path, name: str) -> NDArray[Any]:
-    with np.load(part, allow_pickle=False) as arrays:
-        member: NDArray[Any] = arrays[name]
-        return member

@@ -1,4 +1,4 @@
-"""Where `pcclust rri` writes: first into a folder beside the output, then under its final name.
+"""Where long work writes: first into a folder beside the output, then under its final name.
 
 The folder ``NAME.partial`` takes whole files only, each renamed into place, so that an interruption
 at any instant, even a killed process, leaves nothing half-written and can be continued.
@@ -7,15 +7,15 @@ at any instant, even a killed process, leaves nothing half-written and can be co
 import json
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from pcclust._files import write_whole
+from pcclust._files import whole_file, write_whole
 from pcclust._names import counted
 
 SETTINGS_FILE = "settings.json"
@@ -50,6 +50,57 @@ class FeatureBatch(NamedTuple):
     features: NDArray[np.float32]
 
 
+class ChangedSettingsError(ValueError):
+    """An interrupted run had other settings than the one that is to go on."""
+
+
+class PartialFolder:
+    """The folder of an unfinished output: what determines it, and numbered parts of arrays.
+
+    Args:
+        out: the output; the folder is ``NAME.partial`` beside it.
+        settings: what determines the output; an interrupted run goes on only with the same.
+        resume: whether an interrupted run may have left the folder.
+
+    Raises:
+        ChangedSettingsError: it was begun with other settings.
+        ValueError: it is there and is not to be resumed.
+        OSError: nothing can be written there.
+    """
+
+    def __init__(self, out: Path, settings: dict[str, object], *, resume: bool) -> None:
+        self.path = partial_folder(out)
+        open_partial(self.path, settings, resume)
+
+    @property
+    def parts(self) -> list[Path]:
+        """The parts that are there, in order."""
+        return sorted(self.path.glob("[0-9]*.npz"))
+
+    def part(self, number: int) -> Path:
+        """Returns the file of a part, whether or not it is there."""
+        return self.path / f"{number:06d}.npz"
+
+    def save(self, arrays: Mapping[str, ArrayLike], number: int | None = None) -> None:
+        """Stores a part, by default the next one; it appears when it is whole."""
+        with whole_file(self.part(len(self.parts) if number is None else number)) as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+
+    def read(self, name: str) -> Iterator[NDArray[Any]]:
+        """Yields an array of every part."""
+        for part in self.parts:
+            with np.load(part, allow_pickle=False) as arrays:
+                yield arrays[name]
+
+    def names(self) -> list[str]:
+        """Returns the names of the shapes that are safely stored."""
+        return [str(name) for names in self.read("names") for name in names]
+
+    def remove(self) -> None:
+        """Removes the folder and all that is in it."""
+        shutil.rmtree(self.path)
+
+
 class FeatureOutput(ABC):
     """Takes batches of features; an output appears under its final name only when finished."""
 
@@ -57,8 +108,8 @@ class FeatureOutput(ABC):
         """Opens the partial folder, which shows whether the output can be written."""
         self.out = out
         self.settings = settings
-        self.partial = partial_folder(out)
-        open_partial(self.partial, asdict(settings), resume)
+        self.folder = PartialFolder(out, asdict(settings), resume=resume)
+        self.partial = self.folder.path
 
     @abstractmethod
     def done(self) -> set[str]:
@@ -75,7 +126,7 @@ class FeatureOutput(ABC):
     def discard_if_empty(self) -> None:
         """Removes the partial folder where no shape is stored in it."""
         if self.partial.is_dir() and not self.done():
-            shutil.rmtree(self.partial)
+            self.folder.remove()
 
 
 def partial_folder(out: Path) -> Path:
@@ -118,6 +169,10 @@ def open_partial(folder: Path, settings: dict[str, object], resume: bool) -> Non
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise OSError(f"cannot write into {folder.parent}: {error.strerror}") from error
+    if not stored.exists() and any(folder.glob("[0-9]*.npz")):
+        raise ChangedSettingsError(
+            f"{folder} does not say what it was begun with: remove it to begin anew"
+        )
     if stored.exists():
         _check_same(folder, json.loads(stored.read_text()), settings)
     else:
@@ -129,7 +184,7 @@ def _check_same(folder: Path, before: dict[str, object], now: dict[str, object])
     if different:
         was = ", ".join(f"{name}={before.get(name)}" for name in different)
         wanted = ", ".join(f"{name}={now[name]}" for name in different)
-        raise ValueError(
+        raise ChangedSettingsError(
             f"{folder} was begun with {was}, but now {wanted} is asked for: "
             "use the same settings, or remove it to begin anew"
         )

@@ -4,7 +4,6 @@ import copy
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pcclust._files import whole_file, write_whole
 from pcclust.data._reader_processes import map_in_processes
 from pcclust.data.dataset import PointDataset
 from pcclust.data.hdf5_storage import BLOCK
 from pcclust.data.hdf5_writer import write_hdf5
 from pcclust.data.layouts import FileStorage, shape_seed
+from pcclust.data.partial_output import ChangedSettingsError, PartialFolder, partial_folder
 from pcclust.data.streaming import FILES_PER_WORKER, PROCESS_DIED, ReadFailure
 from pcclust.data.transforms import UnitSphere
 
@@ -80,7 +79,8 @@ def prepare(
     blocks = _Blocks(out, dataset, normalize)
     count = len(dataset)
     try:
-        todo = [number for number in range(blocks.count) if not blocks.path(number).exists()]
+        part = blocks.folder.part
+        todo = [number for number in range(blocks.count) if not part(number).exists()]
         rows = [row for number in todo for row in blocks.rows(number)]
         done = count - len(rows)
         with closing(_read_rows(dataset, rows, normalize, workers)) as results:
@@ -93,8 +93,9 @@ def prepare(
         return _assemble(dataset, out, blocks)
     except OSError as error:
         raise OSError(
-            f"{out} could not be completed ({error}); what is done is kept in {blocks.folder}: "
-            "make room if the disk is full, and run the same command to go on"
+            f"{out} could not be completed ({error}); what is done is kept in "
+            f"{blocks.folder.path}: make room if the disk is full, and run the same command to go "
+            "on"
         ) from error
 
 
@@ -102,20 +103,15 @@ class _Blocks:
     """The folder of finished blocks, each a file of up to 64 shapes and their failures."""
 
     def __init__(self, out: Path, dataset: PointDataset, normalize: bool) -> None:
-        self.folder = out.with_name(out.name + ".partial")
         self.shapes = len(dataset)
         self.count = -(-self.shapes // BLOCK)
-        plan = _plan(dataset, normalize)
-        stored = self.folder / "plan.json"
-        if stored.is_file() and json.loads(stored.read_text()) != plan:
+        try:
+            self.folder = PartialFolder(out, _plan(dataset, normalize), resume=True)
+        except ChangedSettingsError as error:
             raise ValueError(
-                f"{self.folder} was begun from other files or settings; remove it to begin anew"
-            )
-        self.folder.mkdir(exist_ok=True)
-        write_whole(stored, json.dumps(plan).encode())
-
-    def path(self, number: int) -> Path:
-        return self.folder / f"{number:06d}.npz"
+                f"{partial_folder(out)} was begun from other files or settings; remove it to begin "
+                "anew"
+            ) from error
 
     def rows(self, number: int) -> range:
         return range(number * BLOCK, min((number + 1) * BLOCK, self.shapes))
@@ -123,19 +119,14 @@ class _Blocks:
     def save(self, number: int, read: Sequence[_Row]) -> None:
         """Stores the shapes of a block."""
         good = [row.points for row in read if row.points is not None]
-        with whole_file(self.path(number)) as file:
-            np.savez(
-                file,
-                points=np.stack(good) if good else np.empty((0, 0, 3), np.float32),
-                reasons=np.array([row.reason for row in read]),
-            )
+        points = np.stack(good) if good else np.empty((0, 0, 3), np.float32)
+        reasons = np.array([row.reason for row in read])
+        self.folder.save({"points": points, "reasons": reasons}, number)
 
     def points(self) -> Iterator[np.ndarray]:
         """Yields the good shapes in groups of 64, the chunks of the file."""
         held = np.empty((0, 0, 3), np.float32)
-        for number in range(self.count):
-            with np.load(self.path(number)) as block:
-                points = block["points"]
+        for points in self.folder.read("points"):
             held = np.concatenate([held, points]) if len(held) and len(points) else held
             held = held if len(held) else points
             while len(held) >= BLOCK:
@@ -146,11 +137,7 @@ class _Blocks:
 
     def reasons(self) -> list[str]:
         """Returns why each shape could not be read, "" for those that could."""
-        reasons: list[str] = []
-        for number in range(self.count):
-            with np.load(self.path(number)) as block:
-                reasons += block["reasons"].tolist()
-        return reasons
+        return [str(reason) for block in self.folder.read("reasons") for reason in block]
 
 
 def _plan(dataset: PointDataset, normalize: bool) -> dict[str, object]:
@@ -217,7 +204,7 @@ def _assemble(dataset: PointDataset, out: Path, blocks: _Blocks) -> Prepared:
     good = [row for row, reason in enumerate(reasons) if not reason]
     failures = [ReadFailure(dataset.names[row], why) for row, why in enumerate(reasons) if why]
     if not good:
-        shutil.rmtree(blocks.folder)
+        blocks.folder.remove()
         raise ValueError(
             f"none of {len(reasons)} shapes could be read; first: {failures[0].reason}"
         )
@@ -231,5 +218,5 @@ def _assemble(dataset: PointDataset, out: Path, blocks: _Blocks) -> Prepared:
         class_names=dataset.class_names,
         up_axis=dataset.up_axis,
     )
-    shutil.rmtree(blocks.folder)
+    blocks.folder.remove()
     return Prepared(out, len(good), failures)
