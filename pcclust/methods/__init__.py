@@ -12,10 +12,15 @@ if TYPE_CHECKING:
 METHODS = {
     "cc": "pcclust.methods.cc",
     "contrastnet": "pcclust.methods.contrastnet_presets",
+    "dec": "pcclust.methods.dec",
     "deepcluster": "pcclust.methods.deepcluster",
     "htcn": "pcclust.methods.htcn",
     "pica": "pcclust.methods.pica",
+    "scan": "pcclust.methods.scan",
+    "simclr": "pcclust.methods.simclr",
+    "spice": "pcclust.methods.spice",
     "temi": "pcclust.methods.temi",
+    "vade": "pcclust.methods.vade",
 }
 
 

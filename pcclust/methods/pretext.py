@@ -75,6 +75,7 @@ class Pretext(Method):
         num_views: views of a shape in a batch; 0 for a method that learns on features, which are
             encoded once, or given as a file.
         frozen_encoder: whether the encoder stays as it is, its BatchNorm included.
+        takes_features: whether a method that shows views takes features, too.
 
     Raises:
         ValueError: settings that do not exist or do not fit the data.
@@ -84,6 +85,7 @@ class Pretext(Method):
     model: HeadedEncoder
     num_views: ClassVar[int] = 2
     frozen_encoder: ClassVar[bool] = False
+    takes_features: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -249,7 +251,7 @@ class Pretext(Method):
     def _first_encoder(self) -> Encoder:
         config = self.config
         if isinstance(self.shapes, FeatureSet):
-            if self.num_views:
+            if self.num_views and not self.takes_features:
                 raise ValueError(
                     f"{config.dataset} holds features, and {config.method} trains an encoder: give "
                     "shapes"

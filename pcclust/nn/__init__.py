@@ -1,5 +1,6 @@
 """Layers and backbones."""
 
+from pcclust.nn.auto_encoder import AutoEncoder
 from pcclust.nn.backbones import BACKBONES, create_backbone
 from pcclust.nn.canonical_pose import CanonicalPose
 from pcclust.nn.classifier import Classifier
@@ -17,6 +18,7 @@ from pcclust.nn.ward_hierarchy import ward_hierarchy
 __all__ = [
     "BACKBONES",
     "DGCNN",
+    "AutoEncoder",
     "CanonicalPose",
     "Classifier",
     "ClusterAbstraction",

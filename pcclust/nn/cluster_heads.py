@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pcclust.losses import GaussianMixture, student_t_logits
 from pcclust.nn._batch_norm import check_batch
 from pcclust.nn.projector import Projector
 
@@ -220,6 +221,65 @@ class PrototypeHead(ClusterHead):
         prototypes = self.prototypes if learn_prototypes else self.prototypes.detach()
         z = F.normalize(self.layers((features - self.mean) / self.deviation), dim=-1)
         return F.linear(z, F.normalize(prototypes, dim=1)) / self.temperature
+
+
+@register_cluster_head("student-t")
+class StudentTHead(ClusterHead):
+    """Nearness to centers in a linear embedding, by Student's t: DEC's soft assignment.
+
+    Args:
+        width: C.
+        num_clusters: K.
+        latent: numbers of the embedding.
+        alpha: degrees of freedom.
+
+    Example:
+        >>> import torch
+        >>> StudentTHead(16, 4, latent=3)(torch.rand(2, 16)).softmax(dim=1).shape
+        torch.Size([2, 4])
+    """
+
+    def __init__(self, width: int, num_clusters: int, latent: int, alpha: float = 1.0) -> None:
+        super().__init__(width, num_clusters, latent=latent, alpha=alpha)
+        self.alpha = alpha
+        self.embedding = nn.Linear(width, latent)
+        self.centers = nn.Parameter(torch.zeros(num_clusters, latent))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns scores ``(B, K)``."""
+        return student_t_logits(self.embedding(features), self.centers, self.alpha)
+
+
+@register_cluster_head("mixture")
+class MixtureHead(ClusterHead):
+    """A mixture of Gaussians in a linear embedding: VaDE's clusters, by the posterior's mean.
+
+    Args:
+        width: C.
+        num_clusters: K.
+        latent: numbers of the embedding.
+
+    Example:
+        >>> import torch
+        >>> MixtureHead(16, 4, latent=3)(torch.rand(2, 16)).softmax(dim=1).shape
+        torch.Size([2, 4])
+    """
+
+    def __init__(self, width: int, num_clusters: int, latent: int) -> None:
+        super().__init__(width, num_clusters, latent=latent)
+        self.embedding = nn.Linear(width, latent)
+        self.logits = nn.Parameter(torch.zeros(num_clusters))
+        self.means = nn.Parameter(torch.zeros(num_clusters, latent))
+        self.log_variances = nn.Parameter(torch.zeros(num_clusters, latent))
+
+    @property
+    def prior(self) -> GaussianMixture:
+        """The mixture."""
+        return GaussianMixture(self.logits, self.means, self.log_variances)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns scores ``(B, K)``."""
+        return self.prior.log_joint(self.embedding(features))
 
 
 @register_cluster_head("centers")

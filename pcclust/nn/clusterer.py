@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pcclust.nn.auto_encoder import AutoEncoder
 from pcclust.nn.classifier import Classifier
 from pcclust.nn.cluster_heads import ClusterHead
 
@@ -67,8 +68,8 @@ class Clusterer(nn.Module):
 
 
 def backbone_of(model: nn.Module) -> nn.Module:
-    """Returns what makes features: of a classifier or clusterer its backbone, else the model."""
-    return model.backbone if isinstance(model, Classifier | Clusterer) else model
+    """Returns what makes features: of a classifier and its like the backbone, else the model."""
+    return model.backbone if isinstance(model, AutoEncoder | Classifier | Clusterer) else model
 
 
 class GivenFeatures(nn.Module):

@@ -235,7 +235,8 @@ def _check_content(content: bytes, card: Card, path: Path) -> None:
 
 
 def _build(card: Card, path: Path) -> nn.Module:
-    from pcclust.nn import Classifier, Clusterer, GivenFeatures, create_backbone
+    from pcclust.nn import AutoEncoder, Classifier, Clusterer, GivenFeatures, create_backbone
+    from pcclust.nn.auto_encoder import Embedded
     from pcclust.nn.backbones import check_allowed
     from pcclust.nn.cluster_heads import create_cluster_head
 
@@ -247,6 +248,8 @@ def _build(card: Card, path: Path) -> nn.Module:
             backbone = create_backbone(card["model"], **card["settings"])
         if card.get("task") == "clusters":
             return Clusterer(backbone, create_cluster_head(card["head"]))
+        if card.get("task") == "reconstruction":
+            return AutoEncoder(backbone, Embedded(**card["decoder"]))
     except Exception as error:  # settings of any kind fail in any way
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(
