@@ -82,7 +82,7 @@ def reconstruction(decoded: Tensor, points: Tensor, pose: str) -> Tensor:
     """
     decoded, points = decoded.float(), points[:, : decoded.shape[1]]
     if pose == "given":
-        return chamfer(decoded, points)
+        return chamfer(decoded, points.to(decoded))
     with torch.no_grad():
         centred, axes, _ = principal_axes(points)
         posed = (centred @ axes).to(decoded)

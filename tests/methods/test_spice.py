@@ -1,0 +1,124 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from pcclust.losses import double_softmax
+from pcclust.methods.features import feature_set
+from pcclust.methods.spice import RECIPE, SPICE, SPICEConfig, labelled_rows, stages
+from pcclust.methods.spice_semi import SPICESemiConfig, reliable_labels
+from pcclust.methods.stages import NOTHING, Previous
+from tests.methods.families import family_set
+
+TINY = {"dataset": "x", "num_clusters": 3, "batch_size": 8, "workers": 1, "heads": 2}
+
+
+def rows(count=24, width=5):
+    return torch.randn(count, width, generator=torch.Generator().manual_seed(0))
+
+
+def create(count=24, **settings):
+    return SPICE(SPICEConfig(**(TINY | settings)), feature_set(rows(count)), NOTHING)
+
+
+def begin(method, epoch=0):
+    with torch.no_grad():
+        method.begin_epoch(epoch, lambda *_: None)
+    return next(method.batches(epoch, 0))
+
+
+def labelled_written_out(sure, features, each, surest):
+    """The expectation step, cluster by cluster."""
+    labelled = []
+    for cluster in range(sure.shape[1]):
+        order = sorted(range(len(sure)), key=lambda i: -float(sure[i, cluster]))[:surest]
+        mean = sum(features[i] for i in order) / len(order)
+        near = sorted(range(len(sure)), key=lambda i: -float(features[i] @ mean))[:each]
+        labelled.append(near)
+    return labelled
+
+
+def test_the_expectation_step_is_that_of_the_paper():
+    features = F.normalize(rows(), dim=1)
+    sure = rows(24, 3).softmax(dim=1)
+    assert labelled_rows(sure, features, 6, 4).tolist() == labelled_written_out(
+        sure, features, 6, 4
+    )
+
+
+def test_every_cluster_labels_as_many_and_heads_learn_their_own():
+    method = create()
+    batch = begin(method)
+    assert method.model.rows.shape == (2, 24)
+    features = F.normalize(method.shapes.features, dim=1)
+    losses = []
+    for number, head in enumerate(method.model.heads["students"].heads):
+        sure = head(method.shapes.features).softmax(dim=1)
+        drawn = labelled_rows(sure, features, 8, 4)
+        found = method.model.rows[number].view(3, 8)
+        assert [sorted(row) for row in found.tolist()] == [sorted(row) for row in drawn.tolist()]
+        scores = head(method.shapes.features[method.model.rows[number][batch.indices]])
+        losses.append(double_softmax(scores, batch.indices // 8))
+    expected = torch.stack(losses)
+    torch.testing.assert_close(method.loss(method.model, batch)["loss"], expected.mean())
+    torch.testing.assert_close(method.model.losses.float(), expected)
+
+
+@pytest.mark.parametrize(("count", "steps"), [(24, 24), (4, 6)])
+def test_few_shapes_are_trained_on_too(count, steps):
+    method = create(count, repeats=8)
+    assert method.steps_per_epoch == steps
+    begin(method)
+    assert sum(1 for _ in method.batches(0, 0)) == steps
+
+
+def test_strong_views_are_learned_where_there_are_some():
+    bank = feature_set(torch.cat([rows() + 10 * (view + 1) for view in range(3)]))
+    previous = Previous(None, {"strong_views": bank})
+    method = SPICE(SPICEConfig(**TINY), feature_set(rows()), previous)
+    batch = begin(method)
+    for number in range(2):
+        shapes = method.model.rows[number][batch.indices]
+        offsets = batch.points[:, number] - rows()[shapes]
+        torch.testing.assert_close(offsets, offsets[:, :1].expand_as(offsets))
+        assert set((offsets[:, 0] / 10).round().tolist()) <= {1.0, 2.0, 3.0}
+
+
+def test_clusters_are_those_of_the_head_with_the_lowest_loss():
+    method = create()
+    method.model.losses.copy_(torch.tensor([2.0, 1.0]))
+    assert method.evaluate()["head"] == 1
+    expected = method.model.heads["students"].heads[1](method.shapes.features).softmax(dim=1)
+    torch.testing.assert_close(method.assignments(), expected)
+
+
+def test_reliable_labels_keep_as_many_of_every_cluster_that_has_any():
+    features = torch.cat([torch.eye(4)[i].expand(n, 4) for i, n in enumerate((6, 3, 5, 2))])
+    features = features + 0.01 * rows(16, 4)
+    clusters = torch.tensor([0] * 6 + [1] * 3 + [3] * 5 + [0, 1])  # cluster 2 has none
+    p = F.one_hot(clusters, 4) * 0.9 + 0.025
+    found = reliable_labels(p, features, 2, 0.9, 0.5)
+    kept = found[found >= 0]
+    assert kept.bincount(minlength=4).tolist() == [3, 3, 0, 3]
+    assert (found[14:] == -1).all()  # their neighbourhoods disagree
+    assert (reliable_labels(p, features, 2, 0.9, 0.99) == -1).all()
+
+
+def test_stages():
+    shapes, _ = family_set(24, num_points=32)
+    config = RECIPE.preset(spice=TINY | {"num_points": 32})
+    with pytest.raises(ValueError, match="give --init"):
+        stages(config, shapes)
+    assert [stage.name for stage in stages(config, feature_set(rows()))] == ["spice"]
+    config = RECIPE.preset(spice=TINY | {"num_points": 32, "init": "somewhere"})
+    names = [stage.name for stage in stages(config, shapes)]
+    assert names == ["features", "strong_views", "spice", "semi"]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"heads": 0}, {"samples": 0}, {"repeats": 0}, {"center_ratio": 0.0}]
+)
+def test_settings_are_refused(settings):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        SPICEConfig(**(TINY | settings))
+    with pytest.raises(ValueError, match="threshold"):
+        SPICESemiConfig(num_clusters=3, threshold=2.0)
