@@ -25,7 +25,7 @@ class Slow(Callback):
         time.sleep(0.03)
 
 
-def check_same_bits_after_kills(name, config, tmp_path, kills=3):
+def check_same_bits_after_kills(name, config, tmp_path, kills=3, main=None):
     """Runs a method whole, and killed after random steps and resumed; the weights must be equal.
 
     Args:
@@ -33,11 +33,14 @@ def check_same_bits_after_kills(name, config, tmp_path, kills=3):
         config: its settings, as a dict with nested ones, tiny ones.
         tmp_path: an empty folder.
         kills: how many.
+        main: the name of the stage whose settings are those of all, where they are nested.
     """
     recipe = find_recipe(name)
     Pipeline(recipe, built_config(recipe.config, config), tmp_path / "whole").run()
     settings = tmp_path / "settings.yaml"
-    settings.write_text(yaml.safe_dump(config | {"checkpoint_minutes": 0.0001}))
+    often = {"checkpoint_minutes": 0.0001}
+    slowed = config | (often if main is None else {main: config[main] | often})
+    settings.write_text(yaml.safe_dump(slowed))
     command = [sys.executable, "-m", "tests.methods.resumption"]
     command += [name, str(settings), str(tmp_path / "killed")]
     generator, begun = random.Random(0), []

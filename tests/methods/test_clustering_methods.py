@@ -116,4 +116,5 @@ def test_killed_and_resumed_it_has_the_same_bits(case, tmp_path):
     if case.name in ON_FEATURES:
         tiny = {"num_points": 32, "epochs": 1, "batch_size": 6, "projection": 8}
         common["init"] = train_encoder(tmp_path / "simclr", file, **tiny, **DGCNN)
-    check_same_bits_after_kills(case.name, settings_of(case, case.killed, common), tmp_path)
+    settings = settings_of(case, case.killed, common)
+    check_same_bits_after_kills(case.name, settings, tmp_path, main=case.main)
