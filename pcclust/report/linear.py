@@ -44,7 +44,7 @@ class LinearView(ReportView):
             "the linear SVM; it is linear on what the map makes of the features, not on them.",
             "RBF SVC: standardised features, gamma = 1 / features, C = 1. ContrastNet's script "
             "takes features as they are."
-            + f" Upright: mean ± deviation over {azimuths} turns of all shapes."
+            + f" Upright: mean ± deviation over {azimuths} rotations of all shapes."
             * (azimuths > 1),
         ]
 
