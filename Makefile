@@ -7,7 +7,7 @@ SOURCES := $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu*' 2>/de
 	$(wildcard build_backend/*.py csrc/Makefile csrc/*.mk) setup.py pyproject.toml
 
 .PHONY: setup demo test test-slow wheels clean-check test-sanitize cuda-check cuda-compile gpu-check bench
-.PHONY: lint format clean
+.PHONY: lint format clean fuzz fuzz-long
 
 setup: .venv/installed
 
@@ -81,6 +81,13 @@ test-sanitize: setup
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0 PCCLUST_BUILD=1 $(BIN)/python -m pytest -q -m 'not slow' \
 		-o addopts=--import-mode=importlib -o pythonpath="build/sanitize ." tests/ops -k "cpu or native"
+
+# Random calls of every operator, and what else is in tests/fuzz: minutes, and hours.
+fuzz: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --out out/fuzz.md
+
+fuzz-long: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --amount 1000000 --out out/fuzz-long.md
 
 # The CUDA kernels without a GPU: compiled for every target, and run under the tests' emulator.
 CORES := $(shell nproc)

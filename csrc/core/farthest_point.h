@@ -37,6 +37,7 @@ class FarthestPoints {
     for (int64_t s = 0;; next = take(next).id) {
       chosen[s] = next;
       if (++s == samples) return;
+      if (s % 64 == 0) threads.check();
     }
   }
 

@@ -127,7 +127,10 @@ void search_trees(const SearchArguments<T>& a, const Tree<T>& tree, const Tree<T
     with_list<T>(std::min(a.k, tree.count), [&](auto& list) {
       LeafQueries queries(tree, order, a, list, emit);
       const int64_t end = std::min(order.leaves, (task + 1) * run);
-      for (int64_t l = task * run; l < end; ++l) queries.search(l);
+      for (int64_t l = task * run; l < end; ++l) {
+        if (l % 64 == 0) threads.check();
+        queries.search(l);
+      }
     });
   });
 }

@@ -155,11 +155,14 @@ class PanelSearch {
 
 template <class T>
 void search_panels(const SearchArguments<T>& a, int64_t cloud, const Panels<T>& panels,
-                   int64_t begin, int64_t end) {
+                   int64_t begin, int64_t end, const Threads& threads) {
   const int64_t k = std::min(a.k, panels.count);
   with_list<T>(k + (is_screened<T>(a.points.dims) ? kSpare : 0), [&](auto& list) {
     PanelSearch<T, std::remove_reference_t<decltype(list)>> search(a, cloud, panels);
-    for (int64_t q = begin; q < end; q += kGroup) search.search(q, std::min<int64_t>(end, q + kGroup));
+    for (int64_t q = begin; q < end; q += kGroup) {
+      threads.check();
+      search.search(q, std::min<int64_t>(end, q + kGroup));
+    }
   });
 }
 
@@ -176,7 +179,8 @@ void search_by_panels(const SearchArguments<T>& a, const Threads& threads) {
         const int64_t queries = a.queries.sizes[cloud];
         const int64_t run = shares.inside.count > 1 ? 4 * kGroup : std::max<int64_t>(queries, 1);
         for_each_task(shares.inside, (queries + run - 1) / run, [&](int64_t task) {
-          search_panels(a, cloud, panels, task * run, std::min(queries, (task + 1) * run));
+          const int64_t end = std::min(queries, (task + 1) * run);
+          search_panels(a, cloud, panels, task * run, end, shares.inside);
         });
       });
 }

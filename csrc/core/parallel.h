@@ -7,6 +7,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/interrupt.h"
+
 namespace pcclust {
 
 // A reference to a callable: no allocation, and one type for every lambda across instruction sets.
@@ -37,10 +39,14 @@ class FunctionRef<Result(Args...)> {
 struct Threads {
   int64_t count;
   FunctionRef<void(int64_t workers, FunctionRef<void(int64_t)> body)> run;
+  Interrupt* interrupt;  // of the call that all this work is for
+
+  // Ends the work where its caller no longer waits. To be called every few milliseconds of work.
+  void check() const { interrupt->check(); }
 };
 
 // Calls body(task, scratch) for each task, handing the next one to whichever thread is free; every
-// worker makes a scratch for all its tasks.
+// worker makes a scratch for all its tasks. Throws Interrupted, on this thread only.
 template <class MakeScratch, class Body>
 void for_each_task_with(const Threads& threads, int64_t tasks, const MakeScratch& make_scratch,
                         const Body& body) {
@@ -48,12 +54,19 @@ void for_each_task_with(const Threads& threads, int64_t tasks, const MakeScratch
   const auto work = [&](int64_t) {
     auto scratch = make_scratch();
     for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
+      threads.check();
       body(task, scratch);
     }
   };
   const int64_t workers = threads.count < tasks ? threads.count : tasks;
-  if (workers > 1) threads.run(workers, work);
-  else work(0);
+  if (workers <= 1) return work(0);
+  threads.run(workers, [&](int64_t worker) {
+    try {
+      work(worker);
+    } catch (const Interrupted&) {  // no exception leaves a pool of threads
+    }
+  });
+  threads.check();
 }
 
 // Calls body(task) for each task, handing the next one to whichever thread is free.
@@ -67,7 +80,7 @@ struct Shares {
   Threads across, inside;
 };
 inline Shares share_clouds(const Threads& threads, int64_t clouds, int64_t enough) {
-  const Threads one{1, threads.run};
+  const Threads one{1, threads.run, threads.interrupt};
   if (threads.count > 1 && clouds >= enough) return {threads, one};
   return {one, threads};
 }

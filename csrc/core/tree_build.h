@@ -94,10 +94,11 @@ struct Span {
 };
 
 template <class T>
-void order_span(Span<T> span) {
+void order_span(Span<T> span, const Threads& threads) {
   while (span.leaves() > 1) {
+    if (span.count >= 4096) threads.check();
     const auto [left, right] = span.halves();
-    order_span(left);
+    order_span(left, threads);
     span = right;
   }
 }
@@ -122,7 +123,7 @@ void order_items(Item<T>* items, int64_t count, const Threads& threads) {
     spans = std::move(halves);
   }
   for_each_task(threads, static_cast<int64_t>(spans.size()),
-                [&](int64_t i) { order_span(spans[i]); });
+                [&](int64_t i) { order_span(spans[i], threads); });
 }
 
 // Lays 16 ordered items out as a leaf; fewer leave lanes that no comparison accepts.

@@ -22,7 +22,7 @@ namespace pcclust::inline PCCLUST_ISA {
 // Runs the chain over one cloud after another, keeping its memory.
 class WardChain {
  public:
-  explicit WardChain(const Threads& threads) : clusters_(threads) {}
+  explicit WardChain(const Threads& threads) : threads_(threads), clusters_(threads) {}
 
   // Returns the merges of a cloud, each before those that build on it.
   std::vector<Merge>& run(const double* points, int64_t count, int64_t dims) {
@@ -30,7 +30,9 @@ class WardChain {
     merges_.clear();
     merges_.reserve(count);
     in_chain_.assign(count, false);
+    int64_t steps = 0;
     for (int32_t lowest = 0; static_cast<int64_t>(merges_.size()) + 1 < count;) {
+      if (++steps % 64 == 0) threads_.check();
       while (!clusters_.alive(lowest)) ++lowest;
       if (chain_.empty()) push({0, lowest});
       extend();
@@ -71,6 +73,7 @@ class WardChain {
     chain_.pop_back();
   }
 
+  Threads threads_;
   WardClusters clusters_;
   std::vector<Nearest> chain_;  // clusters, with what merging each with the one before would cost
   std::vector<bool> in_chain_;

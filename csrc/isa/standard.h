@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -14,6 +15,8 @@
 #include <memory>
 #include <new>
 #include <numeric>
+#include <stdexcept>
+#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -25,6 +28,7 @@
 #include "core/arguments.h"
 #include "core/buffer.h"
 #include "core/dendrogram.h"
+#include "core/interrupt.h"
 #include "core/kernels.h"
 #include "core/kmeans_arguments.h"
 #include "core/parallel.h"

@@ -22,7 +22,9 @@ inline Threads torch_threads() {
       for (int64_t worker = begin; worker < end; ++worker) body(worker);
     });
   };
-  return {static_cast<int64_t>(torch::stable::get_num_threads()), run};
+  static thread_local Interrupt interrupt;
+  interrupt.begin();
+  return {static_cast<int64_t>(torch::stable::get_num_threads()), run, &interrupt};
 }
 
 // Raises unless it is a contiguous matrix on the CPU, of this dtype and size.

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pcclust.ops._objects import open_points
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -15,12 +17,18 @@ R = TypeVar("R")
 def accepts_numpy(function: Callable[P, R]) -> Callable[P, R]:
     """Lets a function of tensors take NumPy arrays, whose results then are arrays as well.
 
+    Points and queries may also be other objects (see `open_points`).
+
     Arrays become tensors that share their memory. The first argument decides what comes back; a
     mixture of tensors and arrays is refused, since it usually is a mistake.
     """
 
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        if args and not isinstance(args[0], Tensor):
+            args, kwargs = _with_opened_points(*args, **kwargs)  # type: ignore[assignment]
+        if kwargs.get("queries") is not None:
+            kwargs["queries"] = open_points(kwargs["queries"], "queries").points
         values = [*args, *kwargs.values()]
         if not any(isinstance(value, np.ndarray) for value in values):
             return function(*args, **kwargs)
@@ -33,6 +41,21 @@ def accepts_numpy(function: Callable[P, R]) -> Callable[P, R]:
         return to_numpy(result)  # type: ignore[no-any-return]
 
     return wrapped
+
+
+def _with_opened_points(
+    points: Any,  # noqa: ANN401
+    *args: Any,  # noqa: ANN401
+    **kwargs: Any,  # noqa: ANN401
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Returns the arguments of a function with the points of an object in its place."""
+    opened = open_points(points, "points")
+    if opened.offsets is not None:
+        given = [name for name in ("lengths", "offsets", "batch") if kwargs.get(name) is not None]
+        if given:
+            raise ValueError(f"points know their clouds, but {given[0]} is given as well")
+        kwargs["offsets"] = opened.offsets
+    return (opened.points, *args), kwargs
 
 
 def to_tensor(value: Any) -> Any:  # noqa: ANN401

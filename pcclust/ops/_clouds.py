@@ -47,6 +47,7 @@ def flatten(
     lengths: Tensor | None = None,
     offsets: Tensor | None = None,
     name: str = "points",
+    batch: Tensor | None = None,
 ) -> Clouds:
     """Checks points in any layout and lays them out as rows.
 
@@ -55,12 +56,17 @@ def flatten(
         lengths: ``(B,)`` integers, the points of each padded cloud.
         offsets: ``(B + 1,)`` integers, where each packed cloud begins and the last ends.
         name: what messages call the points.
+        batch: ``(ΣN,)`` integers, the cloud of each packed point, instead of ``offsets``.
 
     Raises:
         TypeError: not a floating tensor.
         ValueError: wrong shape, no points, NaN or inf, or impossible lengths or offsets.
     """
     _check_points(points, name)
+    if batch is not None:
+        if lengths is not None or offsets is not None:
+            raise ValueError(f"{name}: give one of lengths, offsets and batch")
+        offsets = _offsets_of(batch, points, name)
     if lengths is not None and offsets is not None:
         raise ValueError(f"{name}: give lengths (padded) or offsets (packed), not both")
     if offsets is not None:
@@ -141,7 +147,14 @@ def check_count(count: int, clouds: Clouds, name: str, spare: int = 0) -> None:
     elif count > clouds.smallest - spare:
         cloud, size = _first_below(count + spare, clouds)
         others = f"{size - spare} other points" if spare else f"{size} points"
-        raise ValueError(f"{name}={count} exceeds the {others} of cloud {cloud}")
+        hint = transposed_hint(clouds) if size == 3 else ""
+        raise ValueError(f"{name}={count} exceeds the {others} of cloud {cloud}{hint}")
+
+
+def transposed_hint(clouds: Clouds) -> str:
+    """Returns a question where the points look like ``(3, N)`` instead of ``(N, 3)``."""
+    turned = len(clouds.shape) > 0 and clouds.shape[-1] == 3 and clouds.rows.shape[1] > 3
+    return "; did you mean to transpose the points to (…, N, 3)?" if turned else ""
 
 
 def _first_below(count: int, clouds: Clouds) -> tuple[int, int]:
@@ -157,6 +170,7 @@ def _check_points(points: Tensor, name: str) -> None:
         raise TypeError(
             f"{name} must be a torch tensor or a NumPy array, got {type(points).__name__}"
         )
+    _check_layout(points, name)
     if points.dtype not in FLOATING:
         raise TypeError(
             f"{name} must be float16, bfloat16, float32 or float64, got {points.dtype}; "
@@ -166,6 +180,15 @@ def _check_points(points: Tensor, name: str) -> None:
         raise ValueError(f"{name} must be (N, D) or (B, N, D), got {_shape(points)}")
     if points.shape[-2] == 0 or points.shape[-1] == 0:
         raise ValueError(f"{name} is empty: {_shape(points)}")
+
+
+def _check_layout(tensor: Tensor, name: str) -> None:
+    if tensor.is_nested:
+        raise TypeError(
+            f"{name} must not be nested; pack it with torch.cat(….unbind()) and give offsets"
+        )
+    if tensor.layout != torch.strided:
+        raise TypeError(f"{name} must be dense, got {tensor.layout}; convert with .to_dense()")
 
 
 def _from_batch(points: Tensor, lengths: Tensor | None, name: str) -> tuple[Tensor, Tensor]:
@@ -204,10 +227,31 @@ def _from_offsets(points: Tensor, offsets: Tensor, name: str) -> tuple[Tensor, T
     return offsets[:-1].contiguous(), offsets[1:] - offsets[:-1]
 
 
+def _offsets_of(batch: Tensor, points: Tensor, name: str) -> Tensor:
+    """Returns where the clouds begin whose numbers ``batch`` holds, as PyG's vector does."""
+    batch = _integers(batch, f"batch of {name}", points.shape[0])
+    if not readable(batch):
+        raise ValueError(f"batch of {name} cannot be read in a graph; give offsets")
+    if bool((batch[1:] < batch[:-1]).any()):
+        at = int((batch[1:] < batch[:-1]).nonzero()[0])
+        raise ValueError(
+            f"batch of {name} must be sorted, but {int(batch[at + 1])} follows {int(batch[at])} "
+            f"at {at + 1}; sort the points by it first"
+        )
+    if int(batch[0]) < 0:
+        raise ValueError(f"batch of {name} holds {int(batch[0])}, but clouds count from 0")
+    counts = torch.bincount(batch)
+    empty = (counts == 0).nonzero().flatten()
+    if empty.numel():
+        raise ValueError(f"batch of {name} has no point of cloud {int(empty[0])}")
+    return torch.nn.functional.pad(counts.cumsum(0), (1, 0))
+
+
 def _integers(values: Tensor, name: str, count: int | None) -> Tensor:
     """Returns ``values`` as int64; there must be ``count`` of them, or two where it is None."""
     if not isinstance(values, Tensor):
         raise TypeError(f"{name} must be a tensor of integers, got {type(values).__name__}")
+    _check_layout(values, name)
     if values.dtype not in INTEGERS:
         raise TypeError(f"{name} must be integers, got {values.dtype}")
     if values.dim() != 1 or (count is not None and values.shape[0] != count):

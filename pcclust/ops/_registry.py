@@ -17,6 +17,7 @@ from torch._ops import OpOverload
 
 from pcclust.ops._checks import check_dense, check_together
 from pcclust.ops._clouds import Clouds, check_finite, readable
+from pcclust.ops._interrupt import raise_pending, watch
 from pcclust.ops._libraries import load_cuda, load_native, warn_of_fallback
 
 Backend = Literal["torch", "cpu", "cuda"]
@@ -29,6 +30,8 @@ _override: ContextVar[Backend | None] = ContextVar("pcclust backend", default=No
 
 
 native, native_reason = load_native()
+if native is not None:
+    watch(native)
 cuda, cuda_reason = load_cuda()
 
 
@@ -141,15 +144,21 @@ def _count_from(results: list[torch.Tensor], operator: OpOverload, first_row: to
 
 
 def call(name: str, *args: Any) -> Any:  # noqa: ANN401
-    """Runs the operator ``name`` on the backend in force."""
-    if not torch.compiler.is_compiling():
-        device = next(a.device.type for a in args if isinstance(a, torch.Tensor))
-        _refuse_unless_served(forced_backend(), device)
-        if forced_backend() == "torch":
-            name += TWIN
-        else:
-            say_if_slower(device)
-    return getattr(torch.ops.pcclust, name)(*args)
+    """Runs the operator ``name`` on the backend in force; a signal may end it."""
+    if torch.compiler.is_compiling():
+        return getattr(torch.ops.pcclust, name)(*args)
+    device = next(a.device.type for a in args if isinstance(a, torch.Tensor))
+    _refuse_unless_served(forced_backend(), device)
+    if forced_backend() == "torch":
+        name += TWIN
+    else:
+        say_if_slower(device)
+    try:
+        return getattr(torch.ops.pcclust, name)(*args)
+    except RuntimeError as error:
+        if "interrupted" in str(error):
+            raise_pending()
+        raise
 
 
 def say_if_slower(device: str) -> None:

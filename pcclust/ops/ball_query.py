@@ -32,6 +32,7 @@ def ball_query(
     exclude_self: bool = False,
     lengths: Tensor | None = None,
     offsets: Tensor | None = None,
+    batch: Tensor | None = None,
     query_lengths: Tensor | None = None,
     query_offsets: Tensor | None = None,
 ) -> Ball:
@@ -48,6 +49,7 @@ def ball_query(
         exclude_self: as for `knn`.
         lengths: as for `knn`.
         offsets: as for `knn`.
+        batch: as for `knn`.
         query_lengths: as for `knn`.
         query_offsets: as for `knn`.
 
@@ -68,7 +70,7 @@ def ball_query(
         ([[0, 1], [1, 0], [2, -1]], [2, 2, 1])
     """
     radius = checked_radius(radius)
-    clouds = flatten(points, lengths, offsets)
+    clouds = flatten(points, lengths, offsets, batch=batch)
     asked = flatten_queries(clouds, queries, query_lengths, query_offsets, exclude_self)
     check_count(max_neighbors, clouds._replace(smallest=None), "max_neighbors")
     arguments = search_arguments(clouds, asked)

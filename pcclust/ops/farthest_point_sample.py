@@ -19,6 +19,7 @@ def farthest_point_sample(
     generator: torch.Generator | None = None,
     lengths: Tensor | None = None,
     offsets: Tensor | None = None,
+    batch: Tensor | None = None,
 ) -> Tensor:
     """Chooses points one by one, each the farthest from all chosen before it.
 
@@ -33,6 +34,7 @@ def farthest_point_sample(
         generator: draws the first points where ``start`` is None.
         lengths: as for `knn`.
         offsets: as for `knn`.
+        batch: as for `knn`.
 
     Returns:
         ``(num_samples,)`` for one cloud, otherwise ``(B, num_samples)``: int64 positions in the
@@ -53,12 +55,12 @@ def farthest_point_sample(
         >>> pcclust.farthest_point_sample(line, 3).tolist()
         [0, 3, 1]
     """
-    clouds = flatten(points, lengths, offsets)
+    clouds = flatten(points, lengths, offsets, batch=batch)
     check_count(num_samples, clouds, "num_samples")
     first = _first_points(clouds, start, generator)
     arguments = (clouds.rows.detach(), clouds.starts, clouds.sizes, first, clouds.packed)
     indices: Tensor = call("farthest_point_sample", *arguments, num_samples)
-    single = points.dim() == 2 and offsets is None
+    single = points.dim() == 2 and not clouds.packed
     return indices[0] if single else indices
 
 

@@ -33,6 +33,7 @@ def knn(
     exclude_self: bool = False,
     lengths: Tensor | None = None,
     offsets: Tensor | None = None,
+    batch: Tensor | None = None,
     query_lengths: Tensor | None = None,
     query_offsets: Tensor | None = None,
 ) -> Neighbors:
@@ -46,6 +47,7 @@ def knn(
         exclude_self: whether a point is left out of its own neighbours (only without ``queries``).
         lengths: ``(B,)`` the number of points of each cloud of a padded batch.
         offsets: ``(B + 1,)`` where each packed cloud begins; the last entry is ΣN.
+        batch: ``(ΣN,)`` the cloud of each packed point, sorted, as in PyG, instead of ``offsets``.
         query_lengths: as ``lengths``, for ``queries``.
         query_offsets: as ``offsets``, for ``queries``.
 
@@ -68,7 +70,7 @@ def knn(
         >>> distances.tolist(), indices.tolist()
         ([[0.0, 1.0], [0.0, 1.0], [0.0, 4.0]], [[0, 1], [1, 0], [2, 1]])
     """
-    clouds = flatten(points, lengths, offsets)
+    clouds = flatten(points, lengths, offsets, batch=batch)
     asked = flatten_queries(clouds, queries, query_lengths, query_offsets, exclude_self)
     check_count(k, clouds, "k", spare=int(exclude_self))
     distances, indices = call("knn", *search_arguments(clouds, asked), k, exclude_self)

@@ -10,6 +10,7 @@ from pcclust.ops import _registry
 from pcclust.ops._arrays import to_numpy, to_tensor
 from pcclust.ops._checks import check_points, require
 from pcclust.ops._clouds import Clouds, check_count, flatten
+from pcclust.ops._objects import open_points
 from pcclust.ops._registry import declare
 from pcclust.ops.ball_query import Ball, checked_radius
 from pcclust.ops.knn import (
@@ -36,6 +37,7 @@ class NeighborIndex:
         points: ``(N, D)``, ``(B, N, D)`` or, with ``offsets``, packed ``(ΣN, D)``; tensor or array.
         lengths: ``(B,)`` the number of points of each cloud of a padded batch.
         offsets: ``(B + 1,)`` where each packed cloud begins; the last entry is ΣN.
+        batch: ``(ΣN,)`` the cloud of each packed point, sorted, instead of ``offsets``.
 
     Raises:
         TypeError: wrong type or dtype.
@@ -56,9 +58,13 @@ class NeighborIndex:
         *,
         lengths: Array | None = None,
         offsets: Array | None = None,
+        batch: Array | None = None,
     ) -> None:
-        self._numpy = isinstance(points, np.ndarray)
-        clouds = flatten(to_tensor(points), to_tensor(lengths), to_tensor(offsets))
+        opened = open_points(points, "points")
+        self._numpy = opened.numpy
+        ends = opened.offsets if offsets is None else offsets
+        sizes, ends, numbers = (to_tensor(table) for table in (lengths, ends, batch))
+        clouds = flatten(to_tensor(opened.points), sizes, ends, batch=numbers)
         # Copies, so that what becomes of the caller's arrays is no matter to the index.
         rows, starts, sizes = (tensor.clone() for tensor in clouds[:3])
         self._clouds = clouds._replace(rows=rows, starts=starts, sizes=sizes)
@@ -115,6 +121,7 @@ class NeighborIndex:
         lengths: Array | None,
         offsets: Array | None,
     ) -> Clouds | None:
+        queries = open_points(queries, "queries").points
         if queries is not None and isinstance(queries, np.ndarray) != self._numpy:
             raise TypeError(
                 f"queries are {type(queries).__name__}, "

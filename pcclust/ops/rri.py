@@ -9,7 +9,13 @@ from torch import Tensor
 from pcclust.ops._arrays import accepts_numpy
 from pcclust.ops._azimuth import AZIMUTH_TOLERANCE, azimuth_gaps
 from pcclust.ops._checks import check_finite, check_matrix, check_points, require
-from pcclust.ops._clouds import Clouds, check_count, cloud_of_rows, flatten
+from pcclust.ops._clouds import (
+    Clouds,
+    check_count,
+    cloud_of_rows,
+    flatten,
+    transposed_hint,
+)
 from pcclust.ops._distance import may_be_differentiated, nearest_rows, neighbor_rows
 from pcclust.ops._neighborhoods import (
     DIRECTION_TOLERANCE,
@@ -33,6 +39,7 @@ def rri(
     center: Center = "centroid",
     lengths: Tensor | None = None,
     offsets: Tensor | None = None,
+    batch: Tensor | None = None,
 ) -> Tensor:
     """Describes the neighbourhood of each point by four numbers that no rotation changes.
 
@@ -58,6 +65,7 @@ def rri(
             ``"origin"`` of the coordinates.
         lengths: ``(B,)`` the number of points of each cloud of a padded batch.
         offsets: ``(B + 1,)`` where each packed cloud begins; the last entry is ΣN.
+        batch: ``(ΣN,)`` the cloud of each packed point, sorted, as in PyG, instead of ``offsets``.
 
     Returns:
         ``(N, k, 4)``, ``(B, N, k, 4)`` or ``(ΣN, k, 4)`` of r_i, r_ik, θ_ik, φ_ik, neighbours
@@ -81,7 +89,7 @@ def rri(
         >>> features.shape, torch.allclose(features, pcclust.rri(turned, k=20))
         (torch.Size([100, 20, 4]), True)
     """
-    clouds = flatten(points, lengths, offsets)
+    clouds = flatten(points, lengths, offsets, batch=batch)
     return linked_features(clouds, k, center, links=False)[0].view(*clouds.shape, k, 4)
 
 
@@ -105,7 +113,8 @@ def linked_features(clouds: Clouds, k: int, center: Center, links: bool) -> Link
 
 def _check_center(clouds: Clouds, center: Center) -> None:
     if clouds.rows.shape[1] != 3:
-        raise ValueError(f"rri needs points in 3 dimensions, got {clouds.rows.shape[1]}")
+        hint = transposed_hint(clouds)
+        raise ValueError(f"rri needs points in 3 dimensions, got {clouds.rows.shape[1]}{hint}")
     if center not in ("centroid", "origin"):
         raise ValueError(f"center={center!r} is neither 'centroid' nor 'origin'")
 

@@ -14,7 +14,11 @@ from pcclust.ops._registry import call, declare
 
 @accepts_numpy
 def ward_linkage(
-    points: Tensor, *, lengths: Tensor | None = None, offsets: Tensor | None = None
+    points: Tensor,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    batch: Tensor | None = None,
 ) -> Tensor:
     """Merges the points of a cloud step by step, always the two clusters that cost least.
 
@@ -27,6 +31,7 @@ def ward_linkage(
         points: as for `knn`; any dimension.
         lengths: as for `knn`.
         offsets: as for `knn`.
+        batch: as for `knn`.
 
     Returns:
         float64 rows in the format of ``scipy.cluster.hierarchy.linkage``: the two merged clusters
@@ -51,7 +56,7 @@ def ward_linkage(
         >>> pcclust.ward_linkage(line)[:, [0, 1, 3]].tolist()
         [[0.0, 1.0, 2.0], [2.0, 3.0, 3.0]]
     """
-    clouds = flatten(points, lengths, offsets)
+    clouds = flatten(points, lengths, offsets, batch=batch)
     linkage = _linkage(clouds)
     if points.dim() == 2:
         return linkage
@@ -65,6 +70,7 @@ def ward_labels(
     *,
     lengths: Tensor | None = None,
     offsets: Tensor | None = None,
+    batch: Tensor | None = None,
 ) -> Tensor:
     """Clusters the points of each cloud by Ward's method, at one or several levels.
 
@@ -74,6 +80,7 @@ def ward_labels(
             cuts the same tree once for each, so that the levels are nested.
         lengths: as for `knn`.
         offsets: as for `knn`.
+        batch: as for `knn`.
 
     Returns:
         int64 labels of the points' leading shape, ``(N,)``, ``(B, N)`` or ``(ΣN,)``; for a sequence
@@ -90,7 +97,7 @@ def ward_labels(
         >>> pcclust.ward_labels(line, [2, 3]).tolist()
         [[0, 1, 0, 1], [0, 1, 0, 2]]
     """
-    clouds = flatten(points, lengths, offsets)
+    clouds = flatten(points, lengths, offsets, batch=batch)
     several = isinstance(num_clusters, Sequence)
     levels = list(num_clusters) if isinstance(num_clusters, Sequence) else [num_clusters]
     if not levels:

@@ -1,0 +1,48 @@
+"""`make fuzz` and `make fuzz-long`: random work for every part, and a page of figures.
+
+A part is a module with ``run(seed, amount) -> Figures``; whoever adds one adds a row to `PARTS`.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.fuzz import memory, operators
+from tests.fuzz.figures import Figures
+
+PARTS: dict[str, Callable[[int, int], Figures]] = {
+    "operators": operators.run,
+    "memory": memory.run,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--amount", type=int, default=20_000, help="calls of the operators")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("out/fuzz.md"))
+    parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)}; all if none")
+    arguments = parser.parse_args()
+    lines = ["| part | tried | wrong | crashes | seconds | more |", "|---|---|---|---|---|---|"]
+    wrong: list[str] = []
+    for name in arguments.parts or PARTS:
+        started = time.monotonic()
+        figures = PARTS[name](arguments.seed, arguments.amount)
+        took = time.monotonic() - started
+        lines.append(
+            f"| {name} | {figures.tried} | {len(figures.wrong)} | {figures.crashes} "
+            f"| {took:.0f} | {figures.more} |"
+        )
+        print(lines[-1], flush=True)
+        wrong += [f"- {name}: {line}" for line in figures.wrong]
+    page = "\n".join([f"# Fuzzing, seed {arguments.seed}", "", *lines, "", *wrong[:100], ""])
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(page)
+    print(page)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
