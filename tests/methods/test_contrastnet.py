@@ -20,6 +20,10 @@ SMALL = {
     "model": "dgcnn",
     "settings": {"k": 4, "channels": [8], "embedding": 16},
 }
+POSED = {
+    "model": "canonical-pose",
+    "settings": {"backbone": "pointnet", "settings": {"embedding": 16}},
+}
 PLAIN = {"rotation": "none", "jitter": 0.0, "max_scale": 1.0}
 
 
@@ -139,7 +143,8 @@ def test_labels_are_not_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"shared": False, "part_points": 20}, CLUSTERS, {"workers": 0, "parts": 3}]
+    "settings",
+    [{}, {"shared": False, "part_points": 20}, CLUSTERS, {"workers": 0, "parts": 3}, POSED],
 )
 def test_same_seed_same_bits_also_when_interrupted(file, tmp_path, settings):
     whole = create(file, epochs=2, **settings)
@@ -176,8 +181,9 @@ def test_the_encoder_is_saved_and_takes_whole_shapes(file, tmp_path):
     assert encoder.card["data"]["shapes"] == 48
 
 
-def test_a_rotation_invariant_encoder_does_not_see_how_shapes_are_turned(file):
-    method = create(file, **CLUSTERS)
+@pytest.mark.parametrize("settings", [CLUSTERS, POSED])
+def test_a_rotation_invariant_encoder_does_not_see_how_shapes_are_turned(file, settings):
+    method = create(file, **settings)
     points = method.shapes.points
     rotation = torch.tensor([[0.36, 0.48, -0.8], [-0.8, 0.6, 0.0], [0.48, 0.64, 0.6]])
     turned = points @ rotation.T
