@@ -25,9 +25,12 @@ class CanonicalPose(nn.Module):
     axes are swapped as well, up to all 24 turns that bring axes to axes: a pose in which an axis of
     smaller variance b comes before one of larger a weighs
     ``max(0, 1 - (a - b) / (a + b) / softness)``, the product over all such pairs. As two axes
-    change places both orders weigh the same, so the output does not jump. Where two variances are
-    equal the directions of their axes in the plane are chance, too, and no finite set of poses
-    helps; of a surface of revolution it does not matter.
+    change places both orders weigh the same, so the output does not jump. (Of ModelNet40's shapes
+    27 % have such a pair at the default softness, and 5.2 poses in the mean. Axes of two halves of
+    the points of a shape differ by 2 to 9° in the median where the difference is above 0.1, by 18°
+    from 0.05 to 0.1, by 40° and more below.) Where two variances are equal the directions of their
+    axes in the plane are chance, too, and no finite set of poses helps; of a surface of revolution
+    it does not matter.
 
     In training one pose is drawn for each cloud, by these weights, from torch's global generator:
     the cost is the backbone's. Gradients reach the points through the pose, but not its weights;
