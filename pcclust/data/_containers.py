@@ -16,6 +16,8 @@ from pcclust.data.numpy_content import open_npz_file
 # of the published ModelNet40 files, and of common exporters.
 POINT_NAMES = ("points", "data", "xyz", "pos", "coordinates", "coords", "vertices", "point_cloud")
 
+NPY_MARK = b"\x93NUMPY"
+
 
 class CloudArray(Sequence[NDArray[np.float64]]):
     """Clouds in one array, ``(N, 3)``, ``(B, N, 3)`` or packed with offsets, read one by one."""
@@ -47,7 +49,18 @@ class CloudArray(Sequence[NDArray[np.float64]]):
 @contextmanager
 def open_npy(path: Path) -> Iterator[CloudArray]:
     """Opens the array of an NPY file without reading it whole."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    with path.open("rb") as file:
+        if file.read(len(NPY_MARK)) != NPY_MARK:
+            raise ContentError("it does not begin as NPY files do: write it with numpy.save")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        if "Python objects" not in str(error):
+            raise
+        raise ContentError(
+            "it holds Python objects, which NumPy would unpickle; save clouds of different sizes "
+            "as one array (ΣN, 3) with offsets in an NPZ file"
+        ) from error
     _refuse_unfit(_fault(array.shape, array.dtype))
     yield CloudArray(array)
 
@@ -89,7 +102,14 @@ def choose_points(names: Iterable[str], header: Callable[[str], Header]) -> str:
         if found:
             _refuse_unfit(faults[found[0]], found[0])
             return found[0]
+    if any(name.endswith("block0_items") for name in faults):
+        raise ContentError(
+            "it is a table as pandas.to_hdf writes it, which may have its columns in any order; "
+            "save x, y and z as CSV or NPY"
+        )
     fit = [name for name, fault in faults.items() if fault is None]
+    if len(faults) == 1 and not fit:
+        _refuse_unfit(*reversed(next(iter(faults.items()))))
     if len(fit) == 1:
         return fit[0]
     raise ContentError(

@@ -82,4 +82,9 @@ def _is_known(folder: Path) -> bool:
 def _open_file(path: Path, split: str | None, num_points: int | None) -> PointDataset:
     if split is not None:
         raise ValueError(f"{path} is one file without splits; leave split={split!r} out")
+    if path.suffix.lower() in split_folder.SHAPE_SUFFIXES | {".txt", ".csv"}:
+        raise ValueError(
+            f"{path} is a single file, but a dataset is an HDF5 file or a folder of shapes: give "
+            "the folder it lies in"
+        )
     return dataset_of_files([inspect_hdf5(path)], num_points)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pcclust.data._blame import ContentError, LockedError
 from pcclust.data._sizes import check_expansion, check_present
+from pcclust.data.foreign import foreign_content
 from pcclust.data.labels import texts_of
 
 HARD = h5py.h5l.TYPE_HARD
@@ -72,6 +73,9 @@ def _opening_error(path: Path, reason: str) -> OSError:
             f"{path} is locked: another program has it open for writing, or did not close it; wait "
             "until that is closed (or run h5clear -s on the file if its writer was killed)"
         )
+    told = foreign_content(path)
+    if told:
+        return OSError(f"{path}: {told}")
     return OSError(
         f"{path} is not a whole HDF5 file ({path.stat().st_size:,} bytes; {reason}); "
         "fetch or make it again"

@@ -145,8 +145,8 @@ def _plan(dataset: PointDataset, normalize: bool) -> dict[str, object]:
     digest = hashlib.sha256()
     storage = dataset.storage
     for name, row in zip(dataset.names, dataset.rows.tolist(), strict=True):
-        state = storage.paths[row].stat() if isinstance(storage, FileStorage) else None
-        stamp = (name, state.st_size, state.st_mtime_ns) if state else (name, row)
+        state = _state(storage.paths[row]) if isinstance(storage, FileStorage) else None
+        stamp = (name, *state) if state else (name, row)
         digest.update(json.dumps(stamp).encode())
     return {
         "shapes": digest.hexdigest(),
@@ -154,6 +154,15 @@ def _plan(dataset: PointDataset, normalize: bool) -> dict[str, object]:
         "seed": getattr(storage, "seed", None),
         "normalize": normalize,
     }
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    """Returns size and time of a file; None where there is none, which its reader then says."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_size, state.st_mtime_ns
 
 
 def _read_rows(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pcclust.data._blame import ContentError, blaming, check_finite
+from pcclust.data.foreign import advice_on_suffix, foreign_content
 from pcclust.data.formats import BY_SUFFIX
 from pcclust.data.measured import DataWarning, measured_points
 from pcclust.data.mesh import Geometry, Mesh
@@ -216,9 +217,15 @@ def _warn_of_lost_detail(points: NDArray[np.floating], place: Path) -> None:
 def _check_file(path: Path) -> None:
     if path.suffix.lower() not in SUFFIXES:
         known = ", ".join(SUFFIXES)
-        raise ValueError(f"{path}: unknown format {path.suffix!r}; known are {known}")
+        advice = advice_on_suffix(path.suffix)
+        raise ValueError(f"{path}: unknown format {path.suffix!r}; known are {known}{advice}")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder, not a file")
+    if path.is_symlink() and not path.exists():
+        raise FileNotFoundError(
+            f"{path} is a link to {path.readlink()}, which leads to no file; restore that, or "
+            "remove the link"
+        )
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file")
     if not path.is_file():
@@ -226,6 +233,9 @@ def _check_file(path: Path) -> None:
     with path.open("rb") as file:
         if not file.read(1):
             raise ValueError(f"{path}: the file is empty")
+    told = foreign_content(path)
+    if told:
+        raise ValueError(f"{path}: {told}")
 
 
 def _checked_arguments(

@@ -68,13 +68,15 @@ def test_bad_files_are_listed_and_left_out(folder, tmp_path):
     (folder / "chair" / "empty.obj").touch()
     (folder / "table" / "truncated.ply").write_bytes(b"ply\nformat binary_little_endian 1.0\n")
     np.save(folder / "table" / "small.npy", clouds(1, 10)[0])
+    (folder / "chair" / "lost.off").symlink_to("nowhere.off")
     made = prepare(PointFolder(folder, num_points=32), tmp_path / "out.h5", workers=0)
     assert made.count == SHAPES
-    names = ["chair/bad.obj", "chair/empty.obj", "table/small.npy", "table/truncated.ply"]
+    chairs = ["chair/bad.obj", "chair/empty.obj", "chair/lost.off"]
+    names = [*chairs, "table/small.npy", "table/truncated.ply"]
     assert [failure.name for failure in made.failures] == names
     for failure in made.failures:
         assert failure.name in failure.reason
-    assert "has 10 points, num_points=32" in made.failures[2].reason
+    assert "has 10 points, num_points=32" in made.failures[3].reason
     labels = open_dataset(tmp_path / "out.h5").counts()
     assert labels == {"chair": SHAPES // 2, "table": SHAPES // 2}
 

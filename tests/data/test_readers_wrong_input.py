@@ -1,6 +1,8 @@
 """Broken files: each is a ValueError that names the file and what is wrong with it."""
 
+import gzip
 import io
+import lzma
 import pickle
 import struct
 import sys
@@ -11,7 +13,8 @@ import h5py
 import numpy as np
 import pytest
 
-from pcclust.data import count_clouds, read_clouds, read_points
+from pcclust.data import count_clouds, open_dataset, read_clouds, read_points
+from pcclust.data.formats import BY_SUFFIX
 
 V = "0 0 0\n1 0 0\n0 1 0\n0 0 1\n"
 F = "3 0 1 2\n3 0 1 3\n3 0 2 3\n3 1 2 3\n"
@@ -64,6 +67,7 @@ OBJ = "".join(f"v {row}\n" for row in V.splitlines())
         ("a.stl", "solid\nendsolid\n", "no vertices"),
         ("a.glb", b"glTF" + bytes(20), "GLB version 0 is not read"),
         ("a.gltf", '{"asset": {"version": "2.0"}, "buffers": [{"uri": "lost.bin"}]}', "a.gltf"),
+        ("a.npy", pickle.dumps(1), "does not begin as NPY files do"),
         ("a.npy", b"\x93NUMPY\x01\x00v\x00{'descr': '<f8'", "not a readable NPY file"),
         ("a.npz", b"PK\x03\x04 garbage", "not a readable NPZ file"),
         ("a.h5", b"\x89HDF\r\n\x1a\n garbage", "not a readable H5 file"),
@@ -142,7 +146,7 @@ def test_bad_offsets(tmp_path, offsets):
 def test_arrays_without_or_with_too_many_candidates(tmp_path):
     np.savez(tmp_path / "none.npz", label=np.arange(4))
     np.savez(tmp_path / "two.npz", left=np.ones((4, 3)), right=np.ones((4, 3)))
-    with pytest.raises(ValueError, match=r"no arrays that may be points.*its arrays: label"):
+    with pytest.raises(ValueError, match=r"the array label has shape \(4,\), not"):
         read_points(tmp_path / "none.npz")
     with pytest.raises(ValueError, match=r"holds 2 arrays that may be points.*left, right"):
         read_points(tmp_path / "two.npz")
@@ -167,6 +171,76 @@ def test_files_that_are_not_there(tmp_path):
         read_points(tmp_path / "a.off")
     with pytest.raises(ValueError, match=r"a\.docx: unknown format '\.docx'; known are \.off"):
         read_points(tmp_path / "a.docx")
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (LFS, "is a pointer of Git LFS .*: run git lfs pull"),
+        (gzip.compress(b"1 2 3\n"), "is compressed by gzip: unpack it"),
+        (lzma.compress(b"1 2 3\n"), "is compressed by xz: unpack it"),
+        (b"\n<!DOCTYPE HTML>\n<html>", "is a web page"),
+    ],
+)
+@pytest.mark.parametrize("suffix", sorted(BY_SUFFIX))
+def test_files_of_another_kind_than_their_names_say(tmp_path, suffix, content, message):
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"a\{suffix}: it {message}"):
+        read_points(path)
+
+
+def test_a_dataset_that_is_a_pointer_or_a_single_shape(tmp_path):
+    (tmp_path / "a.h5").write_bytes(LFS)
+    with pytest.raises(OSError, match=r"a\.h5: it is a pointer of Git LFS"):
+        open_dataset(tmp_path / "a.h5")
+    (tmp_path / "a.xyz").write_text("1 2 3\n")
+    with pytest.raises(ValueError, match=r"a\.xyz is a single file, .*give the folder"):
+        open_dataset(tmp_path / "a.xyz")
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("a.ply.gz", "unpack it"),
+        ("a.E57", "convert it to PLY or LAS"),
+        ("000.bin", "save its points as NPY"),
+        ("a.mat", "as NPY or CSV"),
+        ("a.stp", "export it as PLY, STL or OBJ"),
+        ("a.asc", r"rename it to \.txt"),
+        ("scan", "give its name the ending of its format"),
+    ],
+)
+def test_what_to_do_with_formats_that_are_not_read(tmp_path, name, advice):
+    (tmp_path / name).write_bytes(b"1")
+    with pytest.raises(ValueError, match=f"unknown format .*; known are .*; .*{advice}"):
+        read_points(tmp_path / name)
+
+
+def test_a_link_to_nowhere(tmp_path):
+    (tmp_path / "a.off").symlink_to("lost.off")
+    with pytest.raises(
+        FileNotFoundError, match=r"a\.off is a link to lost\.off, which leads to no"
+    ):
+        read_points(tmp_path / "a.off")
+
+
+def test_objects_and_tables_of_pandas_are_refused_with_what_to_do(tmp_path):
+    clouds = np.empty(2, dtype=object)
+    clouds[:] = [np.zeros((3, 3)), np.zeros((4, 3))]
+    np.save(tmp_path / "a.npy", clouds, allow_pickle=True)
+    with pytest.raises(
+        ValueError, match=r"a\.npy: it holds Python objects.*with offsets in an NPZ"
+    ):
+        read_points(tmp_path / "a.npy")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["df/block0_items"] = [b"z", b"y", b"x"]
+        file["df/block0_values"] = np.zeros((9, 3))
+    with pytest.raises(ValueError, match=r"a\.h5: it is a table as pandas.*save x, y and z"):
+        read_points(tmp_path / "a.h5")
 
 
 @pytest.mark.parametrize(

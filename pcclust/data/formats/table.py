@@ -1,6 +1,7 @@
 """Tables of coordinates as text: XYZ, PTS, TXT and CSV."""
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,7 @@ from pcclust.data.formats.text import text_lines
 LINES_AT_ONCE = 1 << 16
 # Where one of these is in a line, it may be more than numbers and delimiters.
 MARKS = ('"', "#", "//", "%")
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 
 
 def load_table(path: Path) -> NDArray[np.float64]:
@@ -55,7 +57,24 @@ def load_table(path: Path) -> NDArray[np.float64]:
         points.append(body.read(piece, number))
         number += len(piece)
     body.finish()
+    if body.point and not layout.named:
+        _refuse_numbering(np.concatenate(points), layout)
     return np.concatenate(points)
+
+
+def _refuse_numbering(points: NDArray[np.float64], layout: Layout) -> None:
+    """Raises where a table without names of numbers with decimals numbers its columns or rows."""
+    if layout.counts:
+        raise ContentError(
+            f"row {layout.row} seems to number the columns, as pandas does where they have no "
+            "names: name them x, y and z there, or write 0.0 if it is a point"
+        )
+    numbers = np.arange(len(points)) + (points[0, 0] == 1)
+    if layout.width > XYZ and len(points) > XYZ and np.array_equal(points[:, 0], numbers):
+        raise ContentError(
+            "its first column seems to number the rows: name the columns in the first row, x, y "
+            "and z among them"
+        )
 
 
 def _rows(lines: Iterable[str], first: int) -> Iterator[Row]:
@@ -79,6 +98,7 @@ class _Body:
         self.layout = layout
         self.promised, self.promise_row, self.found = layout.promised, layout.promise_row, 0
         self.point, self.comma = 0, 0  # the first rows with a decimal point, and with a comma
+        self.decimal = False  # whether a comma was decimal for certain
 
     def read(self, lines: list[str], first: int) -> NDArray[np.float64]:
         """Returns the points in lines ``(N, 3)``, of which the first has this number."""
@@ -153,6 +173,19 @@ class _Body:
             raise ContentError(
                 f"row {self.point} has decimal points and row {self.comma} decimal commas, so one "
                 "of them separates thousands: write all numbers in one way"
+            )
+        if self.layout.delimiter == "," and not self.decimal:
+            self._check_thousands(cells)
+
+    def _check_thousands(self, cells: _Cells) -> None:
+        """Raises where the commas in quoted numbers may separate thousands, as in "1,234"."""
+        commas = [at for at, text in enumerate(cells.texts) if "," in text]
+        self.decimal = any(not THOUSANDS.fullmatch(cells.texts[at].strip()) for at in commas)
+        if commas and not self.decimal:
+            text, row = cells.texts[commas[0]], cells.rows[commas[0] // XYZ]
+            raise ContentError(
+                f"row {row} has the number {text!r}, whose comma may separate thousands or "
+                "decimals: write it without, or with a decimal point"
             )
 
 

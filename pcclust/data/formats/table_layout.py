@@ -15,6 +15,8 @@ COMMENTS = ("#", "//", "%")
 XYZ = 3
 MISSING = {"", "na", "n/a", "null", "none", "nan"}
 SHOWN = 60  # characters of a row in messages
+# What Excel writes for a value that it could not compute: "#DIV/0!", in German "#WERT!" and "#NV".
+ERROR = re.compile(r"#([A-ZÀ-Ý]+(/0)?[!?]|N/A|NV)\s*($|[;,\t|\"])")
 
 
 class Row(NamedTuple):
@@ -25,13 +27,14 @@ class Row(NamedTuple):
 
     def is_comment(self) -> bool:
         """Whether all of it is a comment."""
-        return self.text.lstrip().startswith(COMMENTS)
+        text = self.text.lstrip()
+        return text.startswith(COMMENTS) and not ERROR.match(text)
 
     def without_comment(self) -> str:
         """Returns what is before a comment; marks in quotes begin none."""
         if self.is_comment():
             return ""
-        if "#" not in self.text and "//" not in self.text:
+        if ("#" not in self.text and "//" not in self.text) or ERROR.search(self.text):
             return self.text
         inside = re.split(r"(\"[^\"]*\")", self.text)
         kept = []
@@ -51,6 +54,8 @@ class Layout(NamedTuple):
         columns: of x, y and z.
         width: how many columns there are.
         row: the number of the first row with a point.
+        named: whether the columns have names.
+        counts: whether that row may be the numbers 0, 1, 2, … of the columns.
         promised: how many points are said to follow, or None.
         promise_row: where that is said.
     """
@@ -59,6 +64,8 @@ class Layout(NamedTuple):
     columns: tuple[int, int, int]
     width: int
     row: int
+    named: bool
+    counts: bool
     promised: int | None
     promise_row: int
 
@@ -151,8 +158,17 @@ def _layout(row: Row, text: str, head: _Head) -> Layout | None:
             _refuse_notes(head, fields)
             _refuse_decimal_commas(row, text, delimiter, head)
             columns = columns_of(named, len(fields)) if named else (0, 1, 2)
+            tabular = delimiter is not None or "\t" in text
+            counts = tabular and fields == [str(n) for n in range(len(fields))]
             return Layout(
-                delimiter, columns, len(fields), row.number, head.promised, head.promise_row
+                delimiter,
+                columns,
+                len(fields),
+                row.number,
+                named is not None,
+                counts,
+                head.promised,
+                head.promise_row,
             )
         if fields and all(_is_number(field) for field in fields):
             narrow = max(narrow, len(fields))

@@ -139,6 +139,14 @@ def test_encodings_and_ends_of_lines(tmp_path, encoding, end):
         ("1 2 3\n1_000 0 0\n", "its x '1_000' is no number"),
         ("1 2 3\n1 2 inf\n", r"points\[1\] is not finite: \[1.0, 2.0, inf\]"),
         ("x,y,z\n1,2,3\n1,,3\n", r"points\[1\] is not finite: \[1.0, nan, 3.0\]"),
+        ("x,y,z\n1,2,3\n#DIV/0!,5,6\n", "row 3 is no point: its x '#DIV/0!' is no number"),
+        ("1;2;3\n4;#WERT!;6\n", "row 2 is no point: its y '#WERT!'"),
+        ('x,y,z\n"1,234",2,3\n', "row 2 has the number '1,234', whose comma may separate thou"),
+        ('x,y,z\n1,2,3\n"-4,000",5,6\n', "row 3 has the number '-4,000'"),
+        ("0,1,2\n1.5,2.5,3.5\n", "row 1 seems to number the columns"),
+        ("0\t1\t2\t3\n1.5\t2.5\t3.5\t4\n", "row 1 seems to number the columns"),
+        ("0,.5,1,2\n1,.5,1,3\n2,.5,1,2\n3,.5,1,2\n", "first column seems to number the rows"),
+        ("1 .5 1 2\n2 .5 1 3\n3 .5 1 2\n4 .5 1 2\n", "first column seems to number the rows"),
         (b"1 2 3\n\x00\x01\x02 4 5\n", "holds zero bytes, so it is no text"),
         (b"\xff\xfe1\x00 \x00\xd8", "its text is damaged"),
     ],
@@ -151,6 +159,25 @@ def test_what_is_no_table_is_refused_with_its_row(tmp_path, text, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_points(path)
     assert str(caught.value).startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "points"),
+    [
+        ("0,1,2\n3,4,5\n", [[0, 1, 2], [3, 4, 5]]),
+        ("0 1 2\n.5 4 5\n", [[0, 1, 2], [0.5, 4, 5]]),
+        ("0.0,1,2\n.5,4,5\n", [[0, 1, 2], [0.5, 4, 5]]),
+        ("x,y,z,i\n0,.5,1,2\n1,.5,1,2\n2,.5,1,2\n3,.5,1,2\n", [[x, 0.5, 1] for x in range(4)]),
+        ("0 .5 1\n1 .5 1\n2 .5 1\n3 .5 1\n", [[x, 0.5, 1] for x in range(4)]),
+        ('x,y,z\n"0,234",2,3\n"1,500",2,3\n', [[0.234, 2, 3], [1.5, 2, 3]]),
+        ("x;y;z\n1,234;2;3\n", [[1.234, 2, 3]]),
+        ("x,y,z,i\n1,2,3,#N/A\n", [[1, 2, 3]]),
+        ("#DONE! by me\n1,2,3\n", [[1, 2, 3]]),
+    ],
+)
+def test_what_only_looks_like_numbering_or_errors_is_read(tmp_path, text, points):
+    read = read_points(put(tmp_path / "a.csv", text), dtype=np.float64)
+    np.testing.assert_array_equal(read, points)
 
 
 @pytest.mark.parametrize("missing", ["", "NA", "nan", '"NaN"', "null"])
