@@ -13,6 +13,8 @@ import numpy as np
 from tyro.conf import UseAppendAction, arg
 
 from pcclust._files import whole_file
+from pcclust._lock import locked_folder
+from pcclust._names import visible
 from pcclust._version import __version__
 from pcclust.cli._cluster_data import (
     UNTRAINED,
@@ -177,7 +179,8 @@ def cluster(options: Annotated[Cluster, arg(name="")]) -> int:
     Args:
         options: what, and how.
     """
-    return options.run()
+    with locked_folder(options.out):
+        return options.run()
 
 
 def assignments(report: ClusteringReport, shapes: PointDataset) -> str:
@@ -190,9 +193,9 @@ def assignments(report: ClusteringReport, shapes: PointDataset) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = {method.method: method.runs[0].clusters.tolist() for method in report.methods}
-    known = {"name": list(shapes.names)}
+    known = {"name": list(map(visible, shapes.names))}
     if shapes.labels is not None:
-        known["class"] = [shapes.class_names[label] for label in shapes.labels.tolist()]
+        known["class"] = [visible(shapes.class_names[label]) for label in shapes.labels.tolist()]
     writer.writerow([*known, *columns])
     writer.writerows(zip(*known.values(), *columns.values(), strict=True))
     return text.getvalue()

@@ -2,14 +2,14 @@
 
 import os
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import TextIO
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,15 +19,30 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 from rich.table import Table as Drawn
 from rich.text import Text
 
+from pcclust._names import visible
 from pcclust.data import DataWarning, ReadFailure
 from pcclust.report.table import Table
 
+
+class SafeConsole(Console):
+    """Shows control characters and direction marks of whatever is printed, and never sends them."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Yields what is drawn; rich's own sequences are no text, and reach the terminal."""
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else visible(segment.text)
+            yield Segment(text, segment.style, segment.control)
+
+
 # Without markup: names of files and extras ("pcclust[las]") are printed as they are.
-output = Console(highlight=False, soft_wrap=True, markup=False)
-errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+output = SafeConsole(highlight=False, soft_wrap=True, markup=False)
+errors = SafeConsole(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 class ExitCode(IntEnum):
@@ -73,7 +88,6 @@ def progress_bar(unit: str) -> Progress:
 @contextmanager
 def data_warnings_printed() -> Iterator[None]:
     """Prints what is said of the data as a line of its own, without a place in our code."""
-    usual = warnings.showwarning
 
     def show(
         message: Warning | str,
@@ -86,7 +100,8 @@ def data_warnings_printed() -> Iterator[None]:
         if issubclass(category, DataWarning):
             errors.print(f"Note: {message}")
         else:
-            usual(message, category, filename, lineno, file, line)
+            text = warnings.formatwarning(message, category, filename, lineno, line)
+            errors.print(text, end="")
 
     with warnings.catch_warnings():
         warnings.simplefilter("default", DataWarning)

@@ -177,13 +177,17 @@ class Prepare:
         dataset.up_axis = self.up_axis or dataset.up_axis
         with progress_bar("shapes") as bar:
             task = bar.add_task("reading", total=len(dataset))
-            made = prepare(
-                dataset,
-                self.out,
-                normalize=not self.raw,
-                workers=self.workers,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
-            )
+            try:
+                made = prepare(
+                    dataset,
+                    self.out,
+                    normalize=not self.raw,
+                    workers=self.workers,
+                    progress=lambda done, total: bar.update(task, completed=done, total=total),
+                )
+            except KeyboardInterrupt:
+                errors.print("Interrupted; what is read is kept: the same command goes on.")
+                return ExitCode.INTERRUPTED
         for failure in made.failures:
             errors.print(f"  {failure.reason}")
         lost = f", {len(made.failures)} could not be read" if made.failures else ""

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pcclust._files import write_whole
+from pcclust._lock import locked_folder
 from pcclust.cli.console import ExitCode, drawn, errors, make_folder, output, progress_bar
 from pcclust.demo.clusters import (
     FurnitureClusters,
@@ -19,7 +20,7 @@ from pcclust.demo.clusters import (
 )
 from pcclust.demo.page import page, pictures, upright_and_turned
 from pcclust.demo.report import TIMED_SHAPES, K, Report, measure, rows, speed_rows
-from pcclust.demo.shapes import BUNDLED, NUM_POINTS, load_shapes
+from pcclust.demo.shapes import BUNDLED, NUM_POINTS, BundledShapes, load_shapes
 
 
 def demo(*, out: Path = Path("out/demo"), data: Path = BUNDLED) -> int:
@@ -37,6 +38,11 @@ def demo(*, out: Path = Path("out/demo"), data: Path = BUNDLED) -> int:
     start = time.perf_counter()
     shapes = load_shapes(data)
     make_folder(out)
+    with locked_folder(out):
+        return _demonstrate(shapes, out, data, start)
+
+
+def _demonstrate(shapes: BundledShapes, out: Path, data: Path, start: float) -> int:
     elsewhere = [] if data == BUNDLED else ["--data", str(data)]
     command = shlex.join(["pcclust", "demo", "--out", str(out), *elsewhere])
     with progress_bar("shapes") as progress:

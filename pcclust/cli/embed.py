@@ -1,6 +1,7 @@
 """``pcclust embed``: one vector for each shape, by a trained encoder."""
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 from tyro.conf import Positional, arg
 
+from pcclust._lock import locked_file
 from pcclust._version import __version__
 from pcclust.cli.console import ExitCode, errors, output, progress_bar, report_failures
 from pcclust.data import NamedCloud, ReadFailure
@@ -77,11 +79,24 @@ def embed(
         labelled=True,
     )
     settings = EmbeddingSettings(weights, card["sha256"], count, points, seed, __version__)
-    store = EmbeddingOutput(out, settings, resume)
-    refuse_unexpected(store.partial, store.done(), source.names())
+    with locked_file(out):
+        store = EmbeddingOutput(out, settings, resume)
+        refuse_unexpected(store.partial, store.done(), source.names())
+        return _write(source, store, encoder_of(model), batch_size, device, workers)
+
+
+def _write(
+    source: ShapeSource,
+    store: EmbeddingOutput,
+    encoder: Model,
+    batch_size: int,
+    device: str | None,
+    workers: int | None,
+) -> int:
+    """Describes what is not described yet, and says what came of it."""
     start = time.perf_counter()
     try:
-        failures = _embed_all(source, store, encoder_of(model), batch_size, device, workers)
+        failures = _embed_all(source, store, encoder, batch_size, device, workers)
         return _finish(store, source, failures, time.perf_counter() - start)
     except KeyboardInterrupt:
         stored = len(store.done())
@@ -116,9 +131,10 @@ def _embed_all(
     """Stores the features of all shapes and returns those that have none."""
     failures: list[ReadFailure] = []
     done, labels = store.done(), source.labels()
-    stream = map(_normalized, source.read(done, workers))
+    read = source.read(done, workers)
     predictor: Predictor | None = None
-    with progress_bar("shapes") as bar:
+    with closing(read), progress_bar("shapes") as bar:
+        stream = map(_normalized, read)
         task = bar.add_task("features", total=len(set(labels) - done))
         for shapes, unread in in_batches(stream, lambda shapes: len(shapes) == batch_size):
             if shapes:

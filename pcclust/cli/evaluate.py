@@ -5,6 +5,7 @@ from typing import Annotated
 
 from tyro.conf import OmitSubcommandPrefixes, arg, subcommand
 
+from pcclust._lock import locked_folder
 from pcclust.cli._evaluation import Evaluation, TurnedEvaluation
 from pcclust.cli.console import errors, progress_bar
 from pcclust.data.corruptions import KINDS, LEVELS
@@ -179,4 +180,5 @@ def evaluate(action: OmitSubcommandPrefixes[Action]) -> int:
     Args:
         action: what to test.
     """
-    return action.run()
+    with locked_folder(action.report):
+        return action.run()

@@ -9,6 +9,7 @@ from importlib import import_module
 import tyro
 from rich.text import Text
 
+from pcclust import _signals
 from pcclust._version import __version__
 from pcclust.cli.console import ExitCode, data_warnings_printed, errors, output
 
@@ -61,11 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         output.print(f"pcclust {__version__}")
         sys.exit(ExitCode.DONE)
     try:
-        with data_warnings_printed():
+        with _signals.interrupting(), data_warnings_printed():
             code = _run(given)
+        if code == ExitCode.INTERRUPTED:
+            code = _signals.exit_code()
     except KeyboardInterrupt:
-        errors.print("Interrupted.")
-        code = ExitCode.INTERRUPTED
+        errors.print("Interrupted; nothing half-written is left. The same command begins anew.")
+        code = _signals.exit_code()
     except BrokenPipeError:  # whoever read, e.g. head, has seen enough
         # Python would complain once more as it flushes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -11,6 +11,7 @@ import torch
 from tyro.conf import Positional, arg
 
 import pcclust
+from pcclust._lock import locked_file
 from pcclust._version import __version__
 from pcclust.cli.console import ExitCode, errors, output, progress_bar, report_failures
 from pcclust.data import NamedCloud, ReadFailure
@@ -81,12 +82,21 @@ def rri(
     source = ShapeSource(
         paths, split=split, num_points=num_points, seed=seed, ignore=[out, partial_folder(out)]
     )
+    with locked_file(out):
+        settings = Settings(k, num_points, seed, kind, __version__)
+        return _write(source, out, settings, resume, workers)
+
+
+def _write(
+    source: ShapeSource, out: Path, settings: Settings, resume: bool, workers: int | None
+) -> int:
+    """Describes what is not described yet, and says what came of it."""
     names = source.names()
-    store = _open_output(out, Settings(k, num_points, seed, kind, __version__), resume, names)
+    store = _open_output(out, settings, resume, names)
     start, done = time.perf_counter(), store.done()
     stream = source.read(done, workers)
     try:
-        failures = _describe_all(stream, store, len(names) - len(done), k)
+        failures = _describe_all(stream, store, len(names) - len(done), settings.k)
         return _finish(store, failures, len(done), time.perf_counter() - start)
     except KeyboardInterrupt:
         errors.print(f"Interrupted; {_kept(store)}")

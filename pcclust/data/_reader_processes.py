@@ -2,16 +2,16 @@
 
 import multiprocessing
 import os
-import signal
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
+
+from pcclust import _signals
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -60,13 +60,24 @@ def map_in_processes(
                 yield from _one_by_one(function, suspects)
                 executor = _start(workers)
     finally:
-        executor.shutdown(cancel_futures=True)
+        _end(executor)
 
 
 def _start(workers: int) -> ProcessPoolExecutor:
     # Forking a process that runs torch's threads may deadlock; a spawned one starts clean.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_watch_parent)
+    with _signals.held_back():
+        return ProcessPoolExecutor(workers, mp_context=context, initializer=_watch_parent)
+
+
+def _end(executor: ProcessPoolExecutor) -> None:
+    """Ends the processes at once: nobody asks for what they do, and they hold nothing."""
+    # Python has a way of its own, kill_workers, from 3.14 on.
+    processes = list((executor._processes or {}).values())
+    executor.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.kill()
+    executor.shutdown(wait=True)
 
 
 def _watch_parent() -> None:
@@ -85,7 +96,7 @@ def _exit_with_parent() -> None:
 def _submit(
     executor: ProcessPoolExecutor, function: Callable[[T], R], item: T
 ) -> "Future[_Told[R]]":
-    with _interrupts_ignored():
+    with _signals.held_back():
         return executor.submit(_listened_to, function, item)
 
 
@@ -102,19 +113,6 @@ def _passed_on(told: _Told[R]) -> R:
     return told.result
 
 
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Lets processes started here ignore Ctrl-C for good: their parent decides what ends."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
 def _one_by_one(function: Callable[[T], R], items: Sequence[T]) -> Generator[R | None, None, None]:
     executor = _start(1)
     try:
@@ -125,4 +123,4 @@ def _one_by_one(function: Callable[[T], R], items: Sequence[T]) -> Generator[R |
                 executor = _start(1)
                 yield None
     finally:
-        executor.shutdown(cancel_futures=True)
+        _end(executor)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pcclust._lock import locked_file
 from pcclust.data._reader_processes import map_in_processes
 from pcclust.data.dataset import PointDataset
 from pcclust.data.hdf5_storage import BLOCK
@@ -71,11 +72,23 @@ def prepare(
         ValueError: no shape could be read, ``out`` was begun from other shapes, or a negative
             number of workers.
         OSError: it cannot be written, for instance because the disk is full.
+        OutputLockedError: another process prepares it.
     """
     if workers is not None and workers < 0:
         raise ValueError(f"workers={workers} must not be negative")
     if not out.absolute().parent.is_dir():
         raise FileNotFoundError(f"{out}: the folder {out.absolute().parent} does not exist")
+    with locked_file(out):
+        return _prepare(dataset, out, normalize, workers, progress)
+
+
+def _prepare(
+    dataset: PointDataset,
+    out: Path,
+    normalize: bool,
+    workers: int | None,
+    progress: Callable[[int, int], None] | None,
+) -> Prepared:
     blocks = _Blocks(out, dataset, normalize)
     count = len(dataset)
     try:

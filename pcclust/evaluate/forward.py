@@ -134,7 +134,7 @@ class Predictor:
                 answer = self.model(given)
             except (KeyboardInterrupt, MemoryError):
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise ValueError(f"the model fails on a batch {asked}: {_place(error)}") from error
         return self._checked(answer, asked, len(points))
 
@@ -249,7 +249,7 @@ def _main_output(answer: object) -> object:
     return answer
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """Returns one line: the kind of error, where it was raised, its first line."""
     frames = traceback.extract_tb(error.__traceback__)[1:]
     own = [frame for frame in frames if "site-packages" not in frame.filename]

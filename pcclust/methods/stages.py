@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from torch import nn
 
+from pcclust._lock import locked_folder
 from pcclust.data import PointDataset
 from pcclust.data.feature_file import is_feature_file
 from pcclust.methods.features import EncodeOnce, FeatureSet, open_features
@@ -19,7 +20,7 @@ from pcclust.training import Callback, Method, Outcome, Progress, RunFolder, fit
 from pcclust.training.callback import Plan
 from pcclust.training.config import built_config, write_config
 from pcclust.training.processes import Processes
-from pcclust.training.run_folder import CONFIG
+from pcclust.training.run_folder import CONFIG, is_left_by_killed
 
 Shapes: TypeAlias = PointDataset | FeatureSet
 Tell = Callable[[str], None]
@@ -254,10 +255,15 @@ class Pipeline:
                 are all the same.
             DivergedError: a loss is NaN or inf.
             OSError: something cannot be written.
+            OutputLockedError: another process writes into the folder.
 
         Warns:
             ClusterCollapseWarning: few of the clusters hold most shapes.
         """
+        with locked_folder(self.out if self.main else None):
+            return self._run(minutes)
+
+    def _run(self, minutes: float | None) -> Outcome:
         deadline = None if minutes is None else time.monotonic() + 60 * minutes
         outcome = Outcome(complete=True, interrupted=False, epoch=0, results={})
         previous = NOTHING
@@ -329,5 +335,5 @@ class Pipeline:
                     f"{self.out} holds a run already: go on with it by --resume, or give another "
                     "--out"
                 )
-        elif self.out.exists() and any(e.suffix != ".tmp" for e in self.out.iterdir()):
+        elif self.out.exists() and not all(map(is_left_by_killed, self.out.iterdir())):
             raise FileExistsError(f"{self.out} is there and is no run: give another --out")

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pcclust._names import visible
 from pcclust.report.templates import Markup, render
 
 # A number with at most one word of unit, or the dash of a missing one.
@@ -79,5 +80,7 @@ def percent(share: float) -> str:
 
 
 def _markdown_row(cells: Sequence[str]) -> str:
-    escaped = (re.sub(r"([\\|*_`<\[])", r"\\\1", cell).replace("\n", " ") for cell in cells)
+    escaped = (
+        re.sub(r"([\\|*_`<\[])", r"\\\1", cell).replace("\n", " ") for cell in map(visible, cells)
+    )
     return f"| {' | '.join(escaped)} |"

@@ -7,6 +7,8 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from pcclust._names import visible
+
 __all__ = ["Markup", "asset", "paragraphs", "render", "script_json"]
 
 
@@ -45,7 +47,7 @@ def script_json(data: object) -> Markup:
         Markup('{"name": "\\u003c/script>"}')
     """
     # "<" never stands in it, so that no name can end the tag.
-    return Markup(json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"))
+    return Markup(json.dumps(data, ensure_ascii=True).replace("<", "\\u003c"))
 
 
 def asset(name: str) -> Markup:
@@ -53,11 +55,17 @@ def asset(name: str) -> Markup:
     return Markup(resources.files("pcclust.report").joinpath(name).read_text(encoding="utf-8"))
 
 
+def _shown(value: object) -> object:
+    """Returns what a template prints: of texts that came from elsewhere, what is hidden, too."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 @cache
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("pcclust.report", "."),
         autoescape=True,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,

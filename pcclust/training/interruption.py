@@ -1,14 +1,14 @@
-"""Ctrl-C and SIGTERM, held back until the run has saved what it has."""
+"""Signals that ask a run to end, held back until it has saved what it has."""
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+
+from pcclust import _signals
 
 
 class Interruption:
-    """Rotations the first Ctrl-C or SIGTERM into a wish; a second one raises KeyboardInterrupt.
+    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a wish; a second one raises KeyboardInterrupt.
 
     Attributes:
         wished: whether a signal came.
@@ -22,18 +22,8 @@ class Interruption:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Handles the signals within; elsewhere than in the main thread they stay as they are."""
-        try:
-            before: dict[signal.Signals, Any] = {
-                number: signal.signal(number, self._handle)
-                for number in (signal.SIGINT, signal.SIGTERM)
-            }
-        except ValueError:
-            before = {}
-        try:
+        with _signals.handled(self._handle):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.at_once or self.wished:

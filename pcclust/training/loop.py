@@ -72,7 +72,7 @@ def fit(
         callbacks: are told how it goes.
 
     Returns:
-        How it ended. A first Ctrl-C or SIGTERM saves and returns, a second one raises.
+        How it ended. A first Ctrl-C, SIGTERM or SIGHUP saves and returns, a second one raises.
 
     Raises:
         ImportError: accelerate is not installed.
@@ -80,6 +80,7 @@ def fit(
         ValueError: a checkpoint that does not fit, or a batch size that cannot be shared.
         DivergedError: the loss is NaN or inf; the last checkpoint stays.
         OSError: the checkpoint or the log cannot be written; the last checkpoint stays.
+        OutputLockedError: another process writes into the folder.
     """
     if resume:
         run.check_config(method.config)
@@ -88,6 +89,8 @@ def fit(
     loop = _Loop(method, run, Processes(method.config.precision), callbacks)
     deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     with ExitStack() as stack:
+        if loop.main:
+            stack.enter_context(run.locked())
         stack.callback(loop.stop)
         stack.enter_context(torch.random.fork_rng(devices=[]))
         loop.prepare(resume)

@@ -2,12 +2,15 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from pcclust._lock import LOCK, locked_folder
 from pcclust.training.checkpoint import CheckpointFile
 from pcclust.training.config import TrainingConfig, differences, read_config, write_config
 from pcclust.training.method import Method
@@ -35,6 +38,11 @@ class Position:
     seconds: float = 0.0
     log_size: int = 0
     results: dict[str, float] | None = None
+
+
+def is_left_by_killed(entry: Path) -> bool:
+    """Returns whether a process that was killed may have left a file that means nothing."""
+    return entry.suffix == ".tmp" or entry.name == LOCK
 
 
 class RunFolder:
@@ -77,6 +85,12 @@ class RunFolder:
         for left in self.path.glob(".*.tmp"):  # by a process that was killed
             left.unlink(missing_ok=True)
         write_config(self.path / CONFIG, config)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from writing into the folder; see `pcclust._lock`."""
+        with locked_folder(self.path):
+            yield
 
     def log(self, position: Position, line: dict[str, Any]) -> None:
         """Appends a line to the log."""
@@ -141,7 +155,7 @@ class RunFolder:
 
     def _is_empty(self) -> bool:
         """Returns whether it is a folder with nothing but what a killed process may have left."""
-        return self.path.is_dir() and all(entry.suffix == ".tmp" for entry in self.path.iterdir())
+        return self.path.is_dir() and all(map(is_left_by_killed, self.path.iterdir()))
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -47,7 +47,7 @@ def test_output_that_nobody_reads():
         (ImportError("needs laspy"), 2, "needs laspy"),
         (RuntimeError("the 'cuda' backend is demanded"), 2, "the 'cuda' backend"),
         (MemoryError(), 2, "MemoryError"),
-        (KeyboardInterrupt(), 130, "Interrupted."),
+        (KeyboardInterrupt(), 130, "Interrupted; nothing half-written"),
     ],
 )
 def test_errors_are_one_line(monkeypatch, capsys, error, code, message):

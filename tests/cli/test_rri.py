@@ -189,7 +189,7 @@ def check_refused(capsys, tmp_path, message, *arguments):
         (["--out", "{tmp}/f.txt"], "must end in .h5 or .npz, or be given --format ply or pcd"),
         (["--out", "{tmp}/lost/f.h5"], "lost does not exist; create it first"),
         (["--out", "{tmp}/file/f.h5"], "file is a file, not a folder"),
-        (["--out", "/proc/f.h5"], "cannot write into /proc"),
+        (["--out", "/proc/f.h5"], "nothing can be written to /proc/f.h5"),
         (["--out", "{tmp}/meshes"], "must end in .h5 or .npz"),
         (["--out", "{tmp}/meshes", "--format", "ply"], "meshes is there already"),
         (["--out", "{tmp}/f.h5", "--format", "ply"], "f.h5 is no folder"),

@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 
+from pcclust._lock import OutputLockedError
 from pcclust.data.measured import DataWarning
 from pcclust.training import Position, RunFolder, fit
 from pcclust.training.checkpoint import CHECKPOINT
@@ -175,3 +176,12 @@ def test_no_room_for_the_log_says_so(run):
     run.metrics.mkdir()
     with pytest.raises(OSError, match=r"metrics.jsonl cannot be written .*; go on from .*--resume"):
         run.log(Position(), {"step": 1})
+
+
+def test_two_processes_never_write_one_run(run):
+    with run.locked(), pytest.raises(OutputLockedError, match="is being written by process"):
+        resume(run)
+    with pytest.raises(OutputLockedError), run.locked():
+        fit(TinyMethod(), run, resume=True)
+    assert resume(run).complete
+    assert not list(run.path.glob("*.lock"))

@@ -1,0 +1,165 @@
+"""Commands that are asked to end, killed, or meet another one at their output."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pcclust._lock import locked_file, locked_folder
+from pcclust.cli.main import main
+
+# The command stands still after its first shape is read; readers are processes.
+RUN = """
+import sys, time
+from pcclust.cli import rri
+from pcclust.cli.main import main
+
+def slow(*_):
+    print("reading", flush=True)
+    time.sleep(20)
+
+if __name__ == "__main__":
+    rri.POINTS_PER_BATCH = 25  # each shape by itself, so that readers wait for the next
+    rri._describe_readable = slow
+    main(sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def shapes(tmp_path):
+    folder = tmp_path / "shapes"
+    folder.mkdir()
+    for number in range(8):
+        np.savetxt(folder / f"{number}.xyz", np.random.default_rng(number).normal(size=(30, 3)))
+    return folder
+
+
+def begun(tmp_path, shapes):
+    script = tmp_path / "run.py"
+    script.write_text(RUN)
+    command = [sys.executable, script, "rri", shapes, "--out", tmp_path / "f.npz", "--workers", 2]
+    process = subprocess.Popen(
+        [*map(str, command), "--k", "5"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout.readline() == "reading\n", process.communicate()[1]
+    return process
+
+
+def members(session):
+    """Returns the processes of a session that are not gone."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, its_session = entry.read_text().rpartition(") ")[2].split()[:4]
+        except OSError:
+            continue
+        if int(its_session) == session and state != "Z":
+            found.append(int(entry.parent.name))
+    return found
+
+
+def gone(session, seconds):
+    """Returns whether a session ends in time."""
+    end = time.monotonic() + seconds
+    while members(session) and time.monotonic() < end:
+        time.sleep(0.05)
+    return not members(session)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc for processes")
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
+def test_a_signal_ends_a_command_and_its_readers(tmp_path, shapes, number):
+    with begun(tmp_path, shapes) as process:
+        running = len(members(process.pid))
+        start = time.monotonic()
+        process.send_signal(number)
+        complaints = process.communicate()[1]
+        seconds = time.monotonic() - start
+    assert running >= 4  # two readers and the tracker of semaphores
+    assert process.returncode == 128 + number
+    assert complaints == "Interrupted; no shape was complete, so nothing is kept.\n"
+    assert gone(process.pid, 2)
+    assert seconds < 5  # well under one on a machine that has nothing else to do
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.py", "shapes"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc for processes")
+def test_readers_do_not_outlive_a_killed_parent(tmp_path, shapes):
+    with begun(tmp_path, shapes) as process:
+        running = len(members(process.pid))
+        process.kill()
+    assert running >= 4
+    assert gone(process.pid, 20)
+
+
+def test_what_is_ignored_stays_ignored(monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def info() -> int:
+        os.kill(os.getpid(), signal.SIGHUP)
+        return 0
+
+    monkeypatch.setattr("pcclust.cli.info.info", info)
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            main(["info"])
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert stopped.value.code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_every_command_ends_alike(monkeypatch, capsys, number):
+    def info() -> int:
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+        return 0
+
+    monkeypatch.setattr("pcclust.cli.info.info", info)
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as stopped:
+        main(["info"])
+    assert stopped.value.code == 128 + number
+    assert capsys.readouterr().err.startswith("Interrupted; ")
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize(
+    ("lock", "arguments"),
+    [
+        (locked_file, ["rri", "shapes", "--k", "5", "--out", "out.npz"]),
+        (locked_file, ["data", "prepare", "shapes", "--out", "out.h5"]),
+        (locked_folder, ["cluster", "shapes", "--out", "out"]),
+        (
+            locked_folder,
+            ["evaluate", "corruption", "m.py:f", "--data", "shapes", "--report", "out"],
+        ),
+    ],
+)
+def test_two_never_write_one_output(tmp_path, shapes, monkeypatch, capsys, lock, arguments):
+    monkeypatch.chdir(tmp_path)
+    out = Path(arguments[-1])
+    with lock(out):
+        before = sorted(path.name for path in tmp_path.iterdir())
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 2
+        told = f"{out} is being written by process {os.getpid()} on "
+        assert told in capsys.readouterr().err
+        assert sorted(path.name for path in tmp_path.iterdir()) == before
