@@ -7,10 +7,11 @@ import sys
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from tyro.conf import UseAppendAction, arg
+from tyro.constructors import PrimitiveConstructorSpec
 
 from pcclust._files import whole_file
 from pcclust._lock import locked_folder
@@ -31,6 +32,7 @@ from pcclust.cli.console import (
     progress_bar,
     report_failures,
 )
+from pcclust.cluster import NumberOfClusters, PCAWhitening, number_of_clusters, unit_length
 from pcclust.data import PointDataset
 from pcclust.evaluate.cluster_methods import METHODS, OWN
 from pcclust.evaluate.clustering import clustering
@@ -43,6 +45,38 @@ MethodName = Literal["kmeans", "ward", "spectral", "gmm", "own"]
 COMPONENTS = 32
 SHAPES_PER_COMPONENT = 8
 UNLABELLED_CLUSTERS = 10
+AUTO = range(2, 21)  # our choice
+
+
+def parse_count(text: str) -> int | range:
+    """Returns how many clusters are wanted, or which numbers are compared.
+
+    Raises:
+        ValueError: neither a number, nor auto, nor a range.
+
+    Example:
+        >>> from pcclust.cli.cluster import parse_count
+        >>> parse_count("12"), parse_count("5-40"), parse_count("auto")
+        (12, range(5, 41), range(2, 21))
+    """
+    if text == "auto":
+        return AUTO
+    first, dash, last = text.partition("-")
+    if first.isdecimal() and (last.isdecimal() if dash else True):
+        return range(int(first), int(last) + 1) if dash else int(first)
+    raise ValueError(f"{text!r} is neither a number of clusters, nor auto, nor a range as 5-40")
+
+
+Count: TypeAlias = Annotated[
+    int | range,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT|auto|FIRST-LAST",
+        instance_from_str=lambda given: parse_count(given[0]),
+        is_instance=lambda value: isinstance(value, int | range),
+        str_from_instance=lambda value: [str(value)],
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +86,9 @@ class Cluster:
     Attributes:
         inputs: what.
         out: the folder for report.json, report.md, assignments.csv and gallery.html.
-        clusters: how many; by default as many as the run has, as classes, or without labels 10 at
-            most.
+        clusters: how many; or "auto", which compares 2 to 20 by criteria that read no label and
+            draws them on the page; or a range to compare, as 5-40. By default as many as the run
+            has, as classes, or without labels 10 at most.
         method: kmeans (pcclust.KMeans), ward, spectral, gmm (Gaussian mixture), or own, the
             clusters of a run of pcclust pretrain, which is the default where --weights is one;
             several by repeating it. The gallery shows the first.
@@ -65,7 +100,7 @@ class Cluster:
 
     inputs: Annotated[Source, arg(name="")]
     out: Path = Path("out/cluster")
-    clusters: int | None = None
+    clusters: Count | None = None
     method: UseAppendAction[tuple[MethodName, ...]] = field(default=())
     seeds: int = 5
     whiten: int | Literal["auto"] = "auto"
@@ -80,20 +115,46 @@ class Cluster:
                 output.print(f"{place.title}; features: {place.encoder}")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            report = self._clustered(shown, test)
+            number = self._compared(shown)
+            report = self._clustered(shown, test, number)
         for message in dict.fromkeys(str(warning.message) for warning in caught):
             errors.print(f"Note: {message}")
         output.print(drawn(clustering_table(report)))
         for note in report.notes:
             output.print(f"  {note}")
-        self._write(report, shown)
+        self._write(report, shown, number)
         failures = [failure for some in (shown, test) if some for failure in some.failures]
         return report_failures(failures)
 
-    def _clustered(self, shown: Clusterable, test: Clusterable | None) -> ClusteringReport:
+    def _compared(self, shown: Clusterable) -> NumberOfClusters | None:
+        """Compares numbers of clusters, where that is asked for."""
+        if not isinstance(self.clusters, range):
+            return None
+        features, count = shown.features, len(shown.features)
+        whiten, l2 = self._preparation(shown, min(UNLABELLED_CLUSTERS, count))
+        space = features if whiten is None else PCAWhitening(whiten).fit_transform(features)
+        wanted = [number for number in self.clusters if 2 <= number <= count // 2]
+        if not wanted:
+            raise ValueError(
+                f"{count:,} shapes, halved, can be compared in 2 to {count // 2} clusters"
+            )
+        with progress_bar("numbers") as bar:
+            task = bar.add_task("comparing", total=len(wanted))
+            found = number_of_clusters(
+                unit_length(space) if l2 else space,
+                wanted,
+                seed=self.inputs.seed,
+                advance=lambda: bar.advance(task),
+            )
+        errors.print(f"{found.best} clusters, by {found.criterion}; the page has the curves.")
+        return found
+
+    def _clustered(
+        self, shown: Clusterable, test: Clusterable | None, found: NumberOfClusters | None
+    ) -> ClusteringReport:
         methods = self.method or ("kmeans" if shown.own is None else OWN,)
         labels = labels_that_measure(shown.shapes)
-        number = self._number(shown, labels is not None)
+        number = found.best if found else self._number(shown, labels is not None)
         made = number or len(np.unique([] if labels is None else labels))
         whiten, l2 = self._preparation(shown, made)
         runs = sum(self.seeds if METHODS[name].seeded else 1 for name in methods)
@@ -117,7 +178,7 @@ class Cluster:
             )
 
     def _number(self, shown: Clusterable, labelled: bool) -> int | None:
-        if self.clusters is not None:
+        if isinstance(self.clusters, int):
             return self.clusters
         if shown.own is not None:
             return shown.own.num_clusters
@@ -152,11 +213,15 @@ class Cluster:
             "pcclust": __version__,
         }
 
-    def _write(self, report: ClusteringReport, shown: Clusterable) -> None:
+    def _write(
+        self, report: ClusteringReport, shown: Clusterable, number: NumberOfClusters | None
+    ) -> None:
         title = f"Clusters of {Path(self.inputs.source).name}"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of t-SNE, about the picture alone
-            page = gallery_page(report, shown.shapes, title=title, seed=self.inputs.seed)
+            page = gallery_page(
+                report, shown.shapes, title=title, seed=self.inputs.seed, number=number
+            )
         files = {
             "report.json": report.to_json(),
             "report.md": clustering_markdown(report),

@@ -40,7 +40,7 @@ def with_defaults(arguments: Sequence[str]) -> Callable[..., int]:
     """Returns the command of the method that its arguments name, with the defaults they ask for."""
     name = arguments[0] if arguments else ""
     if name not in METHODS:  # the parser says what there is
-        return pretrain
+        return _listed(pretrain)
     recipe = find_recipe(name)
     preset = option(arguments, "--preset")
     if preset not in recipe.presets:  # the parser says what is wrong
@@ -50,6 +50,18 @@ def with_defaults(arguments: Sequence[str]) -> Callable[..., int]:
     settings = {} if given is None else read_config(given, recipe.config)
     defaults = built_config(recipe.config, recipe.presets[chosen], settings, missing=tyro.MISSING)
     return _command(recipe, defaults, chosen)
+
+
+def _listed(command: Callable[..., int]) -> Callable[..., int]:
+    """Returns the command whose help has a line for each method."""
+
+    def listed(method: Name) -> int:
+        return command(method)
+
+    lines = [f"{name}: {find_recipe(name).about.partition(chr(10))[0]}" for name in METHODS]
+    summary, _, rest = str(command.__doc__).partition("\n\n")
+    listed.__doc__ = "\n\n".join([summary, *(f"    {line}" for line in lines), rest])
+    return listed
 
 
 def _command(recipe: Recipe, defaults: Any, chosen: str) -> Callable[..., int]:  # noqa: ANN401

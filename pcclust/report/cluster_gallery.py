@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcclust._names import counted
+from pcclust.cluster import NumberOfClusters
 from pcclust.data import PointDataset
 from pcclust.evaluate.cluster_methods import METHODS
 from pcclust.evaluate.clustering_report import ClusteringReport
@@ -20,6 +21,7 @@ from pcclust.report.cluster_rows import (
     rows_script,
 )
 from pcclust.report.clustering import clustering_table
+from pcclust.report.number_curve import number_curve
 from pcclust.report.page import render_page
 from pcclust.report.point_view import Section
 from pcclust.report.table import about_table
@@ -34,6 +36,7 @@ def gallery_page(
     *,
     title: str = "Clusters of shapes",
     seed: int = 0,
+    number: NumberOfClusters | None = None,
 ) -> str:
     """Returns a self-contained HTML page of the first run of a report's first method.
 
@@ -46,6 +49,7 @@ def gallery_page(
         shapes: the same shapes in the same order.
         title: of the page.
         seed: of the map.
+        number: how the number of clusters was chosen, if it was.
 
     Returns:
         The page's text, to be written as UTF-8.
@@ -74,6 +78,7 @@ def gallery_page(
     data = rows_script(shapes, kept, _of_map(rows, shapes, kept, mapped, places))
     sections = [
         Section(title="Measures", html=_measures(report)),
+        *([] if number is None else [Section(title="How many", html=number_curve(number))]),
         Section(title="Map", html=_map(shapes, mapped, how)),
         Section(title=f"{len(rows)} clusters", html=render_rows(rows, shapes)),
         Section(title="How it was made", html=made + data),

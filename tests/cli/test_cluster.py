@@ -331,3 +331,28 @@ def test_few_shapes_of_three_kinds_are_told_apart(tmp_path, count):
     assert run(tmp_path / "few.h5", "--clusters", 3, "--seeds", 2, "--out", out) == 0
     found = np.array([int(row["kmeans"]) for row in assigned(out)])
     assert clustering_accuracy(kinds, found) == 1
+
+
+@pytest.mark.parametrize(("wish", "numbers"), [("auto", range(2, 21)), ("2-6", range(2, 7))])
+def test_the_number_is_chosen_without_labels_and_drawn(tmp_path, capsys, wish, numbers):
+    kinds = np.arange(60) % 4
+    blobs = np.random.default_rng(0).normal(size=(60, 5)) + 20 * np.eye(5)[kinds]
+    with h5py.File(tmp_path / "features.h5", "w") as file:
+        file["features"] = blobs.astype(np.float32)
+    out = tmp_path / "out"
+    command = ["cluster", str(tmp_path / "features.h5"), "--clusters", wish, "--out", str(out)]
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert ended.value.code == 0
+    assert "4 clusters, by prediction strength" in capsys.readouterr().err
+    page = (out / "gallery.html").read_text()
+    assert page.count("<polyline") == 3
+    assert f">{numbers[-1]}</text>" in page
+    assert json.loads((out / "report.json").read_text())["n_clusters"] == 4
+
+
+@pytest.mark.parametrize("wish", ["few", "5-", "-3", "2.5"])
+def test_what_is_no_number_of_clusters_is_refused(tmp_path, capsys, wish):
+    with pytest.raises(SystemExit):
+        main(["cluster", str(tmp_path), "--clusters", wish])
+    assert "clusters" in capsys.readouterr().err
