@@ -208,7 +208,7 @@ class Show:
         classes: only these, separated by commas.
         per_class: how many shapes of each class, the first ones.
         num_points: the points of every shape.
-        up_axis: the axis against gravity, where the dataset does not know it (as OBJ files, y).
+        up_axis: the axis against gravity, where the dataset does not know it (OBJ: y).
     """
 
     dataset: Dataset

@@ -4,6 +4,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+from pcclust.data.assumed_up import assumed_up
 from pcclust.data.dataset import PointDataset, UpAxis
 from pcclust.data.layouts import FileStorage, LayoutError, describe_folder
 from pcclust.data.split_folder import SHAPE_SUFFIXES, split_level
@@ -25,7 +26,8 @@ class PointFolder(PointDataset):
         labelled: whether sub-folders are classes; if None, they are where there are any and no
             file lies beside them.
         suffixes: the endings of the files that are shapes.
-        up_axis: the axis against gravity, if known.
+        up_axis: the axis against gravity; if None, y where all files are glTF, which says so, or
+            OBJ, of which a `DataWarning` says that it is assumed, and unknown where others are.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -55,6 +57,7 @@ class PointFolder(PointDataset):
         paths = shape_files(folder, suffixes)
         names = [path.relative_to(folder).as_posix() for path in paths]
         storage = FileStorage(paths, num_points, seed)
+        up_axis = up_axis or assumed_up(folder, paths)
         if labelled is None:
             labelled = bool(visible_folders(folder))
         if not labelled:
@@ -82,7 +85,7 @@ def shape_files(folder: Path, suffixes: Collection[str] = SHAPE_SUFFIXES) -> lis
     if not paths:
         raise LayoutError(
             f"{folder} holds no shapes ({' '.join(sorted(suffixes))}). "
-            f"Found: {describe_folder(folder)}"
+            f"Found: {describe_folder(folder)}. TXT and CSV count where suffixes names them"
         )
     return paths
 

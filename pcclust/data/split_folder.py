@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pcclust.data.assumed_up import assumed_up
 from pcclust.data.dataset import PointDataset
 from pcclust.data.layouts import FileStorage, Layout, LayoutError, Request
 from pcclust.data.streaming import FOLDER_SUFFIXES
@@ -13,6 +14,7 @@ SPLITS = {
     "training": "train",
     "val": "val",
     "valid": "val",
+    "dev": "val",
     "validation": "val",
     "test": "test",
     "testing": "test",
@@ -51,7 +53,8 @@ def _read(folder: Path, request: Request) -> PointDataset:
         raise LayoutError(f"{folder} has no shapes of the split {request.split!r}")
     known = sorted(classes)
     storage = FileStorage(paths, request.num_points, request.seed)
-    return PointDataset(storage, [known.index(label) for label in labels], names, known)
+    rows = [known.index(label) for label in labels]
+    return PointDataset(storage, rows, names, known, assumed_up(folder, paths))
 
 
 def _matches(folder: Path) -> bool:

@@ -64,6 +64,11 @@ def to_tensor(value: Any) -> Any:  # noqa: ANN401
         return value
     if value.dtype == object or value.dtype.kind in "USmMV":
         raise TypeError(f"an array of numbers is needed, got dtype {value.dtype}")
+    if np.ma.is_masked(value):
+        raise ValueError(
+            "some values of a masked array are masked, and so no numbers; leave their rows out, "
+            "for instance by numpy.ma.compress_rows"
+        )
     # torch knows neither foreign byte orders nor negative strides, and warns of read-only memory.
     native = value.astype(value.dtype.newbyteorder("="), copy=False)
     return torch.from_numpy(np.require(native, requirements=["C", "W"]))

@@ -218,6 +218,7 @@ def test_projection_is_a_rotation():
 
 def test_without_matplotlib_the_extra_is_named(shapes, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # another test may have it
     assert run("show", shapes, "--out", tmp_path / "a.png") == 2
     assert "pip install 'pcclust[report]'" in capsys.readouterr().err
 

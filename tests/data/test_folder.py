@@ -1,8 +1,11 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
 from pcclust.data import LayoutError, PointFolder, open_dataset
+from pcclust.data.measured import DataWarning
 from tests.data.dataset_layouts import CUBE_OBJ, TRIANGLES, clouds
 
 
@@ -69,6 +72,26 @@ def test_mesh_whose_samples_coincide_is_no_small_cloud(tmp_path):
     )
     (tmp_path / "a.off").write_text(far)
     assert PointFolder(tmp_path, num_points=5000)[0].points.shape == (5000, 3)
+
+
+def test_up_is_y_where_obj_is_all_there_is_and_a_word_says_so(tmp_path):
+    for name in ("a/1.obj", "b/2.obj"):
+        (tmp_path / "objs" / name).parent.mkdir(parents=True)
+        (tmp_path / "objs" / name).write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    with pytest.warns(DataWarning, match="objs: OBJ files do not say .* y is assumed"):
+        assert open_dataset(tmp_path / "objs").up_axis == "y"
+    assert PointFolder(tmp_path / "objs", up_axis="z").up_axis == "z"
+    shutil.copytree(tmp_path / "objs", tmp_path / "splits/train")
+    with pytest.warns(DataWarning, match="y is assumed"):
+        assert open_dataset(tmp_path / "splits", "train").up_axis == "y"
+    (tmp_path / "objs/b/3.off").write_text(TRIANGLES)
+    assert open_dataset(tmp_path / "objs").up_axis is None
+
+
+def test_a_folder_of_text_says_how_it_is_read(tmp_path):
+    (tmp_path / "a.txt").write_text("1 2 3\n")
+    with pytest.raises(LayoutError, match=r"Found: a\.txt\. TXT and CSV count where suffixes"):
+        PointFolder(tmp_path)
 
 
 def test_missing_folder(tmp_path):

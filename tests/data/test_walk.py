@@ -50,13 +50,15 @@ def test_loops_of_links_are_cut(store):
 
 def test_a_link_to_nowhere_is_said_when_it_is_read(store, tmp_path, capsys):
     (store / "lamp" / "lost.off").symlink_to(store / "nowhere.off")
-    with pytest.raises(FileNotFoundError, match=r"lost\.off: there is no such file"):
+    with pytest.raises(
+        FileNotFoundError, match=r"lost\.off is a link to .*nowhere\.off, which leads to no"
+    ):
         open_dataset(store)[3]
     with pytest.raises(SystemExit) as caught:
         main(["rri", str(store), "--k", "4", "--out", str(tmp_path / "f.h5")])
     assert caught.value.code == 1
     printed = capsys.readouterr()
-    assert "lost.off: there is no such file" in printed.err
+    assert "lost.off is a link to" in printed.err
     assert "3 shapes" in printed.out
 
 
@@ -130,6 +132,12 @@ def test_splits_are_no_classes(tmp_path, order, splits):
     with pytest.raises(LayoutError, match="which are splits and no classes"):
         PointFolder(tmp_path)
     assert len(PointFolder(tmp_path, labelled=False)) == len(train) + len(test)
+
+
+def test_dev_is_a_split(tmp_path):
+    put(tmp_path, "train/chair/a.npy")
+    put(tmp_path, "dev/lamp/b.npy")
+    assert list(open_dataset(tmp_path, "val").names) == ["dev/lamp/b.npy"]
 
 
 def test_splits_without_classes(tmp_path):

@@ -89,3 +89,10 @@ def test_arrays_of_no_numbers_are_refused(points: np.ndarray) -> None:
 def test_arrays_of_other_numbers_are_refused(dtype: type) -> None:
     with pytest.raises(TypeError, match=r"float32 or float64|longdouble"):
         pcclust.knn(POINTS.astype(dtype), 1)
+
+
+def test_masked_values_are_no_coordinates() -> None:
+    masked = np.ma.masked_greater(POINTS, np.median(POINTS))
+    with pytest.raises(ValueError, match="masked, and so no numbers"):
+        pcclust.knn(masked, 1)
+    np.testing.assert_array_equal(pcclust.knn(np.ma.array(POINTS), 1)[1], pcclust.knn(POINTS, 1)[1])
