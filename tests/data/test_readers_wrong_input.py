@@ -180,7 +180,7 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\
     ("content", "message"),
     [
         (LFS, "is a pointer of Git LFS .*: run git lfs pull"),
-        (gzip.compress(b"1 2 3\n"), "is compressed by gzip: unpack it"),
+        (gzip.compress(b"1 2 3\n", mtime=0), "is compressed by gzip: unpack it"),
         (lzma.compress(b"1 2 3\n"), "is compressed by xz: unpack it"),
         (b"\n<!DOCTYPE HTML>\n<html>", "is a web page"),
     ],
