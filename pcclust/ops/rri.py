@@ -77,6 +77,12 @@ def rri(
         ValueError: not three-dimensional, no points, NaN or inf, ``k`` beyond a cloud, bad
             lengths or offsets, or an unknown center.
 
+    Backends agree to rounding. On 145 shapes of 1,024 points in the unit sphere (the bundled
+    meshes, and 100 of ModelNet's), k = 20, native and torch differ by at most 1.2e-7 in lengths,
+    1.7e-6 rad in θ and 2.7e-5 rad in φ in float32 (median of the shapes' largest: 4.3e-6 rad in φ),
+    and by 1.1e-16, 1.8e-15 and 1.4e-13 in float64. φ is worst where a neighbour is almost on the
+    axis of n_i, which leaves a short projection.
+
     The representation is that of ClusterNet (Chen et al., "ClusterNet: Deep Hierarchical Cluster
     Network with Rigorously Rotation-Invariant Representation for Point Cloud Analysis", CVPR 2019,
     section 3.1). The wrapped gap and the treatment of degenerate neighbourhoods are our reading.

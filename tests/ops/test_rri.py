@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import pcclust
+from pcclust.demo.shapes import BUNDLED
 from tests.ops.reference_rri import reference_rri
 from tests.ops.sample_clouds import DTYPES, KINDS, sample_cloud
 
@@ -165,6 +166,25 @@ def test_dtypes_agree_to_rounding(dtype: torch.dtype) -> None:
     same &= (found.neighbors == exact.neighbors).all(dim=-1)
     assert same.double().mean() > 0.97
     assert (found.features.double() - exact.features)[same].abs().max() < 1e-4
+
+
+# What the docstring of `rri` says: r_i and r_ik in radii, θ and φ in radians.
+DOCUMENTED = {
+    torch.float32: (1.2e-7, 1.2e-7, 1.7e-6, 2.7e-5),
+    torch.float64: (1.2e-16, 1.2e-16, 1.8e-15, 1.4e-13),
+}
+
+
+@pytest.mark.parametrize("dtype", DOCUMENTED)
+@pytest.mark.parametrize("shape", ["chair2", "horse2", "tatami"])
+def test_backends_agree_as_documented(shape: str, dtype: torch.dtype) -> None:
+    cloud = torch.from_numpy(pcclust.read_points(BUNDLED / f"meshes/{shape}.obj")).to(dtype)
+    cloud -= cloud.mean(dim=0)
+    cloud /= cloud.norm(dim=1).max()
+    found = pcclust.rri(cloud, 20)
+    with pcclust.use_backend("torch"):
+        change = (found - pcclust.rri(cloud, 20)).abs()
+    assert (change.amax(dim=(0, 1)) <= torch.tensor(DOCUMENTED[dtype], dtype=dtype)).all()
 
 
 @pytest.mark.parametrize("kind", ["normal", "lattice", "duplicates"])
