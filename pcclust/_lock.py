@@ -15,7 +15,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LOCK = ".pcclust.lock"
@@ -111,8 +111,9 @@ def _acquired(output: Path, file: Path) -> int:
         try:
             _lock(lock, output)
             if _is_current(lock, file):
-                os.ftruncate(lock, 0)
-                os.write(lock, json.dumps(_holder()).encode())
+                with suppress(OSError):  # on a full disk nobody is told who it is
+                    os.ftruncate(lock, 0)
+                    os.write(lock, json.dumps(_holder()).encode())
                 return lock
         except BaseException:
             os.close(lock)

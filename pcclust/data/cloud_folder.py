@@ -37,10 +37,11 @@ class CloudFolder(FeatureOutput):
             strict=True,
         ):
             path = self.partial / self.files[name]
-            path.parent.mkdir(parents=True, exist_ok=True)
             temporary = self.partial / f"writing{path.suffix}"
-            write_cloud(temporary, points + centroid, point_scalars(features))
-            temporary.replace(path)
+            with self.folder.completing():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_cloud(temporary, points + centroid, point_scalars(features))
+                temporary.replace(path)
 
     def finish(self) -> str:
         """Gives the folder its final name."""

@@ -68,7 +68,8 @@ class EmbeddingOutput:
     def add(self, batch: EmbeddedBatch) -> None:
         """Stores the features of some shapes."""
         points = batch.points if self.settings.points else batch.points[:, :0]
-        self.folder.save({**batch._asdict(), "names": np.array(batch.names), "points": points})
+        with self.folder.completing():
+            self.folder.save({**batch._asdict(), "names": np.array(batch.names), "points": points})
 
     def finish(self, class_names: tuple[str, ...]) -> tuple[int, int]:
         """Writes the file and removes the parts; returns the sizes of the features."""
@@ -82,7 +83,7 @@ class EmbeddingOutput:
         if self.settings.points:
             arrays["points"] = np.concatenate(list(self.folder.read("points")))
         about = json.dumps(asdict(self.settings))
-        with whole_file(self.out) as file:
+        with self.folder.completing(), whole_file(self.out) as file:
             if self.out.suffix.lower() == ".npz":
                 np.savez(file, **{**arrays, "about": np.array(about)})  # type: ignore[arg-type]
             else:

@@ -62,15 +62,17 @@ class FeatureArrays(FeatureOutput):
 
     def add(self, batch: FeatureBatch) -> None:
         """Stores a batch as the next part."""
-        self.folder.save(batch._asdict())
+        with self.folder.completing():
+            self.folder.save(batch._asdict())
 
     def finish(self) -> str:
         """Joins the parts into the file and removes them."""
         layout = _lay_out(self.folder)
         temporary = self.partial / "joined.tmp"
         join = _join_hdf5 if self.settings.format == "h5" else _join_npz
-        join(temporary, self.folder, layout, asdict(self.settings))
-        temporary.replace(self.out)
+        with self.folder.completing():
+            join(temporary, self.folder, layout, asdict(self.settings))
+            temporary.replace(self.out)
         self.folder.remove()
         shapes = f"{layout.shape(3)}, features {layout.shape(self.settings.k, 4)}"
         return f"points {shapes}" + (" with offsets" if layout.equal is None else "")

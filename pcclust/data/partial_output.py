@@ -8,6 +8,7 @@ import json
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,6 +70,7 @@ class PartialFolder:
     """
 
     def __init__(self, out: Path, settings: dict[str, object], *, resume: bool) -> None:
+        self.out = out
         self.path = partial_folder(out)
         open_partial(self.path, settings, resume)
 
@@ -95,6 +97,18 @@ class PartialFolder:
     def names(self) -> list[str]:
         """Returns the names of the shapes that are safely stored."""
         return [str(name) for names in self.read("names") for name in names]
+
+    @contextmanager
+    def completing(self) -> Iterator[None]:
+        """Says of what cannot be written within (a full disk) what is kept and how to go on."""
+        try:
+            yield
+        except (OSError, RuntimeError) as error:  # HDF5 raises either, with pages of details
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            raise OSError(
+                f"{self.out} could not be completed ({reason}); what is done is kept in "
+                f"{self.path}: make room if the disk is full, and go on with --resume"
+            ) from error
 
     def remove(self) -> None:
         """Removes the folder and all that is in it."""

@@ -106,7 +106,7 @@ def _prepare(
         return _assemble(dataset, out, blocks)
     except OSError as error:
         raise OSError(
-            f"{out} could not be completed ({error}); what is done is kept in "
+            f"{out} could not be completed ({error.strerror or error}); what is done is kept in "
             f"{blocks.folder.path}: make room if the disk is full, and run the same command to go "
             "on"
         ) from error

@@ -117,7 +117,7 @@ class RunFolder:
         try:
             self.checkpoint.write(state)
         except OSError as error:
-            raise OSError(error.errno, f"{error.strerror}; make room and {self.kept()}") from error
+            raise OSError(error.errno, f"{error.strerror}; make room, and {self.kept()}") from error
 
     def restore(self, method: Method, optimizer: torch.optim.Optimizer) -> Position:
         """Reads the checkpoint into model and optimiser, and cuts the log to what it covers.
@@ -150,7 +150,7 @@ class RunFolder:
     def kept(self) -> str:
         """Says what an interruption leaves."""
         if not self.checkpoint.exists():
-            return "there is no checkpoint yet, the run begins anew with --resume"
+            return "begin anew with --resume, there is no checkpoint yet"
         return f"go on from {self.checkpoint.path} with --resume"
 
     def _is_empty(self) -> bool:

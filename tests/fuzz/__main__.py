@@ -9,12 +9,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.fuzz import memory, operators
+from tests.fuzz import cards, faults, files, kills, memory, operators
 from tests.fuzz.figures import Figures
 
 PARTS: dict[str, Callable[[int, int], Figures]] = {
     "operators": operators.run,
     "memory": memory.run,
+    "files": files.run,
+    "cards": cards.run,
+    "kills": kills.run,
+    "faults": faults.run,
 }
 
 
