@@ -58,24 +58,6 @@ def check_cloud_size(backbone: nn.Module, num_points: int, what: str) -> None:
         backbone.train(training)
 
 
-def check_fills_batch(count: int, batch_size: int, what: str, option: str = "--batch-size") -> None:
-    """Refuses to train on fewer shapes than a batch has.
-
-    Args:
-        count: the shapes.
-        batch_size: of training.
-        what: these shapes, in the plural, for the message.
-        option: by which the user sets the batch size.
-
-    Raises:
-        ValueError: they do not fill a batch.
-    """
-    if count < batch_size:
-        raise ValueError(
-            f"{count} {what} do not fill a batch of {batch_size}; give a smaller {option}"
-        )
-
-
 def fit_batch(config: Settings, count: int, group: int = 1) -> tuple[Settings, list[str]]:
     """Shrinks the batches of a method to the shapes there are.
 

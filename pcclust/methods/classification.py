@@ -18,8 +18,8 @@ from pcclust.data.splits import stratified_split
 from pcclust.data.transforms import Compose, Jitter, RotateSO3, RotateUp, Scale, Shift, Transform
 from pcclust.methods._backbone import (
     check_backbone,
-    check_fills_batch,
     count_parameters,
+    fit_batch,
     run_length,
     seeded_weights,
     smoothed_loss,
@@ -109,10 +109,11 @@ class Classification(Method):
     """
 
     def __init__(self, config: ClassificationConfig) -> None:
-        self.config: ClassificationConfig = config
         check_backbone(config.model, config.settings)
         shapes, self.test = _open(config)
         self.train_set, self.val_set = _split(shapes, config)
+        config, self.notes = fit_batch(config, len(self.train_set))
+        self.config: ClassificationConfig = config
         self.rotation = _rotation(config, shapes.up_axis)
         self.loader = PointLoader(
             self.train_set,
@@ -143,7 +144,7 @@ class Classification(Method):
             lines.append(
                 f"warning: no training shape of {', '.join(missing)}; the model cannot know them"
             )
-        return lines
+        return lines + self.notes
 
     @property
     def missing_classes(self) -> list[str]:
@@ -233,9 +234,7 @@ def _open(config: ClassificationConfig) -> tuple[PointDataset, PointDataset | No
 def _split(shapes: PointDataset, config: ClassificationConfig) -> tuple[PointDataset, PointDataset]:
     if shapes.labels is None or not shapes.class_names:
         raise ValueError(f"{config.dataset} has no labels, and classification needs them")
-    train, val = stratified_split(shapes, config.val_share, config.seed)
-    check_fills_batch(len(train), config.batch_size, "training shapes")
-    return train, val
+    return stratified_split(shapes, config.val_share, config.seed)
 
 
 def _rotation(config: ClassificationConfig, up_axis: UpAxis | None) -> Transform | None:
