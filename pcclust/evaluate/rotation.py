@@ -13,6 +13,7 @@ from pcclust.evaluate.failures import Failure, find_failures
 from pcclust.evaluate.forward import Advance, BatchPredictor, Layout, Model, Predictor
 from pcclust.evaluate.labelled import Array, classes_of, labelled_shapes
 from pcclust.evaluate.linear_probe import LinearProbe, check_classes
+from pcclust.evaluate.near_ties import find_near_ties
 from pcclust.evaluate.rotation_report import RotationReport, Trained, protocol
 from pcclust.evaluate.rotations import Rotations
 
@@ -119,6 +120,7 @@ def rotation(
         names=tuple(shapes.names),
         labels=classes_of(shapes),
         tilt_degrees=rotations.angles.numpy(),
+        near_ties=find_near_ties(model, shapes, batch_size, predictor.device),
         **_tested(batched, deciders, shapes, rotations, up_axis),
     )
 

@@ -40,6 +40,8 @@ class RotationReport:
         tilted: ``(S',)`` the shapes that were tilted.
         tilt_predictions: by training orientation, ``(T, S')``.
         failures: some wrong answers under SO3, with the shapes as the model saw them.
+        near_ties: ``(S,)`` bool, where rounding may choose what the output is made of, see
+            `pcclust.nn.ClusterNet.near_ties`; None if the model does not say.
     """
 
     KIND: ClassVar[str] = "rotation"
@@ -56,6 +58,7 @@ class RotationReport:
     tilted: NDArray[np.int64]
     tilt_predictions: Mapping[str, NDArray[np.int64]]
     failures: tuple[Failure, ...] = ()
+    near_ties: NDArray[np.bool_] | None = None
 
     def under(self, protocol: str) -> Predictions:
         """Returns the predictions under a protocol, with accuracy, consistency and so on.
@@ -71,6 +74,17 @@ class RotationReport:
         """Returns the accuracy at every angle of tilt, ``(T,)``, by training orientation."""
         right = self.tilt_predictions[trained] == self.labels[self.tilted]
         return right.mean(axis=1) if len(right) else np.empty(0)
+
+    def change_by_ties(self) -> dict[bool, float]:
+        """Returns the largest change of shapes with and of those without near ties, where any."""
+        if self.near_ties is None:
+            return {}
+        most = np.concatenate(list(self.changes.values())).max(axis=0)
+        return {
+            near: float(most[self.near_ties == near].max())
+            for near in (True, False)
+            if (self.near_ties == near).any()
+        }
 
     def to_json(self) -> str:
         """Returns everything as JSON: the measures, and the predictions that they follow from."""
@@ -94,6 +108,8 @@ class RotationReport:
             told[name] = {key: np.array(value, np.int64) for key, value in told[name].items()}
         told["changes"] = {key: np.array(value) for key, value in told["changes"].items()}
         told["tilt_degrees"] = np.array(told["tilt_degrees"], np.float64)
+        if told.get("near_ties") is not None:
+            told["near_ties"] = np.array(told["near_ties"], bool)
         told["failures"] = tuple(map(Failure.from_dict, told["failures"]))
         told["class_names"], told["names"] = tuple(told["class_names"]), tuple(told["names"])
         return cls(**told)

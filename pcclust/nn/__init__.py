@@ -13,6 +13,7 @@ from pcclust.nn.feature_stack import FeatureStack, RRIStatistics
 from pcclust.nn.pair_classifier import PairClassifier
 from pcclust.nn.pointnet import PointNet
 from pcclust.nn.rri_module import RRIModule
+from pcclust.nn.tie_margins import tie_margins
 from pcclust.nn.ward_hierarchy import ward_hierarchy
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "RRIModule",
     "RRIStatistics",
     "create_backbone",
+    "tie_margins",
     "ward_hierarchy",
 ]

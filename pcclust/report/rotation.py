@@ -24,8 +24,9 @@ class RotationView(ReportView):
         self.report = report
 
     def tables(self) -> list[Table]:
-        """Returns the summary, and the accuracies by tilt where there are."""
-        return [self._summary(), *([self._tilts()] if len(self.report.tilt_degrees) else [])]
+        """Returns the summary, near ties, and the accuracies by tilt where there are."""
+        tilts = [self._tilts()] if len(self.report.tilt_degrees) else []
+        return [self._summary(), *self._near_ties(), *tilts]
 
     def more_tables(self) -> list[Table]:
         """Returns the accuracy in % of every class that has shapes."""
@@ -52,6 +53,16 @@ class RotationView(ReportView):
             "“Change” is how far the output moves from that of the upright shape, in units of its "
             "length.",
             *self._own_change(),
+            *self._about_near_ties(),
+        ]
+
+    def _about_near_ties(self) -> list[str]:
+        """Says what near ties are, if any shape was looked at for them."""
+        if self.report.near_ties is None:
+            return []
+        return [
+            "“Near ties”: two neighbours or clusters of the shape are equally good to within a few "
+            "times the rounding of coordinates, which may choose the other one of a turned shape.",
         ]
 
     def _own_change(self) -> list[str]:
@@ -75,7 +86,8 @@ class RotationView(ReportView):
         """Returns all that there is, from the summary to the shapes that failed."""
         report = self.report
         shown = list(report.predictions)[1]  # the first training orientation, tested under SO3
-        summary = paragraphs(" ".join(self.notes())) + self._summary().html()
+        tables = [self._summary(), *self._near_ties()]
+        summary = paragraphs(" ".join(self.notes())) + Markup("").join(t.html() for t in tables)
         sections = [Section(title="Turned shapes", html=summary)]
         if len(report.tilt_degrees):
             html = tilt_drawing(report) + _numbers(self._tilts())
@@ -104,6 +116,17 @@ class RotationView(ReportView):
         rounds = len(next(iter(report.changes.values())))
         caption = f"{len(report.labels):,} shapes, in % of them; {rounds} rounds of rotations"
         return Table(header, rows, caption)
+
+    def _near_ties(self) -> list[Table]:
+        """Returns how far shapes with and without near ties move, if the model tells them."""
+        near, changes = self.report.near_ties, self.report.change_by_ties()
+        if near is None:
+            return []
+        names = {True: "near ties", False: "no near ties"}
+        rows = [
+            [names[has], f"{(near == has).sum():,}", f"{most:.2g}"] for has, most in changes.items()
+        ]
+        return [Table(["shapes with", "shapes", "change\nmax"], rows, "Near ties")]
 
     def _tilts(self) -> Table:
         report = self.report

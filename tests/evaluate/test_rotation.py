@@ -253,3 +253,49 @@ def test_wrong_input_is_named(change, message):
     given = {"points": points, "labels": labels, "class_names": NAMES, **change}
     with pytest.raises(ValueError, match=message):
         rotation(by_height, **given)
+
+
+class Wary(torch.nn.Module):
+    """Takes a shape for one with near ties where its first point is odd."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def forward(self, clouds):
+        return by_radius(clouds)
+
+    def near_ties(self, points):
+        self.asked.append(len(points))
+        return points[:, 0, 0] > 0
+
+
+def test_shapes_with_near_ties_are_told_apart_if_the_model_tells_them():
+    points, labels = rods_and_balls()
+    near = (points[:, 0, 0] > 0).numpy()
+    assert 0 < near.sum() < 30
+    classifier = torch.nn.Module()
+    classifier.backbone, classifier.forward = Wary(), by_radius
+    for model in (Wary(), classifier):
+        told = rotation(model, points, labels, rotations=ROTATIONS, batch_size=8)
+        np.testing.assert_array_equal(told.near_ties, near)
+        changes = np.concatenate([told.changes["z"], told.changes["SO3"]])
+        largest = {True: changes[:, near].max(), False: changes[:, ~near].max()}
+        assert told.change_by_ties() == largest
+        again = RotationReport.from_json(told.to_json())
+        np.testing.assert_array_equal(again.near_ties, near)
+        table = RotationView(again).tables()[1]
+        assert [row[:2] for row in table.rows] == [
+            ["near ties", f"{near.sum()}"],
+            ["no near ties", f"{30 - near.sum()}"],
+        ]
+        assert "Near ties" in " ".join(RotationView(again).notes())
+    assert max(classifier.backbone.asked) <= 8
+
+
+def test_of_other_models_nothing_is_said_of_ties(report):
+    assert report.near_ties is None
+    assert report.change_by_ties() == {}
+    view = RotationView(RotationReport.from_json(report.to_json()))
+    assert [table.caption for table in view.tables()[1:]] == [view.tables()[-1].caption]
+    assert "ties" not in " ".join(view.notes()).split()
