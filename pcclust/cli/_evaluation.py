@@ -142,6 +142,7 @@ class TurnedEvaluation(Evaluation):
 
     Attributes:
         train_data: shapes to train linear probes with; by default the split "train" of the data.
+        train_limit: train them with so many shapes only, of each class its share.
         rotations: of each kind for every shape.
         sampler: of arbitrary rotations: uniform (haar), ClusterNet's (axis_angle) or RIConv's
             (euler).
@@ -149,6 +150,7 @@ class TurnedEvaluation(Evaluation):
     """
 
     train_data: str | None = None
+    train_limit: int | None = None
     rotations: int = 5
     sampler: Sampler = "haar"
     up_axis: UpAxis | None = None
@@ -166,7 +168,9 @@ class TurnedEvaluation(Evaluation):
         """Returns the shapes that probes learn from, with the labels of the test shapes."""
         data = self._data(model)
         self._refuse_the_same(data)
-        opened = self._read(self.train_data or data, None, model, default_split="train")
+        opened = self._read(
+            self.train_data or data, None, model, limit=self.train_limit, default_split="train"
+        )
         return opened.relabelled(shown.class_names)
 
     def _refuse_the_same(self, data: str) -> None:

@@ -214,8 +214,11 @@ def test_an_interruption_ends_with_130_and_leaves_no_report(here):
     assert list((here / "out").iterdir()) == []
 
 
-def test_a_limit_is_of_the_shapes_to_test(here):
-    assert run("mine.py:radius", *REPORTED, "--limit", "10") == 0
+@pytest.mark.parametrize(
+    ("limits", "shapes"), [((), (10, 40)), (("--train-limit", "20"), (10, 20))]
+)
+def test_limits_are_of_the_shapes_to_test_and_to_train_with(here, limits, shapes):
+    assert run("mine.py:radius", *REPORTED, "--limit", "10", *limits) == 0
     found = report_of(here / "out")
-    assert (found.shapes, found.learned) == (10, 40)
+    assert (found.shapes, found.learned) == shapes
     assert np.isfinite(found.score("z/z").mean)
