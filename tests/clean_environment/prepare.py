@@ -1,11 +1,16 @@
-"""Reads every bundled file, from the package and from data/; writes the small data of the check."""
+"""Reads every bundled file, from the package and from data/; writes the small data of the check.
+
+Called in the folder of the check with the README, whose model and weights it writes, too.
+"""
 
 import runpy
+import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 import torch
+from readme import models_of, weights_of
 
 import pcclust
 from pcclust.data import count_clouds, read_clouds
@@ -17,6 +22,7 @@ assert pcclust.info().native_reason == "built and loaded"
 
 POINTS = 128
 meshes = sorted(Path("data/meshes").iterdir())
+assert meshes
 for path in meshes:
     points = pcclust.read_points(path)
     assert points.shape == (1024, 3), path
@@ -26,9 +32,18 @@ for path in meshes:
 assert count_clouds(BUNDLED / "furniture.h5") == len(list(read_clouds("data/furniture.h5")))
 for licence in (BUNDLED / "LICENSES").iterdir():
     assert licence.read_text(encoding="utf-8"), licence
-print(len(meshes), "meshes")
 
-with h5py.File("data/furniture.h5") as file:
+# Of the bundled shapes a part, in the layout of data/.
+Path("small_data/meshes").mkdir(parents=True)
+for path in meshes[::15]:
+    (Path("small_data/meshes") / path.name).symlink_to(path.resolve())
+Path("small_data/CREDITS.md").symlink_to(Path("data/CREDITS.md").resolve())
+with h5py.File("data/furniture.h5") as file, h5py.File("small_data/furniture.h5", "w") as small:
+    small.attrs.update(file.attrs)
+    for key, rows in file.items():
+        per_shape = len(rows) == len(file["data"])
+        small.create_dataset(key, data=rows[::15] if per_shape else rows[:], dtype=rows.dtype)
+        small[key].attrs.update(rows.attrs)
     clouds = file["data"][:, :POINTS]
 # In the layout of ModelNet; furniture in turn is said to be of as many classes.
 for name, classes, shapes in (("small10", 4, 36), ("small40", 40, 120)):
@@ -39,6 +54,9 @@ for name, classes, shapes in (("small10", 4, 36), ("small40", 40, 120)):
         lines = [f"OFF\n{POINTS} 0 0", *(f"{x} {y} {z}" for x, y, z in cloud)]
         (folder / f"{kind}_{number:04}.off").write_text("\n".join(lines))
 
-# The weights that the README says somebody has of the model in mine.py.
-if Path("mine.py").exists():
-    torch.save(runpy.run_path("mine.py")["PointNet"]().state_dict(), "weights.pt")
+# What the README says somebody has: a model of one's own, and its weights.
+readme = Path(sys.argv[1]).read_text(encoding="utf-8")
+for file, code in models_of(readme).items():
+    Path(file).write_text(code)
+for file, name, weights in weights_of(readme):
+    torch.save(runpy.run_path(file)[name]().state_dict(), weights)
