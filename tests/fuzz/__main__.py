@@ -4,11 +4,15 @@ A part is a module with ``run(seed, amount) -> Figures``; whoever adds one adds 
 """
 
 import argparse
+import platform
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
+from pcclust._version import __version__
 from tests.fuzz import cards, faults, files, kills, memory, operators
 from tests.fuzz.figures import Figures
 
@@ -41,11 +45,26 @@ def main() -> int:
         )
         print(lines[-1], flush=True)
         wrong += [f"- {name}: {line}" for line in figures.wrong]
-    page = "\n".join([f"# Fuzzing, seed {arguments.seed}", "", *lines, "", *wrong[:100], ""])
+    page = "\n".join([*_heading(arguments), *lines, "", *wrong[:100], ""])
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(page)
     print(page)
     return 1 if wrong else 0
+
+
+def _heading(arguments: argparse.Namespace) -> list[str]:
+    given = " ".join(["--amount", str(arguments.amount), "--seed", str(arguments.seed)])
+    return [
+        "# Faults",
+        "",
+        "Wrong is: an answer that differs from the reference, an exception that is not the one",
+        "sentence, an output that is not whole, a run that does not go on to the same bits, a",
+        "crash, a hang, or too much memory.",
+        "",
+        f"`python -m tests.fuzz {given} {' '.join(arguments.parts)}`, pcclust {__version__}, torch "
+        f"{torch.__version__}, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}",
+        "",
+    ]
 
 
 if __name__ == "__main__":
