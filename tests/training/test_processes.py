@@ -13,6 +13,8 @@ def test_two_processes_are_as_one_up_to_rounding(tmp_path):
     one = TinyMethod(norm=False, epochs=2, seed=3)
     fit(one, RunFolder(tmp_path / "one"))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    # Else they look for each other under the name that a resolver has for this machine.
+    command += ["--local-addr=127.0.0.1"]
     command += ["-m", "tests.training.tiny_method", str(tmp_path / "two"), "2", "5", "plain"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
