@@ -139,6 +139,24 @@ def test_a_tie_may_lie_across_the_seam_of_the_azimuth() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("near", "far"), [((6, -380), (7, 130)), ((5, -341), (7, 300)), ((4, -329), (12, 1147))]
+)
+def test_rounding_does_not_part_equal_azimuths_near_the_axis(
+    near: tuple[int, int], far: tuple[int, int]
+) -> None:
+    # All coordinates are whole numbers: the first two neighbours have one azimuth exactly, which
+    # float32 turns by more than the tolerance.
+    axis, along, aside = torch.tensor([[3.0, 5, 7], [1, -2, 1], [19, 4, -11]])
+    edges = [away * along + height * axis for away, height in (near, far, (-9, 0))]
+    points = 1000 * axis + torch.stack([0 * axis, *edges, 2 * aside + 10 * axis])
+    gaps = pcclust.rri(points, 4, center="origin")[0, :, 3]
+    expected = torch.tensor([0, 0.5, 0.5, 1]) * math.pi
+    torch.testing.assert_close(gaps.sort().values, expected, rtol=0, atol=2e-6)
+    exact = pcclust.rri(points.double(), 4, center="origin")[0, :, 3]
+    torch.testing.assert_close(gaps, exact.float(), rtol=0, atol=2e-6)
+
+
 def test_rotation_changes_nothing_and_reflection_the_gaps() -> None:
     points = sample_cloud("normal", 300, dtype=torch.float64)
     upright = pcclust.rri(points, 20)
