@@ -1,5 +1,6 @@
 """All neighbours within a radius."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -8,8 +9,9 @@ from torch import Tensor
 
 from pcclust.ops._arrays import accepts_numpy
 from pcclust.ops._checks import require
-from pcclust.ops._clouds import check_count, flatten
-from pcclust.ops._distance import nearest_rows, query_rows
+from pcclust.ops._clouds import Clouds, check_count, flatten
+from pcclust.ops._distance import gathered_distances, nearest_rows, query_rows
+from pcclust.ops._magnitude import brought_near, of_rows
 from pcclust.ops._registry import call, declare
 from pcclust.ops.knn import differentiable_distances, flatten_queries, search_arguments
 
@@ -73,12 +75,31 @@ def ball_query(
     clouds = flatten(points, lengths, offsets, batch=batch)
     asked = flatten_queries(clouds, queries, query_lengths, query_offsets, exclude_self)
     check_count(max_neighbors, clouds._replace(smallest=None), "max_neighbors")
-    arguments = search_arguments(clouds, asked)
-    distances, indices, counts = call("ball_query", *arguments, radius, max_neighbors, exclude_self)
+    distances, indices, counts = ball_search(clouds, asked, radius, max_neighbors, exclude_self)
     distances = differentiable_distances(clouds, asked, distances, indices)
     leading = (asked or clouds).shape
     shape = (*leading, max_neighbors)
     return Ball(distances.view(shape), indices.view(shape), counts.view(leading))
+
+
+def ball_search(
+    clouds: Clouds, asked: Clouds | None, radius: float, max_neighbors: int, exclude_self: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns distances, indices and counts by the operator, for clouds of any magnitude."""
+    near = brought_near(clouds, asked)
+    arguments = search_arguments(near.clouds, near.asked)
+    if near.factors is None:
+        found: tuple[Tensor, Tensor, Tensor] = call(
+            "ball_query", *arguments, radius, max_neighbors, exclude_self
+        )
+        return found
+    # The operator takes one radius, but every cloud has its own scale: the nearest, then a cut.
+    distances, indices, _ = call("ball_query", *arguments, math.inf, max_neighbors, exclude_self)
+    radii = of_rows(near.factors, clouds if asked is None else asked).double() * radius
+    limits = radii.to(distances.dtype).square()
+    indices = torch.where(distances <= limits, indices, -1)
+    counts = (indices >= 0).sum(dim=-1)
+    return gathered_distances(clouds, asked, indices), indices, counts
 
 
 def checked_radius(radius: float) -> float:

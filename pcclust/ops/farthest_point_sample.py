@@ -7,6 +7,7 @@ from torch import Tensor
 from pcclust.ops._arrays import accepts_numpy
 from pcclust.ops._checks import check_matrix, check_points, require
 from pcclust.ops._clouds import Clouds, check_count, flatten, readable
+from pcclust.ops._magnitude import brought_near
 from pcclust.ops._registry import call, declare
 
 
@@ -58,7 +59,8 @@ def farthest_point_sample(
     clouds = flatten(points, lengths, offsets, batch=batch)
     check_count(num_samples, clouds, "num_samples")
     first = _first_points(clouds, start, generator)
-    arguments = (clouds.rows.detach(), clouds.starts, clouds.sizes, first, clouds.packed)
+    rows = brought_near(clouds).clouds.rows.detach()
+    arguments = (rows, clouds.starts, clouds.sizes, first, clouds.packed)
     indices: Tensor = call("farthest_point_sample", *arguments, num_samples)
     single = points.dim() == 2 and not clouds.packed
     return indices[0] if single else indices

@@ -14,6 +14,7 @@ from pcclust.ops._distance import (
     nearest_rows,
     query_rows,
 )
+from pcclust.ops._magnitude import brought_near
 from pcclust.ops._registry import call, declare
 
 
@@ -61,7 +62,11 @@ def knn(
         TypeError: wrong type or dtype.
         ValueError: wrong shape, no points, NaN or inf, ``k`` beyond a cloud, bad lengths.
 
-    For D = 3 every backend returns the same bits (design.md, contract 1).
+    For D = 3 every backend returns the same bits (design.md, contract 1). Clouds of any magnitude
+    have the neighbours they have near 1, though their squared distances may overflow to inf or
+    vanish. One that is not ordinary (largest coordinate from 1e-6 to 1e9, in float64 1e-60 to 1e60)
+    and has coordinates below 1e-21 of its largest is refused, as no factor makes its squares fit.
+    Compiled graphs and vmap take coordinates as they are: bring clouds near 1 before.
 
     Example:
         >>> import torch, pcclust
@@ -73,7 +78,10 @@ def knn(
     clouds = flatten(points, lengths, offsets, batch=batch)
     asked = flatten_queries(clouds, queries, query_lengths, query_offsets, exclude_self)
     check_count(k, clouds, "k", spare=int(exclude_self))
-    distances, indices = call("knn", *search_arguments(clouds, asked), k, exclude_self)
+    near = brought_near(clouds, asked)
+    distances, indices = call("knn", *search_arguments(near.clouds, near.asked), k, exclude_self)
+    if near.factors is not None:
+        distances = gathered_distances(clouds, asked, indices)
     distances = differentiable_distances(clouds, asked, distances, indices)
     shape = (*(asked or clouds).shape, k)
     return Neighbors(distances.view(shape), indices.view(shape))

@@ -12,7 +12,7 @@ from pcclust.ops._checks import check_points, require
 from pcclust.ops._clouds import Clouds, check_count, flatten
 from pcclust.ops._objects import open_points
 from pcclust.ops._registry import declare
-from pcclust.ops.ball_query import Ball, checked_radius
+from pcclust.ops.ball_query import Ball, ball_search, checked_radius
 from pcclust.ops.knn import (
     Neighbors,
     differentiable_distances,
@@ -134,10 +134,11 @@ class NeighborIndex:
         self, asked: Clouds | None, radius: float, k: int, exclude_self: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         clouds = self._clouds
-        arguments = (*search_arguments(clouds, asked), radius, k, exclude_self)
-        if self._trees is None or _registry.forced_backend() == "torch":
-            found = _registry.call("ball_query", *arguments)
+        ordinary = clouds.ordinary and (asked is None or asked.ordinary)
+        if self._trees is None or not ordinary or _registry.forced_backend() == "torch":
+            found = ball_search(clouds, asked, radius, k, exclude_self)
         else:
+            arguments = (*search_arguments(clouds, asked), radius, k, exclude_self)
             found = _registry.call("index_search", *arguments[:3], self._trees, *arguments[3:])
         distances, indices, counts = found
         return differentiable_distances(clouds, asked, distances, indices), indices, counts

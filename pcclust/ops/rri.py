@@ -17,6 +17,7 @@ from pcclust.ops._clouds import (
     transposed_hint,
 )
 from pcclust.ops._distance import may_be_differentiated, nearest_rows, neighbor_rows
+from pcclust.ops._magnitude import brought_near, of_rows
 from pcclust.ops._neighborhoods import (
     DIRECTION_TOLERANCE,
     Neighborhoods,
@@ -106,6 +107,10 @@ def linked_features(clouds: Clouds, k: int, center: Center, links: bool) -> Link
     """
     check_count(k, clouds, "k", spare=1)
     _check_center(clouds, center)
+    near = brought_near(clouds)
+    if near.factors is not None:
+        features, neighbors, successors = linked_features(near.clouds, k, center, links)
+        return _in_units(features, 1 / of_rows(near.factors, clouds)), neighbors, successors
     origin = clouds.rows.new_zeros(clouds.starts.shape[0], 3) if center == "origin" else None
     arguments = (clouds.rows.detach(), clouds.starts, clouds.sizes, origin, k)
     if not may_be_differentiated(clouds.rows):
@@ -115,6 +120,14 @@ def linked_features(clouds: Clouds, k: int, center: Center, links: bool) -> Link
     formula = _differentiable(clouds, centers, neighbors, successors, features[..., 3])
     # The difference is 0: asking for a gradient does not change a bit.
     return features + (formula - formula.detach()), neighbors, successors
+
+
+def _in_units(features: Tensor, unit: Tensor) -> Tensor:
+    """Returns features of scaled clouds with the lengths in the unit of the points."""
+    lengths = features[..., :2] * unit[..., None]
+    # The diagonal of a cloud as wide as its dtype allows would overflow.
+    lengths = lengths.clamp(max=torch.finfo(features.dtype).max)
+    return torch.cat([lengths, features[..., 2:]], dim=-1)
 
 
 def _check_center(clouds: Clouds, center: Center) -> None:

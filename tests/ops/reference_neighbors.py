@@ -13,13 +13,25 @@ def squared_distances(query: np.ndarray, points: np.ndarray) -> np.ndarray:
     return total
 
 
+def shift_to_one(query: np.ndarray, points: np.ndarray) -> int:
+    """Returns the power of two that brings the largest coordinate near 1, where squares fit."""
+    return -int(np.frexp(max(np.abs(query).max(), np.abs(points).max()))[1])
+
+
 def nearest(
-    query: np.ndarray, points: np.ndarray, own_index: int | None = None
+    query: np.ndarray, points: np.ndarray, own_index: int | None = None, radius: float = np.inf
 ) -> list[tuple[float, int]]:
-    """Returns all points as (distance, index), nearest first; ``own_index`` is left out."""
-    distances = squared_distances(query, points)
-    found = [(d, i) for i, d in enumerate(distances.tolist()) if i != own_index]
-    return sorted(found)
+    """Returns points within a radius as (distance, index), nearest first, less ``own_index``.
+
+    Nearness is that of the points near 1, whatever becomes of the distances themselves.
+    """
+    shift = shift_to_one(query, points)
+    near = squared_distances(np.ldexp(query, shift), np.ldexp(points, shift)).tolist()
+    with np.errstate(over="ignore", under="ignore"):
+        limit = float(np.ldexp(points.dtype.type(radius), shift) ** 2)
+    inside = [i for i, d in enumerate(near) if i != own_index and d <= limit]
+    distances = squared_distances(query, points).tolist()
+    return [(distances[i], i) for i in sorted(inside, key=lambda i: (near[i], i))]
 
 
 def knn(
@@ -44,10 +56,8 @@ def ball_query(
     distances = np.full((len(asked), max_neighbors), np.inf, points.dtype)
     indices = np.full((len(asked), max_neighbors), -1, np.int64)
     counts = np.zeros(len(asked), np.int64)
-    with np.errstate(over="ignore", under="ignore"):
-        limit = points.dtype.type(radius) * points.dtype.type(radius)
     for i, query in enumerate(asked):
-        inside = [x for x in nearest(query, points, i if exclude_self else None) if x[0] <= limit]
+        inside = nearest(query, points, i if exclude_self else None, radius)
         counts[i] = min(len(inside), max_neighbors)
         for column, (distance, index) in enumerate(inside[:max_neighbors]):
             distances[i, column], indices[i, column] = distance, index
