@@ -82,7 +82,7 @@ test-sanitize: setup
 		--target build/sanitize .
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0 PCCLUST_BUILD=1 $(BIN)/python -m pytest -q -m 'not slow' \
-		-o addopts=--import-mode=importlib -o pythonpath="build/sanitize ." tests/ops -k "cpu or native"
+		-o addopts=--import-mode=importlib -o pythonpath="build/sanitize ." tests/ops -k "cpu or native or invalid_calls"
 
 # Random calls of every operator, and what else is in tests/fuzz: minutes, and hours.
 fuzz: setup

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pcclust
-from tests.ops.reference_neighbors import squared_distances
+from tests.ops.reference_neighbors import shift_to_one, squared_distances
 from tests.ops.sample_clouds import DTYPES, KINDS, same_bits, sample_cloud, working
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -18,6 +18,7 @@ pytestmark = pytest.mark.usefixtures("backend")
 def farthest_points(points: np.ndarray, count: int, start: int = 0) -> np.ndarray:
     """Chooses the point farthest from all chosen ones, the first of equals, none twice."""
     chosen = [start]
+    points = np.ldexp(points, shift_to_one(points, points))
     nearest = squared_distances(points[start], points).tolist()
     while len(chosen) < count:
         free = [i for i in range(len(points)) if i not in chosen]
