@@ -7,7 +7,7 @@ SOURCES := $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu*' 2>/de
 	$(wildcard build_backend/*.py csrc/Makefile csrc/*.mk) setup.py pyproject.toml
 
 .PHONY: setup demo test test-slow wheels clean-check test-sanitize cuda-check cuda-compile gpu-check bench
-.PHONY: lint format clean fuzz fuzz-long
+.PHONY: lint format clean mutants fuzz fuzz-long
 
 setup: .venv/installed
 
@@ -60,6 +60,16 @@ wheels: setup
 		$(WHEELS)/$$torch/bin/pip install --quiet "$$torch" dist/*.whl hypothesis pytest; \
 		(cd $(WHEELS)/tree && PCCLUST_BUILD=1 $(WHEELS)/$$torch/bin/python -m pytest -q tests/ops); \
 	done
+
+# Which broken lines no test notices: cosmic-ray breaks them, in a copy of the tree. Takes long.
+mutants: setup .venv/mutants/installed
+	mkdir -p out
+	.venv/mutants/bin/python tests/mutants.py --python $(CURDIR)/$(BIN)/python > out/mutants.md
+
+.venv/mutants/installed:
+	$(PYTHON) -m venv .venv/mutants
+	.venv/mutants/bin/pip install --quiet "cosmic-ray==8.7.0"
+	touch $@
 
 # Nothing but the wheel, and then the README line by line, and every bundled file.
 CLEAN := $(CURDIR)/build/clean
