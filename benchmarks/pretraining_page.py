@@ -93,12 +93,12 @@ class Encoder:
 def page(encoders: list[Encoder], runs: Sequence[Path], how: str) -> str:
     """Returns the page in Markdown."""
     parts = [
-        "# What features learned without labels are worth",
-        "Encoders are frozen. z turns shapes about their up axis, SO3 anyhow; z/SO3 was trained on "
-        "the one and tested on the other; upright are shapes as they stand. Accuracies are in %, "
-        "mean ± standard deviation over the rounds of turns, with few labels over the draws. C of "
-        "the linear machine is chosen by cross-validation on training shapes; nothing was chosen "
-        "by test shapes.",
+        "# Linear evaluation of features learned without labels",
+        "Encoders are frozen. z turns shapes about their up axis, SO3 arbitrarily; z/SO3 was "
+        "trained on the one and tested on the other; upright are shapes as they stand. Accuracies"
+        " are in %, mean ± standard deviation over the rounds of turns, with few labels over the "
+        "draws. C of the linear machine is chosen by cross-validation on training shapes; nothing"
+        " was chosen by test shapes.",
     ]
     for data in dict.fromkeys(encoder.data for encoder in encoders):
         mine = [encoder for encoder in encoders if encoder.data == data]

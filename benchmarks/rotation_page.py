@@ -111,12 +111,13 @@ def page(runs: list[Run], how: str) -> str:
         "ClusterNet's one training serves all three: its output does not turn with the shape, so "
         "training on turned shapes is the same training.",
         "## The same answer whichever way it is turned",
-        "*One answer*: the share of shapes that get one class in all turns in space. *Worst*: the "
-        "accuracy of the worst round. *Change*: how far the output moves, in units of its norm, "
-        "and for how many of all shapes and turns that is within 1e-4. ClusterNet's moves further "
-        "where neighbours or clusters are equally far, so that rounding decides between them.",
+        "*Consistency*: the fraction of shapes that get one class in all turns in space. *Worst*:"
+        " the accuracy of the worst round. *Change*: how far the output moves, in units of its "
+        "norm, and for how many of all shapes and turns that is within 1e-4. ClusterNet's moves "
+        "further where neighbours or clusters are equally far, so that rounding decides between "
+        "them.",
         table(
-            ("", "tested on", "one answer", "worst", "change: median", "largest", "≤ 1e-4"),
+            ("", "tested on", "consistency", "worst", "change: median", "largest", "≤ 1e-4"),
             _steadiness(runs),
         ),
         "## Tilt",

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from pcclust import _signals
 from pcclust._version import __version__
+from pcclust.cli._help import registry, without_none
 from pcclust.cli.console import ExitCode, data_warnings_printed, errors, output
 
 # Each is the function of that name in the module pcclust.cli of that name; its docstring is its
@@ -87,8 +88,14 @@ def _run(given: list[str]) -> int:
     code: int
     # One that is named is imported alone, since each brings libraries of its own.
     if given and given[0] in COMMANDS:
-        command = _command(given[0], given)
-        code = tyro.cli(command, prog=f"pcclust {given[0]}", args=given[1:], config=flags)
+        command = without_none(_command(given[0], given))
+        code = tyro.cli(
+            command,
+            prog=f"pcclust {given[0]}",
+            args=given[1:],
+            config=flags,
+            registry=registry(),
+        )
     else:
         about = (
             f"{DESCRIPTION} pcclust COMMAND --help says more; pcclust --version says which pcclust "

@@ -3,8 +3,9 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Annotated
 
-from tyro.conf import OmitArgPrefixes
+from tyro.conf import arg
 
 from pcclust.cli._config_file import defaults_from_file
 from pcclust.cli._training_display import TrainingDisplay
@@ -15,7 +16,7 @@ from pcclust.training.allocator import keep_freed_memory, limit_kernel_caches
 
 
 def train(
-    run: OmitArgPrefixes[ClassificationConfig],
+    run: Annotated[ClassificationConfig, arg(name="")],
     *,
     config: Path | None = None,
     out: Path | None = None,

@@ -48,7 +48,7 @@ class RotationView(ReportView):
             "“z” turns a shape about its up axis, “SO3” by an arbitrary rotation; “z/SO3” was "
             "trained on the one and tested on the other. In each round every shape has a new "
             "rotation.",
-            "“Consistency” is the share of shapes that are predicted as the same class in every "
+            "“Consistency” is the fraction of shapes that are predicted as the same class in every "
             "round, “always right” of those for which that class is right.",
             "“Change” is how far the output moves from that of the upright shape, in units of its "
             "length.",

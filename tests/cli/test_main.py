@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from pcclust.cli import main as cli
+from pcclust.training import Outcome
 
 
 def run(*arguments):
@@ -98,3 +99,27 @@ def test_the_overview_has_an_example_of_each_command_that_parses(capsys):
     for name, (_, example) in cli.COMMANDS.items():
         assert f"pcclust {name}" in example
         assert example in text
+
+
+@pytest.mark.parametrize("arguments", [("train",), ("pretrain", "contrastnet")])
+def test_help_groups_settings_and_says_nothing_of_nothing(arguments, capsys):
+    assert run(*arguments, "--help") == 0
+    text = capsys.readouterr().out
+    for group in ("data", "encoder", "views", "training", "run"):
+        assert f" {group} options " in text
+    assert "(default: None)" not in text
+    assert "{None" not in text
+    assert "--epochs INT" in text
+    assert "(default: )" not in text
+
+
+def test_the_word_none_still_undoes_what_a_file_says(tmp_path, monkeypatch):
+    (tmp_path / "config.yaml").write_text("method: classification\nclip_norm: 3.0\n")
+    seen = []
+    monkeypatch.setattr("pcclust.cli.train.Classification", seen.append)
+    monkeypatch.setattr("pcclust.cli.train.fit", lambda *_, **__: Outcome(True, False, 7, {}))
+    given = ["train", "x.h5", "--config", str(tmp_path / "config.yaml"), "--epochs", "7"]
+    for words in ([], ["--clip-norm", "None"], ["--clip-norm", "2"]):
+        run(*given, *words)
+    assert [config.clip_norm for config in seen] == [3.0, None, 2.0]
+    assert {config.epochs for config in seen} == {7}
