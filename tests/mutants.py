@@ -125,9 +125,10 @@ def run(python: str, tree: Path, tests: list[str], limit: float) -> tuple[str, s
         done = subprocess.run(command, cwd=tree, timeout=limit, capture_output=True, text=True)
     except subprocess.TimeoutExpired:
         return "out of time", ""
+    if done.returncode in (0, 5):  # 5: there is no test
+        return "survived", ""
     failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-    ends = {0: "survived", 5: "survived"}  # 5: there is no test
-    return ends.get(done.returncode, "caught"), failed[1] if failed else done.stdout[-2000:]
+    return "caught", failed[1] if failed else done.stdout[-2000:]
 
 
 def judge(drawn: list[Mutant], python: str, limit: float) -> Iterator[tuple[Mutant, str, str]]:
