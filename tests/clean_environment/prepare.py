@@ -14,13 +14,14 @@ from readme import models_of, weights_of
 
 import pcclust
 from pcclust.data import count_clouds, read_clouds
+from pcclust.demo.page import SHOWN
 from pcclust.demo.shapes import BUNDLED
 
 assert "_bundled" in BUNDLED.parts, f"{BUNDLED} is not in the package"
 assert pcclust.info().native is not None, pcclust.info().native_reason
 assert pcclust.info().native_reason == "built and loaded"
 
-POINTS = 128
+POINTS = 640
 meshes = sorted(Path("data/meshes").iterdir())
 assert meshes
 for path in meshes:
@@ -35,7 +36,7 @@ for licence in (BUNDLED / "LICENSES").iterdir():
 
 # Of the bundled shapes a part, in the layout of data/.
 Path("small_data/meshes").mkdir(parents=True)
-for path in meshes[::15]:
+for path in {*meshes[::15], Path("data") / SHOWN}:
     (Path("small_data/meshes") / path.name).symlink_to(path.resolve())
 Path("small_data/CREDITS.md").symlink_to(Path("data/CREDITS.md").resolve())
 with h5py.File("data/furniture.h5") as file, h5py.File("small_data/furniture.h5", "w") as small:
