@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from pcclust.data.hdf5_room import hdf5_with_room, size_of_texts
 from pcclust.data.partial_output import FeatureBatch, FeatureOutput, PartialFolder
 
 CHANNELS = ("r_i", "r_ik", "theta_ik", "phi_ik")
@@ -88,7 +89,7 @@ def _lay_out(folder: PartialFolder) -> Layout:
 
 
 def _join_hdf5(path: Path, folder: PartialFolder, layout: Layout, settings: dict[str, Any]) -> None:
-    with h5py.File(path, "w") as file:
+    with hdf5_with_room(path, _size(layout, settings["k"])) as file:
         file.attrs.update({name: value for name, value in settings.items() if value is not None})
         file.attrs["channels"] = CHANNELS
         file["names"] = np.array(layout.names, dtype=h5py.string_dtype())
@@ -102,6 +103,13 @@ def _join_hdf5(path: Path, folder: PartialFolder, layout: Layout, settings: dict
                     dataset = file.create_dataset(name, shape, block.dtype)
                 dataset[row : row + len(block)] = block
                 row += len(block)
+
+
+def _size(layout: Layout, k: int) -> int:
+    """Returns the bytes of all arrays and names."""
+    floats = int(layout.offsets[-1]) * (3 + 4 * k)
+    small = sum(array.nbytes for array in layout.small_arrays().values())
+    return 4 * floats + small + size_of_texts(layout.names)
 
 
 def _join_npz(path: Path, folder: PartialFolder, layout: Layout, settings: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from pcclust.data.dataset import UpAxis
 from pcclust.data.hdf5 import POINTS
+from pcclust.data.hdf5_room import hdf5_with_room, size_of_texts
 from pcclust.data.hdf5_storage import BLOCK
 
 
@@ -45,7 +46,8 @@ def write_hdf5(
     _check_room(path, count * num_points * 12)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with h5py.File(temporary, "w") as file:
+        texts = size_of_texts([*names, *class_names, *(notes or {}).values()])
+        with hdf5_with_room(temporary, _size_of_points(count, num_points) + texts) as file:
             _write_points(file, blocks, count, num_points)
             file["name"] = np.array(names, dtype=h5py.string_dtype())
             if labels is not None:
@@ -57,7 +59,7 @@ def write_hdf5(
             file.attrs.update(notes or {})
         temporary.replace(path)
     except (OSError, RuntimeError) as error:  # HDF5 raises either, with pages of details
-        reason = str(error).splitlines()[0]
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise OSError(f"{path}: cannot be written, is the disk full? ({reason})") from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -69,6 +71,14 @@ def _check_room(path: Path, needed: int) -> None:
         raise OSError(
             errno.ENOSPC, f"{path} may need {needed:,} bytes, {free:,} are free in its folder"
         )
+
+
+def _size_of_points(count: int, num_points: int) -> int:
+    """Returns the bytes of points that do not compress, their labels and the index of the blocks.
+
+    The index keeps 48 bytes of a block, in nodes that may be half empty.
+    """
+    return count * (num_points * 12 + 8) + 256 * (count // BLOCK + 1)
 
 
 def _write_points(
