@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pcclust import _start  # noqa: F401  # first: it lets Ctrl-C end what follows
 from pcclust._version import __version__
 from pcclust.info import info
 from pcclust.ops import (

@@ -1,12 +1,15 @@
 """Signals that ask a process to end: Ctrl-C, SIGTERM (by kill), SIGHUP (of a terminal)."""
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeAlias
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Seconds until a KeyboardInterrupt is raised again that Python could not let through.
+AGAIN = 0.01
 Handler: TypeAlias = Callable[[int, FrameType | None], None]
 
 _received: list[int] = []
@@ -45,8 +48,34 @@ def interrupting() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    with handled(interrupt):
+    with handled(interrupt), _none_lost(interrupt):
         yield
+
+
+@contextmanager
+def _none_lost(interrupt: Handler) -> Iterator[None]:
+    """Raises KeyboardInterrupt again, soon, where Python only reports it and goes on.
+
+    That is so in ``__del__`` and in callbacks of weak references. Again in one, again it comes.
+    """
+    usual, before = sys.unraisablehook, signal.getsignal(signal.SIGALRM)
+
+    def report(unraisable: "sys.UnraisableHookArgs") -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            # Here it would be lost like the first: a timer raises it where the program goes on.
+            signal.signal(signal.SIGALRM, interrupt)
+            signal.setitimer(signal.ITIMER_REAL, AGAIN)
+        else:
+            usual(unraisable)
+
+    sys.unraisablehook = report
+    try:
+        yield
+    finally:
+        sys.unraisablehook = usual
+        if signal.getsignal(signal.SIGALRM) is interrupt:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
 
 
 def exit_code() -> int:

@@ -12,7 +12,17 @@ import pcclust
 ROOT = Path(pcclust.__file__).parent
 # From the ground up: a package imports from its own floor and from those below.
 FLOORS = (
-    ("_extras", "_files", "_lock", "_names", "_native", "_signals", "_user_code", "_version"),
+    (
+        "_extras",
+        "_files",
+        "_lock",
+        "_names",
+        "_native",
+        "_signals",
+        "_start",
+        "_user_code",
+        "_version",
+    ),
     ("ops",),
     ("cluster", "data", "losses", "nn"),
     ("evaluate", "info", "training"),

@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import pcclust
 from pcclust._lock import locked_file, locked_folder
 from pcclust.cli.main import main
 
@@ -138,6 +140,75 @@ def test_every_command_ends_alike(monkeypatch, capsys, number):
     assert stopped.value.code == 128 + number
     assert capsys.readouterr().err.startswith("Interrupted; ")
     assert signal.getsignal(number) is before
+
+
+class Closing:
+    """Gets a signal while Python closes it, when no exception can get through."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        os.kill(os.getpid(), self.number)
+        sum(range(10))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("callback", [False, True])
+def test_a_signal_is_not_lost_where_nothing_can_be_raised(monkeypatch, capsys, number, callback):
+    def info() -> int:
+        if callback:
+            held = type("Held", (), {})()
+            _ = weakref.ref(held, lambda _: Closing(number).__del__())
+            del held
+        else:
+            Closing(number)
+        time.sleep(5)
+        return 0
+
+    monkeypatch.setattr("pcclust.cli.info.info", info)
+    before, hook = signal.getsignal(signal.SIGALRM), sys.unraisablehook
+    with pytest.raises(SystemExit) as stopped:
+        main(["info"])
+    assert stopped.value.code == 128 + number
+    assert capsys.readouterr().err.startswith("Interrupted; ")
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert sys.unraisablehook is hook
+
+
+def loading(folder, *arguments):
+    """Starts Python with a torch that says whether Ctrl-C is Python's, and takes its time."""
+    (folder / "torch.py").write_text(
+        "import signal, time\n"
+        "print(signal.getsignal(signal.SIGINT) is signal.default_int_handler, flush=True)\n"
+        "time.sleep(20)\n"
+    )
+    root = str(Path(pcclust.__file__).parents[1])
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), root])},
+    )
+
+
+def test_ctrl_c_ends_a_command_silently_while_it_loads(tmp_path):
+    script = tmp_path / "pcclust"
+    script.write_text("from pcclust.cli.main import main\nmain()\n")
+    for command in (["-m", "pcclust"], [str(script)]):
+        with loading(tmp_path, *command, "info") as process:
+            assert process.stdout.readline() == "False\n"
+            process.send_signal(signal.SIGINT)
+            complaints = process.communicate()[1]
+        assert process.returncode == -signal.SIGINT  # 130 to a shell
+        assert complaints == ""
+
+
+def test_whoever_imports_the_package_keeps_their_handlers(tmp_path):
+    with loading(tmp_path, "-c", "import pcclust", "-m", "pcclust") as process:
+        assert process.stdout.readline() == "True\n"
+        process.kill()
 
 
 @pytest.mark.parametrize(
