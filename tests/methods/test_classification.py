@@ -131,6 +131,15 @@ def test_training_shapes_are_turned_about_gravity_or_at_random(file, rotation, c
     torch.testing.assert_close(moved.norm(dim=2), batch.norm(dim=2))
 
 
+def test_each_axis_of_a_training_shape_is_stretched_by_itself(file):
+    method = create(file, rotation="none", max_scale=1.5, max_shift=0.0)
+    batch = next(iter(method.loader.epoch(0)))
+    original = method.train_set.points[batch.indices]
+    factors = batch.points.norm(dim=1) / original.norm(dim=1)
+    assert float((factors[:, 0] - factors[:, 1]).abs().mean()) > 0.05
+    torch.testing.assert_close(batch.points, original * factors[:, None])
+
+
 def test_another_up_axis_is_obeyed(tmp_path):
     file = write(tmp_path / "y.h5", up_axis="y")
     method = create(file, max_scale=1.0, max_shift=0.0)
