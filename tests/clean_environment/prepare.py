@@ -21,7 +21,7 @@ assert "_bundled" in BUNDLED.parts, f"{BUNDLED} is not in the package"
 assert pcclust.info().native is not None, pcclust.info().native_reason
 assert pcclust.info().native_reason == "built and loaded"
 
-POINTS = 640
+POINTS = 1024
 meshes = sorted(Path("data/meshes").iterdir())
 assert meshes
 for path in meshes:

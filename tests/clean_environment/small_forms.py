@@ -43,7 +43,7 @@ EXTENDED = (
     Extended("pretrain contrastnet", "--rounds 1 --clusters 4", "hours: a small network a round"),
     Extended("pretrain contrastnet", "--network.epochs 1 --network.batch-size 8", "the same"),
     Extended("evaluate (rotation|linear) .*small", "--num-points 128 --limit 20", "an hour"),
-    Extended("evaluate corruption .*small", "--num-points 640 --limit 20", "the same"),
+    Extended("evaluate corruption .*small", "--limit 20", "the same"),
     Extended("evaluate (rotation|linear)", "--rotations 1", "four fifths of the clouds"),
     Extended("evaluate linear", "--landmarks 0 --label-fractions 0.5 --repeats 1", "classifiers"),
 )
