@@ -79,6 +79,8 @@ def locked_folder(path: Path | None) -> Iterator[None]:
 
 
 def _make(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{path}: is a file; name a folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

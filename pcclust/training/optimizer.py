@@ -49,7 +49,7 @@ def learning_rate(step: int, steps_per_epoch: int, config: TrainingConfig) -> fl
         >>> [round(learning_rate(step, 2, config), 3) for step in range(6)]
         [0.5, 1.0, 1.0, 0.854, 0.5, 0.146]
         >>> config = TrainingConfig(epochs=4, learning_rate=1.0, warmup_epochs=0, schedule="step")
-        >>> [learning_rate(step, 1, config) for step in range(4)]
+        >>> [round(learning_rate(step, 1, config), 3) for step in range(4)]
         [1.0, 1.0, 0.1, 0.01]
     """
     assert config.learning_rate is not None

@@ -33,9 +33,14 @@ def make_run(folder, model, trained, classify):
     line = {"epoch": 3, "val_accuracy": 0.625}
     (folder / "metrics.jsonl").write_text(json.dumps({"step": 1}) + "\n" + json.dumps(line) + "\n")
     points = torch.tensor([[[0.0, 1.0, 0.0]], [[1.0, 0.0, 0.0]]] * 2)
-    turns = Rotations(rounds=4, tilts=3)
     found = rotation(
-        classify, points, LABELS, trained=trained, turns=turns, up_axis="y", class_names=("a", "b")
+        classify,
+        points,
+        LABELS,
+        trained=trained,
+        rotations=Rotations(rounds=4, tilts=3),
+        up_axis="y",
+        class_names=("a", "b"),
     )
     (folder / "report").mkdir()
     (folder / "report" / "rotation.json").write_text(found.to_json())

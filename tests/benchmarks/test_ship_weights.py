@@ -45,7 +45,7 @@ def evaluations(tmp_path_factory):
         lambda clouds: torch.nn.functional.one_hot(clouds.std(dim=1).argmax(dim=1), 3).float(),
         points,
         labels,
-        turns=Rotations(2, tilts=0),
+        rotations=Rotations(2, tilts=0),
         up_axis="z",
         about={"data": "balls, test", "command": "pcclust evaluate /home/me/run"},
     )
