@@ -26,8 +26,6 @@ from tyro.constructors import (
     UnsupportedTypeAnnotationError,
 )
 
-from pcclust.training import TrainingConfig
-
 # The settings of a training, by what they are for; those a method adds are its own group.
 GROUPS = {
     "data": ("dataset", "split", "limit", "num_points", "up_axis", "val_share"),
@@ -129,6 +127,8 @@ class _Settings:
         if not isinstance(spec, StructConstructorSpec):
             return None
         spec = dataclasses.replace(spec, fields=tuple(map(_quiet, spec.fields)))
+        from pcclust.training import TrainingConfig  # heavy, and few commands train
+
         if not issubclass(info.type, TrainingConfig):
             return spec
         self.root = self.root or info.type
