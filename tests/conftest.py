@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from pcclust.ops._registry import use_backend, why_missing
 
 # Programs of their own, which run outside of this environment.
-collect_ignore = ["clean_environment"]
+collect_ignore = ["clean_environment", "mutants.py"]
 
 # The same examples in every run; `pytest --hypothesis-profile=explore` looks for others.
 settings.register_profile(
