@@ -42,8 +42,8 @@ EXTENDED = (
     Extended("pretrain .* small", "--epochs 1 --num-points 128 --batch-size 8", "an hour"),
     Extended("pretrain contrastnet", "--rounds 1 --clusters 4", "hours: a small network a round"),
     Extended("pretrain contrastnet", "--network.epochs 1 --network.batch-size 8", "the same"),
-    Extended("evaluate (rotation|linear) .*small", "--num-points 128 --limit 20", "an hour"),
-    Extended("evaluate corruption .*small", "--limit 20", "the same"),
+    Extended("evaluate linear .*small", "--num-points 128 --limit 20", "an hour"),
+    Extended("evaluate (rotation|corruption) .*small", "--limit 20", "the same"),
     Extended("evaluate (rotation|linear)", "--rotations 1", "four fifths of the clouds"),
     Extended("evaluate linear", "--landmarks 0 --label-fractions 0.5 --repeats 1", "classifiers"),
 )
