@@ -120,7 +120,8 @@ def _farthest_point_sample_torch(
         return starts.new_full((starts.shape[0], num_samples), -1)
     column = torch.arange(width, device=points.device)
     inside = column < sizes[:, None]
-    rows = torch.where(inside, starts[:, None] + column, 0)
+    # Beside the cloud stands its first point: padding may be NaN, which no minimum forgets.
+    rows = (starts[:, None] + torch.where(inside, column, 0)).clamp(max=points.shape[0] - 1)
     coordinates = points[rows].unbind(dim=-1)
     distances = torch.where(inside, torch.inf, -1.0).to(points.dtype)
     chosen = [torch.where(sizes > 0, first, 0)[:, None]]

@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from pcclust.ops import kmeans_assign as _declares_the_twin  # noqa: F401
+
 pytestmark = pytest.mark.emulated
 
 DTYPES = [torch.float32, torch.float64]

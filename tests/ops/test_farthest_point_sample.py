@@ -213,3 +213,12 @@ def test_operator_is_well_made_and_exports() -> None:
     shapes = {"points": {0: torch.export.Dim("B", min=2), 1: torch.export.Dim("N", min=4)}}
     exported = torch.export.export(Sampler(), (BATCH,), dynamic_shapes=shapes).module()
     assert same_bits(exported(BATCH[:2, :5]), pcclust.farthest_point_sample(BATCH[:2, :5], 4))
+
+
+@pytest.mark.parametrize("operator", ["farthest_point_sample", "farthest_point_sample_torch"])
+def test_padding_before_the_first_cloud_may_be_nan(operator):
+    line = torch.tensor([[0.0], [1.0], [5.0], [9.0]])
+    points = torch.cat([torch.full((1, 1), torch.nan), line, line[:3]])
+    starts, sizes, first = torch.tensor([1, 5]), torch.tensor([4, 3]), torch.tensor([0, 1])
+    found = getattr(torch.ops.pcclust, operator)(points, starts, sizes, first, False, 3)
+    assert found.tolist() == [[0, 3, 2], [1, 2, 0]]
