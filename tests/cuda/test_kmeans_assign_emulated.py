@@ -69,7 +69,7 @@ def test_follows_the_twin(emulate):
     generator = torch.Generator().manual_seed(0)
     points = torch.randn((90, 20), generator=generator, dtype=torch.float64)
     labels, distances = torch.ops.pcclust.kmeans_assign_torch(
-        points, points[:66:2], points[0], None
+        points, points[:66:2].contiguous(), points[0], None
     )
     found = emulate("kmeans_assign", points=points, centers=points[:66:2])
     assert torch.equal(found["labels"], labels)

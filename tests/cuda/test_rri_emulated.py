@@ -100,7 +100,7 @@ def test_a_cloud_of_more_points_than_threads_place(emulate):
     check(emulate, [cloud.double() for cloud in clouds], 3)
 
 
-def test_points_without_enough_neighbours_are_0(emulate):
+def test_neighbours_that_are_not_there_are_0(emulate):
     # On the CPU the operator refuses this; a kernel would have to wait for the device.
     clouds = [torch.ones(1, 3), sample_cloud("normal", 3), sample_cloud("normal", 8)]
     sizes = torch.tensor([len(cloud) for cloud in clouds])
@@ -109,5 +109,7 @@ def test_points_without_enough_neighbours_are_0(emulate):
     features = emulate("rri", **tensors, k=4, links=True)["features"]
     alone = (clouds[2], torch.zeros(1, dtype=torch.int64), sizes[2:], None)
     expected, _, _ = torch.ops.pcclust.rri_links_torch(*alone, 4)
-    assert (features[:4] == 0).all()
+    assert (features[0] == 0).all()
+    assert (features[1:4, 2:] == 0).all()  # a point of three has two neighbours
+    assert_well_formed(features)
     assert_close(features[4:], expected, float(clouds[2].abs().max()))
