@@ -163,11 +163,6 @@ class DEC(DeepClustering):
         kmeans = KMeans(self.config.num_clusters, n_init=starts, random_state=generator)
         head.centers.copy_(kmeans.fit(embedded).cluster_centers_)
 
-    def _buffer(self, name: str) -> Tensor:
-        buffer = getattr(self.model, name)
-        assert isinstance(buffer, Tensor)
-        return buffer
-
 
 def embedding_before(previous: Previous) -> nn.Linear | None:
     """Returns the embedding of the auto-encoder before, if there is one."""

@@ -235,6 +235,11 @@ class Pretext(Method):
     def _check(self) -> None:
         """Refuses settings that do not fit the data, before anything is built."""
 
+    def _buffer(self, name: str) -> Tensor:
+        buffer = getattr(self.model, name)
+        assert isinstance(buffer, Tensor)
+        return buffer
+
     def _learned(self, width: int) -> dict[str, Tensor]:
         return self.buffers(width)
 

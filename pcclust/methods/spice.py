@@ -212,11 +212,6 @@ class SPICE(DeepClustering):
         assert isinstance(students, Students)
         return students.heads
 
-    def _buffer(self, name: str) -> Tensor:
-        buffer = getattr(self.model, name)
-        assert isinstance(buffer, Tensor)
-        return buffer
-
 
 def labelled_rows(sure: Tensor, features: Tensor, each: int, surest: int) -> Tensor:
     """Returns the rows that each cluster labels, nearest to its prototype first.

@@ -126,11 +126,6 @@ class SPICESemi(DeepClustering):
         orders = [torch.randperm(len(rows), generator=generator) for _ in range(rounds)]
         return rows[torch.cat(orders)[:count]]
 
-    def _buffer(self, name: str) -> Tensor:
-        buffer = getattr(self.model, name)
-        assert isinstance(buffer, Tensor)
-        return buffer
-
 
 def reliable_labels(
     probabilities: Tensor, features: Tensor, neighbors: int, agreement: float, confidence: float

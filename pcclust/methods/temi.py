@@ -187,11 +187,6 @@ class TEMI(DeepClustering):
         assert isinstance(teachers, nn.ModuleList)
         return teachers
 
-    def _buffer(self, name: str) -> Tensor:
-        buffer = getattr(self.model, name)
-        assert isinstance(buffer, Tensor)
-        return buffer
-
 
 def _both(scores: Tensor) -> Tensor:
     """Returns scores ``(H, 2B, K)`` of both halves of the pairs as ``(2, H, B, K)``."""
