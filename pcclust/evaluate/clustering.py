@@ -47,14 +47,16 @@ def clustering(
         features: ``(N, D)``, a tensor or an array.
         labels: ``(N,)`` classes, not negative, or None: then only what needs no labels is measured.
         n_clusters: k; the number of classes if None.
-        methods: of "kmeans" (`pcclust.KMeans`), "ward" (`pcclust.ward_labels`), "spectral" and
-            "gmm" (scikit-learn: 10 nearest neighbours; diagonal covariances); and "own".
+        methods: of "kmeans" (`pcclust.KMeans`), "ward" (`pcclust.ward_labels`), "spectral", "gmm"
+            and "hdbscan" (scikit-learn: 10 nearest neighbours; diagonal covariances; as many
+            clusters as are dense, which noise joins by the nearest shape); and "own".
         seeds: runs of each method that has randomness, with the seeds ``seed``, ``seed + 1``, ….
         seed: the first seed.
         whiten: components of `PCAWhitening`, or None for none.
         l2: whether features are then brought to length one.
-        test: features ``(M, D)`` and labels ``(M,)`` or None of held-out shapes; methods that
-            only cluster what they are given ("ward", "spectral") have no numbers for them.
+        test: features ``(M, D)`` and labels ``(M,)`` or None of held-out shapes; methods without a
+            rule for these ("ward", "spectral", "hdbscan") give each the cluster of the nearest
+            shape that they were given.
         about: what is clustered, in words, for the report.
         own: gives the clusters of features by the model that made them, the method "own".
         advance: called after each run.
@@ -187,7 +189,7 @@ def _measured(
     if len(np.unique(result.clusters)) > 1:
         measures["silhouette"] = silhouette(spaces[0], result.clusters)
     measures["size_perplexity"] = size_perplexity(result.clusters)
-    if len(spaces) == 1 or result.predict is None:
+    if len(spaces) == 1:
         return Run(seed, result.clusters, measures, {})
     predicted = result.predict(spaces[1])
     on_test = _agreement(test_labels, predicted, mapping)
@@ -222,9 +224,19 @@ def _notes(
         notes.append(f"{k} clusters and {classes} classes: one-to-one leaves some without a match.")
     if tested:
         notes.append("test: clusters and their map to classes were fitted on the other shapes.")
+    titles = [METHODS[method.method].title for method in found if METHODS[method.method].by_nearest]
+    if tested and titles:
+        notes.append(
+            f"{' and '.join(titles)}: a test shape is in the cluster of the nearest other."
+        )
     for method in found:
         sizes = [len(np.unique(run.clusters)) for run in method.runs]
-        if min(sizes) < k:
+        if method.method == "hdbscan":
+            notes.append(
+                f"HDBSCAN finds as many clusters as are dense, here {sizes[0]}; what it calls "
+                "noise is in the cluster of the nearest shape that is none."
+            )
+        elif min(sizes) < k:
             notes.append(
                 f"{METHODS[method.method].title} found only {min(sizes)} of {k} clusters that "
                 "have shapes: there may be fewer different shapes than clusters."

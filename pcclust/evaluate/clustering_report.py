@@ -39,8 +39,7 @@ class Run:
         measures: by name, on these shapes.
         test_measures: by name, on held-out shapes, with the map of clusters to classes fitted on
             the others; empty without them.
-        test_clusters: ``(M,)`` int64 of the held-out shapes; None without them, or where the method
-            clusters nothing but what it was fitted on.
+        test_clusters: ``(M,)`` int64 of the held-out shapes; None without them.
     """
 
     seed: int

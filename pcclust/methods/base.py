@@ -94,8 +94,7 @@ class DeepClustering(Pretext):
         """
         probabilities = self.assignments()
         confidence, labels = probabilities.max(dim=1)
-        assigned = self.model.assigned
-        assert isinstance(assigned, Tensor)
+        assigned = self._buffer("assigned")
         before = assigned.cpu()
         measured = {
             "perplexity": size_perplexity(labels),
@@ -107,6 +106,13 @@ class DeepClustering(Pretext):
         assigned.copy_(labels)
         self._warn_of_collapse(measured, probabilities.shape[1])
         return measured
+
+    def details(self) -> dict[str, Any]:
+        """Returns how many shapes each cluster has, once that is known."""
+        assigned = self._buffer("assigned")
+        if int(assigned[0]) == NOT_YET:
+            return {}
+        return {"sizes": assigned.bincount(minlength=self.config.num_clusters).tolist()}
 
     def saved(self) -> tuple[nn.Module, dict[str, Any]]:
         """Returns the `Clusterer` of encoder and cluster head, and its card."""

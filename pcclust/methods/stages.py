@@ -298,7 +298,9 @@ class Pipeline:
         if not self.main:
             return
         model, card = self.recipe.publish(self.config, previous)
-        save_weights(self.out, model, card | {"pipeline": asdict(self.config)})
+        stages = [stage.name for stage in self.stages]
+        made = {"recipe": self.recipe.name, "stages": stages, "pipeline": asdict(self.config)}
+        save_weights(self.out, model, card | made)
         clusters = card.get("task") == "clusters"
         what = f"the {'model of clusters' if clusters else 'encoder'} is"
         self.tell(f"{self.out}: complete; {what} pcclust.load({str(self.out)!r})")

@@ -1,6 +1,7 @@
 """TEMI: heads on frozen features learn that neighbours share clusters."""
 
 import copy
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +14,15 @@ from pcclust.data.seeding import seeded_generator
 from pcclust.losses import weighted_pmi
 from pcclust.methods.base import DeepClustering, DeepClusteringConfig, Views
 from pcclust.methods.features import FeatureSet
-from pcclust.methods.stages import Recipe, Shapes, Stage, features_first, features_of
+from pcclust.methods.stages import (
+    NOTHING,
+    Previous,
+    Recipe,
+    Shapes,
+    Stage,
+    features_first,
+    features_of,
+)
 from pcclust.nn.cluster_heads import PrototypeHead
 from pcclust.ops import knn
 from pcclust.training import Progress
@@ -33,6 +42,8 @@ class TEMIConfig(DeepClusteringConfig):
         beta: weight of the mutual information against even sizes; 1 prefers few clusters.
         momentum: by how much teachers stay as they are at each step.
         marginal_momentum: by how much the sizes of clusters do.
+        least_steps: of the whole training. Few shapes make few batches, with which neither students
+            nor their slow teachers get anywhere; an epoch then sees every shape several times.
     """
 
     heads: int = 16
@@ -43,6 +54,7 @@ class TEMIConfig(DeepClusteringConfig):
     beta: float = 0.6
     momentum: float = 0.996
     marginal_momentum: float = 0.9
+    least_steps: int = 2000
     epochs: int = 100
     batch_size: int = 1024
     learning_rate: float | None = 4e-4
@@ -58,6 +70,8 @@ class TEMIConfig(DeepClusteringConfig):
                 raise ValueError(f"{name}={getattr(self, name)} must be positive")
         if not 0.5 < self.beta <= 1:
             raise ValueError(f"beta={self.beta} must be above 0.5 and at most 1")
+        if self.least_steps < 0:
+            raise ValueError(f"least_steps={self.least_steps} must not be negative")
         for name in ("momentum", "marginal_momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be in [0, 1)")
@@ -101,6 +115,20 @@ class TEMI(DeepClustering):
     num_views: ClassVar[int] = 0
     leaves_parameters_unused: ClassVar[bool] = True
     collapse_advice: ClassVar[str] = "lower --beta, or give other features"
+
+    def __init__(
+        self, config: TEMIConfig, shapes: FeatureSet, previous: Previous = NOTHING
+    ) -> None:
+        super().__init__(config, shapes, previous)
+        least = math.ceil(config.least_steps / max(config.epochs, 1))
+        self.steps_per_epoch = max(self.steps_per_epoch, least)
+
+    def order(self, epoch: int) -> Tensor:
+        """Returns the shapes, each about as often as the steps need."""
+        generator = seeded_generator(self.config.seed, epoch)
+        rounds = math.ceil(self.steps_per_epoch * self.config.batch_size / len(self.shapes))
+        orders = [torch.randperm(len(self.shapes), generator=generator) for _ in range(rounds)]
+        return torch.cat(orders)
 
     def heads(self, width: int) -> dict[str, nn.Module]:
         """Returns students, teachers and the head that is saved."""

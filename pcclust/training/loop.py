@@ -266,7 +266,8 @@ class _Loop:
         step = position.epoch * self.method.steps_per_epoch
         what: dict[str, Any] = {"complete": True} if epoch is None else {"epoch": epoch}
         line = what | {"step": step, **measured, "seconds": round(position.seconds, 1)}
-        self.run.log(position, line)
+        details = {} if epoch is None else self.method.details()
+        self.run.log(position, line | details)
         model, card = self.method.saved()
         progress = {"epoch": position.epoch, "seconds": line["seconds"], "metrics": measured}
         save_weights(self.run.path, model, card | progress)

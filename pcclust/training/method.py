@@ -112,6 +112,10 @@ class Method(ABC):
         """
         return {}
 
+    def details(self) -> dict[str, Any]:
+        """Returns what the log alone tells of an epoch, as JSON can hold it."""
+        return {}
+
     def finish(self) -> dict[str, float]:
         """Returns what is measured once, when the last epoch is complete."""
         return {}

@@ -81,12 +81,31 @@ def test_held_out_shapes_have_the_map_and_the_whitening_of_the_others():
     assert expected < 0.5 < clustering_accuracy(test_labels, predicted)
 
 
-def test_methods_that_predict_nothing_have_no_test_numbers():
-    methods = ["ward", "gmm"]
-    report = clustering(blobs(), LABELS, methods=methods, seeds=1, test=(blobs(seed=2), LABELS))
-    rows = {row[0]: row[1:] for row in clustering_table(report).rows}
-    assert rows["test ACC"] == ["–", "100.0"]
+@pytest.mark.parametrize("method", ["ward", "spectral", "hdbscan"])
+def test_methods_without_a_rule_give_test_shapes_the_cluster_of_the_nearest(method):
+    features, others = blobs(far=4), blobs(far=4, seed=2)
+    report = clustering(features, LABELS, methods=[method], seeds=1, test=(others, LABELS))
+    run = report.methods[0].runs[0]
+    near = np.linalg.norm(others[:, None] - features, axis=2).argmin(axis=1)
+    np.testing.assert_array_equal(run.test_clusters, run.clusters[near])
+    assert any("in the cluster of the nearest other" in note for note in report.notes)
     assert any("fitted on the other shapes" in note for note in report.notes)
+
+
+def test_noise_joins_the_nearest_shape_that_is_none():
+    dense, far = blobs(groups=2), blobs(8, groups=2, seed=3) * 6  # so far out that it is noise
+    report = clustering(np.concatenate([dense, far]), n_clusters=2, methods=["hdbscan"])
+    clusters = report.methods[0].runs[0].clusters
+    near = np.linalg.norm(far[:, None] - dense, axis=2).argmin(axis=1)
+    assert len(np.unique(clusters)) == 2
+    np.testing.assert_array_equal(clusters[90:], clusters[:90][near])
+    assert any("as many clusters as are dense, here 2" in note for note in report.notes)
+
+
+def test_noise_alone_is_one_cluster():
+    noise = np.random.default_rng(0).normal(size=(12, 40))
+    report = clustering(noise, n_clusters=2, methods=["hdbscan"])
+    assert set(report.methods[0].runs[0].clusters) == {0}
 
 
 def test_without_labels_nothing_is_measured_against_them():
@@ -136,7 +155,12 @@ def test_json_has_every_run_and_the_summary():
         (blobs(), LABELS - 1, {}, r"labels\[0\] is -1.*30 of 90 have none"),
         (blobs(), LABELS[:5], {}, "90 features, but 5 labels"),
         (blobs(), 0 * LABELS, {}, "all 90 labels are 0: agreement with a single class"),
-        (blobs(), LABELS, {"methods": ["k-means"]}, "methods .*kmeans, ward, spectral, own, gmm"),
+        (
+            blobs(),
+            LABELS,
+            {"methods": ["k-means"]},
+            "methods .*kmeans, ward, spectral, own, gmm, hdbscan",
+        ),
         (blobs(), LABELS, {"methods": []}, r"methods \[\]"),
         (blobs(), LABELS, {"seeds": 0}, "seeds=0"),
         (blobs(), LABELS, {"test": (blobs(), None)}, "labels are needed on both sides or none"),

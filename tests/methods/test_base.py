@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -103,6 +105,19 @@ def test_outputs_are_those_of_each_view():
         scores = method.model.heads["cluster"](features)
         torch.testing.assert_close(out["cluster"][:, view], scores)
     assert set(method.outputs(method.model, batch, [])) == {"features"}
+
+
+def test_the_log_tells_the_size_of_every_cluster_in_every_epoch(tmp_path):
+    method, run = create(), RunFolder(tmp_path)
+    assert method.details() == {}
+    fit(method, run)
+    lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    epochs = [line for line in lines if "epoch" in line]
+    assert len(epochs) == 2
+    for line in epochs:
+        assert len(line["sizes"]) == 3
+        assert sum(line["sizes"]) == 24
+        assert line["empty"] == line["sizes"].count(0)
 
 
 def test_what_is_measured_is_of_the_clusters_and_those_before():

@@ -64,7 +64,11 @@ CASES = [
         {"spice": {"heads": 2, "strong_views": 1, "repeats": 2}, "semi": {"epochs": 0}},
         "spice",
     ),
-    Case("temi", {"epochs": 60, "heads": 3, "neighbors": 10, "batch_size": 60}, {"heads": 2}),
+    Case(
+        "temi",
+        {"epochs": 60, "heads": 3, "neighbors": 10, "batch_size": 60, "least_steps": 600},
+        {"heads": 2, "least_steps": 0},
+    ),
     Case(
         "vade",
         {"vade": {"epochs": 15}, "autoencoder": AUTO_ENCODER},

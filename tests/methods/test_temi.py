@@ -41,6 +41,17 @@ def test_there_are_fewer_neighbours_where_there_are_fewer_shapes():
     assert sorted(map(sorted, method.model.neighbors.tolist())) == [[0, 1], [0, 2], [1, 2]]
 
 
+def test_few_shapes_are_seen_often_enough():
+    method = create(epochs=4, least_steps=50)
+    assert method.steps_per_epoch == 13  # 4 · 13 ≥ 50, where 24 shapes make 3 batches of 8
+    order = method.order(0)
+    assert len(order) >= 13 * 8
+    times = order[: 4 * 24].bincount(minlength=24)
+    assert times.tolist() == [4] * 24
+    assert not torch.equal(order[:24], order[24:48])
+    assert create(epochs=4, least_steps=0).steps_per_epoch == 3
+
+
 def test_the_loss_is_that_of_each_head_with_its_marginal():
     method = create(beta=0.7, marginal_momentum=0.5)
     batch = begin(method, 1)
