@@ -23,7 +23,7 @@ from pcclust.ops import (
 )
 
 if TYPE_CHECKING:
-    from pcclust import cluster, data, evaluate, methods, nn, training
+    from pcclust import cluster, data, evaluate, methods, nn, pyg, training
     from pcclust.cluster import KMeans
     from pcclust.data import read_points
     from pcclust.evaluate import embed
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # The operators need torch alone. All else is imported when it is first asked for, so that whoever
 # wants the operators does not wait for libraries that read files or solve assignments.
-_PACKAGES = ("cluster", "data", "evaluate", "methods", "nn", "training")
+_PACKAGES = ("cluster", "data", "evaluate", "methods", "nn", "pyg", "training")
 _HOMES = {"KMeans": "cluster", "embed": "evaluate", "load": "nn.weights", "read_points": "data"}
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "load",
     "methods",
     "nn",
+    "pyg",
     "read_points",
     "rri",
     "rri_decode",

@@ -10,6 +10,7 @@ EXTRAS = {
     "laspy": "las",
     "matplotlib": "report",
     "tensorboard": "tensorboard",
+    "torch_geometric": "pyg",
     "yaml": "train",
 }
 

@@ -24,7 +24,7 @@ FLOORS = (
         "_version",
     ),
     ("ops",),
-    ("cluster", "data", "losses", "nn"),
+    ("cluster", "data", "losses", "nn", "pyg"),
     ("evaluate", "info", "training"),
     ("demo", "methods", "report"),
     ("cli",),

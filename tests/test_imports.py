@@ -9,7 +9,7 @@ import pcclust
 
 HEAVY = {
     "accelerate", "h5py", "huggingface_hub", "laspy", "matplotlib", "open3d", "requests", "rich",
-    "safetensors", "scipy", "sklearn", "tensorboard", "trimesh", "tyro", "yaml",
+    "safetensors", "scipy", "sklearn", "tensorboard", "torch_geometric", "trimesh", "tyro", "yaml",
 }  # fmt: skip
 
 
