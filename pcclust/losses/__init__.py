@@ -8,6 +8,7 @@ from pcclust.losses.double_softmax import double_softmax
 from pcclust.losses.entropy import entropy, imbalance
 from pcclust.losses.nt_xent import nt_xent
 from pcclust.losses.partition_uncertainty import partition_uncertainty
+from pcclust.losses.prototype_contrast import prototype_contrast
 from pcclust.losses.scan import scan
 from pcclust.losses.self_label import SelfLabelled, fixmatch, self_label
 from pcclust.losses.vade import GaussianMixture, vade_divergence
@@ -27,6 +28,7 @@ __all__ = [
     "imbalance",
     "nt_xent",
     "partition_uncertainty",
+    "prototype_contrast",
     "scan",
     "self_label",
     "student_t_logits",

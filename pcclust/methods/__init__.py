@@ -15,6 +15,7 @@ METHODS = {
     "dec": "pcclust.methods.dec",
     "deepcluster": "pcclust.methods.deepcluster",
     "htcn": "pcclust.methods.htcn",
+    "pcl": "pcclust.methods.pcl",
     "pica": "pcclust.methods.pica",
     "scan": "pcclust.methods.scan",
     "simclr": "pcclust.methods.simclr",

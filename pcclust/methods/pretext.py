@@ -13,6 +13,7 @@ from pcclust.data import PointDataset
 from pcclust.data.fingerprint import data_sha256
 from pcclust.data.prefetch import prefetched
 from pcclust.data.seeding import seeded_generator
+from pcclust.data.transforms import Transform
 from pcclust.methods._backbone import (
     check_backbone,
     check_cloud_size,
@@ -27,6 +28,7 @@ from pcclust.methods.features import FeatureSet
 from pcclust.methods.stages import NOTHING, Previous
 from pcclust.methods.unlabelled import card_of_encoder, encode_shapes
 from pcclust.methods.views import DataConfig, views
+from pcclust.nn import CanonicalPose
 from pcclust.training import Method, Progress
 
 SILENT: Progress = lambda what, done, total: None  # noqa: E731 - a default of its type
@@ -40,9 +42,13 @@ class PretextConfig(DataConfig):
         init: weights that the encoder begins with, as pcclust.load takes them: the folder of a run,
             a .safetensors file, the name of weights that come with pcclust, or
             hf://OWNER/REPOSITORY. They bring --model and --settings; by default it is untrained.
+        posed: whether views are turned into a principal pose before they are tilted and cropped, so
+            that the pose is that of the whole shape; of canonical-pose, which is needed, the
+            backbone alone is trained on them.
     """
 
     init: str | None = None
+    posed: bool = False
 
 
 class Views(NamedTuple):
@@ -101,10 +107,13 @@ class Pretext(Method):
         with seeded_weights(config.seed):
             heads = self.heads(width)
         network, learned = self.encoder.network, self._learned(width)
-        self.model = HeadedEncoder(network, heads, learned, frozen=self.frozen_encoder)
+        self.model = HeadedEncoder(
+            network, heads, learned, frozen=self.frozen_encoder, posed=config.posed
+        )
         self.steps_per_epoch = len(shapes) // self.config.batch_size
         if isinstance(shapes, PointDataset):
-            self.augment = views(config, shapes.up_axis, config.dataset)
+            pose = self._pose(network) if config.posed else None
+            self.augment = views(config, shapes.up_axis, config.dataset, pose)
         self.data_sha256 = shapes_sha256(shapes)
         self._features: Tensor | None = None
 
@@ -252,6 +261,15 @@ class Pretext(Method):
         if isinstance(self.shapes, FeatureSet) and self.shapes.encoder is not None:
             return self.shapes.encoder
         return self.encoder
+
+    def _pose(self, network: nn.Module) -> Transform:
+        """Returns what turns views into a principal pose."""
+        if not isinstance(network, CanonicalPose):
+            raise ValueError(
+                f"posed views are for --model canonical-pose, not {self.encoder.model}: it is that "
+                "which asks its backbone about all poses afterwards"
+            )
+        return network.pose
 
     def _first_encoder(self) -> Encoder:
         config = self.config

@@ -121,36 +121,48 @@ class StageFields:
     checkpoint_minutes: Suppress[float] = 5.0
 
 
-def views(config: EncoderConfig, up_axis: UpAxis | None, name: str) -> Transform:
+def views(
+    config: EncoderConfig, up_axis: UpAxis | None, name: str, pose: Transform | None = None
+) -> Transform:
     """Returns the random transforms of a training view, in the order of ContrastNet's code.
 
     Args:
         config: the settings.
         up_axis: the axis against gravity.
         name: of the dataset, for messages.
+        pose: what turns stretched shapes into a pose, in which they are tilted and then cropped.
 
     Raises:
         ValueError: views are to be turned about an axis that is not known.
     """
-    steps: list[Transform] = []
-    if config.rotation == "z":
-        if up_axis is None:
-            raise ValueError(
-                f"{name} does not say which axis points up, about which views are turned: give "
-                "--up-axis x, y or z, or --rotation so3, or --preset rotation-invariant, which "
-                "needs no pose"
-            )
-        steps.append(RotateUp(up_axis))
-    elif config.rotation == "so3":
-        steps.append(RotateSO3())
+    turned = _turned(config, up_axis, name)
+    cropped: list[Transform] = []
     if config.crop < 1 or config.view_points is not None:
-        steps.append(Crop(config.crop, num_points=config.view_points))
+        cropped.append(Crop(config.crop, num_points=config.view_points))
     if config.jitter:
-        steps.append(Jitter(config.jitter, 5 * config.jitter))
+        cropped.append(Jitter(config.jitter, 5 * config.jitter))
+    scaled: list[Transform] = []
     if config.max_scale > 1:
-        steps.append(Scale(1 / config.max_scale, config.max_scale, per_axis=config.stretch))
+        scaled.append(Scale(1 / config.max_scale, config.max_scale, per_axis=config.stretch))
+    tilted: list[Transform] = []
     if config.tilt:
-        steps.append(SmallRotation(config.tilt, 3 * config.tilt))
-    if config.max_shift:
-        steps.append(Shift(config.max_shift))
-    return Compose(*steps)
+        tilted.append(SmallRotation(config.tilt, 3 * config.tilt))
+    shifted = [Shift(config.max_shift)] if config.max_shift else []
+    if pose is None:
+        return Compose(*turned, *cropped, *scaled, *tilted, *shifted)
+    return Compose(*turned, *scaled, pose, *tilted, *cropped, *shifted)
+
+
+def _turned(config: EncoderConfig, up_axis: UpAxis | None, name: str) -> list[Transform]:
+    """Returns how views are turned at first."""
+    if config.rotation == "none":
+        return []
+    if config.rotation == "so3":
+        return [RotateSO3()]
+    if up_axis is None:
+        raise ValueError(
+            f"{name} does not say which axis points up, about which views are turned: give "
+            "--up-axis x, y or z, or --rotation so3, or --preset rotation-invariant, which "
+            "needs no pose"
+        )
+    return [RotateUp(up_axis)]

@@ -5,7 +5,7 @@ from itertools import combinations, permutations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from pcclust.ops._clouds import flatten
 
@@ -92,25 +92,46 @@ class CanonicalPose(nn.Module):
             TypeError: wrong type or dtype.
             ValueError: wrong shape, NaN or inf, or bad lengths.
         """
+        if self.training:
+            given = {} if lengths is None else {"lengths": lengths}
+            return self.backbone(self.pose(points, lengths=lengths), **given)  # type: ignore[no-any-return]
+        centred, axes, weights = self._poses(points, lengths)
+        clouds, poses = weights.nonzero(as_tuple=True)
+        posed = (centred[clouds] @ (axes[clouds] @ _TURNS.to(axes)[poses])).to(points.dtype)
+        given = {} if lengths is None else {"lengths": lengths[clouds]}
+        described: Tensor = self.backbone(posed, **given)
+        return _weighted_sum(described, weights[clouds, poses], clouds, len(points))
+
+    def pose(
+        self, points: Tensor, generator: Generator | None = None, *, lengths: Tensor | None = None
+    ) -> Tensor:
+        """Turns each cloud into one of its poses, drawn by their weights, as in training.
+
+        Args:
+            points: ``(B, N, 3)``.
+            generator: of the draw; torch's global one if None.
+            lengths: ``(B,)`` the points of each cloud of a padded batch.
+
+        Returns:
+            ``(B, N, 3)`` centred, turned and, where `size` is given, scaled.
+
+        Raises:
+            TypeError: wrong type or dtype.
+            ValueError: wrong shape, NaN or inf, or bad lengths.
+        """
+        centred, axes, weights = self._poses(points, lengths)
+        poses = torch.multinomial(weights, 1, generator=generator)[:, 0]
+        return (centred @ (axes @ _TURNS.to(axes)[poses])).to(points.dtype)
+
+    def _poses(self, points: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns centred and scaled clouds, their axes, and the weights of the poses."""
         if points.dim() != 3 or points.shape[-1] != 3:
             raise ValueError(f"points must be (B, N, 3), got {tuple(points.shape)}")
         flatten(points, lengths)  # refuses what is no cloud
         centred, axes, variances = principal_axes(points, lengths)
         if self.size is not None:
             centred = centred * _scale_to(self.size, centred, lengths)
-        weights = pose_weights(variances, self.softness)
-        if self.training:
-            clouds = torch.arange(len(points), device=points.device)
-            poses = torch.multinomial(weights, 1)[:, 0]
-        else:
-            clouds, poses = weights.nonzero(as_tuple=True)
-        turns = _TURNS.to(axes)[poses]
-        posed = (centred[clouds] @ (axes[clouds] @ turns)).to(points.dtype)
-        given = {} if lengths is None else {"lengths": lengths[clouds]}
-        described: Tensor = self.backbone(posed, **given)
-        if self.training:
-            return described
-        return _weighted_sum(described, weights[clouds, poses], clouds, len(points))
+        return centred, axes, pose_weights(variances, self.softness)
 
 
 def principal_axes(points: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:

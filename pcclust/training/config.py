@@ -211,6 +211,8 @@ def _converted(value: object, hint: type[Any], where: str) -> object:
         if value is None and type(None) in options:
             return None
         return _converted(value, next(o for o in options if o is not type(None)), where)
+    if origin is tuple and isinstance(value, (list, tuple)):  # YAML has no tuples
+        return tuple(_converted(item, options[0], where) for item in value)
     if hint is float and not isinstance(value, bool):  # YAML 1.1 takes 1e-3 for a string
         try:
             return float(value)  # type: ignore[arg-type]

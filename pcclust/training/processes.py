@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from pcclust._extras import require
 from pcclust.training.method import Batch
@@ -108,6 +108,15 @@ class Processes:
         here = torch.tensor(values, device=self._accelerator.device)
         summed: Tensor = self._accelerator.reduce(here, reduction="sum")
         return summed.cpu()
+
+
+def gathered(rows: Tensor) -> Tensor:
+    """Returns the rows ``(n, …)`` of all processes, one after the other; of one, its own."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)
 
 
 def _create_accelerator(precision: str) -> "Accelerator":
