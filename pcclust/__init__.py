@@ -27,12 +27,20 @@ if TYPE_CHECKING:
     from pcclust.cluster import KMeans
     from pcclust.data import read_points
     from pcclust.evaluate import embed
+    from pcclust.evaluate.shape_transformers import ShapeEmbedding, ShapeStatistics
     from pcclust.nn.weights import load
 
 # The operators need torch alone. All else is imported when it is first asked for, so that whoever
 # wants the operators does not wait for libraries that read files or solve assignments.
 _PACKAGES = ("cluster", "data", "evaluate", "methods", "nn", "pyg", "training")
-_HOMES = {"KMeans": "cluster", "embed": "evaluate", "load": "nn.weights", "read_points": "data"}
+_HOMES = {
+    "KMeans": "cluster",
+    "ShapeEmbedding": "evaluate.shape_transformers",
+    "ShapeStatistics": "evaluate.shape_transformers",
+    "embed": "evaluate",
+    "load": "nn.weights",
+    "read_points": "data",
+}
 
 __all__ = [
     "Ball",
@@ -40,6 +48,8 @@ __all__ = [
     "NeighborIndex",
     "Neighbors",
     "RRICode",
+    "ShapeEmbedding",
+    "ShapeStatistics",
     "__version__",
     "ball_query",
     "cluster",
