@@ -61,8 +61,9 @@ def rri(
             in folders, TXT and CSV are passed over, since they often are notes. Or the name of a
             dataset in $PCCLUST_DATA, such as modelnet40.
         out: the file to write, NAME.h5 or NAME.npz, with the arrays points (relative to the
-            centroids), features, names and centroids, and offsets where the shapes differ in size;
-            or with --format a new folder of one file per shape.
+            centroids), neighbors (of each point, nearest first), features, names and centroids, and
+            offsets where the shapes differ in size; or with --format a new folder of one file per
+            shape.
         k: how many neighbours describe a point.
         split: of a dataset; by default "train".
         num_points: how many points to take from each shape. Without it a mesh gives 1,024 and a
@@ -190,9 +191,11 @@ def _describe(clouds: list[NamedCloud], k: int) -> FeatureBatch:
     ) - centroids.repeat(sizes, axis=0)
     points = centred.astype(np.float32)
     offsets = np.concatenate([[0], np.cumsum(sizes)])
-    features = pcclust.rri(torch.from_numpy(points), k, offsets=torch.from_numpy(offsets))
+    code = pcclust.rri_encode(torch.from_numpy(points), k, offsets=torch.from_numpy(offsets))
+    neighbors = code.neighbors.numpy() - offsets[:-1].repeat(sizes)[:, None]
+    names = [cloud.name for cloud in clouds]
     return FeatureBatch(
-        [cloud.name for cloud in clouds], sizes, centroids, points, features.numpy()
+        names, sizes, centroids, points, code.features.numpy(), neighbors.astype(np.int32)
     )
 
 

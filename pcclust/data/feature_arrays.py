@@ -19,6 +19,7 @@ from pcclust.data.hdf5_room import hdf5_with_room, size_of_texts
 from pcclust.data.partial_output import FeatureBatch, FeatureOutput, PartialFolder
 
 CHANNELS = ("r_i", "r_ik", "theta_ik", "phi_ik")
+OF_POINTS = ("points", "neighbors", "features")  # arrays with a row for each point
 
 
 class Layout(NamedTuple):
@@ -51,8 +52,9 @@ class Layout(NamedTuple):
 class FeatureArrays(FeatureOutput):
     """One HDF5 or NPZ file of points and features.
 
-    It holds ``points`` (relative to the centroid) and ``features``, ``(B, N, 3)`` and
-    ``(B, N, k, 4)`` where all shapes have N points, otherwise packed ``(ΣN, 3)`` and
+    It holds ``points`` (relative to the centroid), ``neighbors`` (of each point, nearest first, as
+    positions in its shape, int32) and their ``features``: ``(B, N, 3)``, ``(B, N, k)`` and
+    ``(B, N, k, 4)`` where all shapes have N points, otherwise packed ``(ΣN, 3)``, ``(ΣN, k)`` and
     ``(ΣN, k, 4)`` with ``offsets`` ``(B + 1,)``; ``names`` and ``centroids`` ``(B, 3)``; and the
     settings, as attributes (HDF5) or as JSON in ``settings`` (NPZ).
     """
@@ -95,7 +97,7 @@ def _join_hdf5(path: Path, folder: PartialFolder, layout: Layout, settings: dict
         file["names"] = np.array(layout.names, dtype=h5py.string_dtype())
         for name, array in layout.small_arrays().items():
             file[name] = array
-        for name in ("points", "features"):
+        for name in OF_POINTS:
             dataset, row = None, 0
             for block in _blocks(folder, name, layout):
                 if dataset is None:
@@ -107,9 +109,9 @@ def _join_hdf5(path: Path, folder: PartialFolder, layout: Layout, settings: dict
 
 def _size(layout: Layout, k: int) -> int:
     """Returns the bytes of all arrays and names."""
-    floats = int(layout.offsets[-1]) * (3 + 4 * k)
+    numbers = int(layout.offsets[-1]) * (3 + 5 * k)
     small = sum(array.nbytes for array in layout.small_arrays().values())
-    return 4 * floats + small + size_of_texts(layout.names)
+    return 4 * numbers + small + size_of_texts(layout.names)
 
 
 def _join_npz(path: Path, folder: PartialFolder, layout: Layout, settings: dict[str, Any]) -> None:
@@ -122,7 +124,7 @@ def _join_npz(path: Path, folder: PartialFolder, layout: Layout, settings: dict[
         for name, array in small.items():
             with _npz_member(archive, name) as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)
-        for name in ("points", "features"):
+        for name in OF_POINTS:
             with _npz_member(archive, name) as file:
                 for number, block in enumerate(_blocks(folder, name, layout)):
                     if number == 0:
@@ -140,11 +142,11 @@ def _write_npy_header(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[A
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _blocks(folder: PartialFolder, name: str, layout: Layout) -> Iterator[NDArray[np.float32]]:
+def _blocks(folder: PartialFolder, name: str, layout: Layout) -> Iterator[NDArray[Any]]:
     """Reads an array of all parts, each as rows of the output."""
     for rows in folder.read(name):
         yield rows if layout.equal is None else rows.reshape(-1, layout.equal, *rows.shape[1:])
 
 
-def _columns(block: NDArray[np.float32], layout: Layout) -> tuple[int, ...]:
+def _columns(block: NDArray[Any], layout: Layout) -> tuple[int, ...]:
     return block.shape[1:] if layout.equal is None else block.shape[2:]

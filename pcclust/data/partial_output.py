@@ -42,6 +42,7 @@ class FeatureBatch(NamedTuple):
         centroids: ``(B, 3)`` float64, in the unit and position of the file.
         points: ``(ΣN, 3)`` float32, relative to the centroid.
         features: ``(ΣN, k, 4)`` float32.
+        neighbors: ``(ΣN, k)`` int32, which points of its shape they are of, nearest first.
     """
 
     names: list[str]
@@ -49,6 +50,7 @@ class FeatureBatch(NamedTuple):
     centroids: NDArray[np.float64]
     points: NDArray[np.float32]
     features: NDArray[np.float32]
+    neighbors: NDArray[np.int32]
 
 
 class ChangedSettingsError(ValueError):

@@ -51,6 +51,19 @@ def load(path):
         return {name: file[name].asstr()[:] if name == "names" else file[name][:] for name in file}
 
 
+def check_columns(result, starts):
+    """Column j of a point is of the neighbour whose position in the shape is written there."""
+    points, k = result["points"].reshape(-1, 3), result["neighbors"].shape[-1]
+    rows = result["neighbors"].reshape(-1, k)
+    features = result["features"].reshape(-1, k, 4)
+    assert rows.dtype == np.int32
+    for begin, end in zip(starts, [*starts[1:], len(points)], strict=True):
+        shape, near = points[begin:end], rows[begin:end]
+        np.testing.assert_array_equal(near, pcclust.knn(shape, k, exclude_self=True).indices)
+        reach = np.linalg.norm(shape[near], axis=2)
+        np.testing.assert_allclose(features[begin:end, :, 1], reach, atol=1e-5)
+
+
 @pytest.mark.parametrize("out", ["f.h5", "f.hdf5", "f.npz"])
 @pytest.mark.parametrize("batch", [25, 10**6])
 def test_equal_shapes_lie_dense(tmp_path, meshes, out, capsys, monkeypatch, batch):
@@ -67,6 +80,7 @@ def test_equal_shapes_lie_dense(tmp_path, meshes, out, capsys, monkeypatch, batc
         np.testing.assert_allclose(centroid, read.mean(axis=0), atol=1e-9)
         np.testing.assert_allclose(points, read - read.mean(axis=0), atol=1e-6)
         np.testing.assert_allclose(features, pcclust.rri(points, 6), atol=1e-6)
+    check_columns(result, range(0, 200, 50))
     text = " ".join(capsys.readouterr().out.split())
     assert "4 shapes, points (4, 50, 3), features (4, 50, 6, 4)" in text
     assert not (tmp_path / f"{out}.partial").exists()
@@ -86,6 +100,7 @@ def test_shapes_of_different_sizes_are_packed(tmp_path, ragged, out, monkeypatch
         # The clouds lie a million units away: centred in float64, nothing of them is lost.
         expected = pcclust.rri(read - read.mean(axis=0), 5)
         np.testing.assert_allclose(result["features"][rows], expected, atol=2e-4)
+    check_columns(result, result["offsets"][:-1])
 
 
 def test_settings_are_kept_with_the_features(tmp_path, meshes):
