@@ -18,6 +18,8 @@ FLOORS = (
         "_lock",
         "_names",
         "_native",
+        "_notebook",
+        "_progress",
         "_signals",
         "_start",
         "_user_code",

@@ -10,20 +10,12 @@ from typing import TextIO
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress
 from rich.segment import Segment
 from rich.table import Table as Drawn
-from rich.text import Text
 
 from pcclust._names import visible
+from pcclust._progress import bar_on
 from pcclust.data import DataWarning, ReadFailure
 from pcclust.report.table import Table
 
@@ -55,34 +47,13 @@ class ExitCode(IntEnum):
     PIPE_CLOSED = 141  # and of one whose output is closed
 
 
-class RateColumn(ProgressColumn):
-    """Units per second of a task."""
-
-    def __init__(self, unit: str) -> None:
-        """Takes the name of what is counted, in the plural."""
-        super().__init__()
-        self.unit = unit
-
-    def render(self, task: Task) -> Text:
-        """Returns the rate of the task, or nothing before there is one."""
-        return Text("" if task.speed is None else f"{task.speed:,.1f} {self.unit}/s", style="cyan")
-
-
 def progress_bar(unit: str) -> Progress:
     """Returns a bar with count, rate and time left, drawn only where a person looks on.
 
     Args:
         unit: the name of what is counted, in the plural.
     """
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        RateColumn(unit),
-        TimeRemainingColumn(),
-        console=errors,
-        disable=not errors.is_terminal,
-    )
+    return bar_on(errors, unit)
 
 
 @contextmanager

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from pcclust._names import counted
+from pcclust._names import counted, visible
+from pcclust._notebook import InNotebooks
 from pcclust.data.precision import in_float32
 
 UpAxis = Literal["x", "y", "z"]
@@ -96,7 +97,7 @@ def _refuse_not_finite(points: Tensor, rows: Tensor) -> None:
         )
 
 
-class PointDataset(Dataset[Shape]):
+class PointDataset(InNotebooks, Dataset[Shape]):
     """Shapes of equally many points, with what is known about them.
 
     Every dataset of this package is one; it works with ``torch.utils.data.DataLoader`` and, much
@@ -146,6 +147,13 @@ class PointDataset(Dataset[Shape]):
         self.up_axis = _checked_axis(up_axis)
         if rows is None:  # a subset may well hold a shape twice
             _check_names(self.names, len(self))
+
+    def __repr__(self) -> str:
+        classes = (
+            f", {counted(len(self.class_names), 'class', 'classes')}" if self.class_names else ""
+        )
+        up = f", {self.up_axis} up" if self.up_axis else ""
+        return visible(f"{type(self).__name__}({self.title}{classes}{up})")
 
     @property
     def num_points(self) -> int:

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pcclust._notebook import InNotebooks
+from pcclust.evaluate.saved import told_in_lines
+
 
 class Measure(NamedTuple):
     """How tables write a measure: what they call it, whether in per cent, with how many digits."""
@@ -68,8 +71,8 @@ class MethodRuns:
         return mean(values), stdev(values) if len(values) > 1 else None
 
 
-@dataclass(frozen=True)
-class ClusteringReport:
+@dataclass(frozen=True, repr=False)
+class ClusteringReport(InNotebooks):
     """What `clustering` found.
 
     Attributes:
@@ -91,6 +94,13 @@ class ClusteringReport:
     notes: tuple[str, ...]
     about: dict[str, str]
 
+    def __repr__(self) -> str:
+        lines = [f"{len(self.space):,} shapes in {self.n_clusters} clusters"]
+        for method in self.methods:
+            told = [_measure(method, name) for name in method.runs[0].measures]
+            lines.append(f"{method.method}: {', '.join(told)}")
+        return told_in_lines("ClusteringReport", self.about, lines)
+
     def to_json(self) -> str:
         """Returns everything but the features and assignments as JSON."""
         return json.dumps(
@@ -107,6 +117,13 @@ class ClusteringReport:
             indent=2,
             ensure_ascii=False,
         )
+
+
+def _measure(method: MethodRuns, name: str) -> str:
+    known = MEASURES.get(name, Measure(name, percent=False, digits=3))
+    mean_value, _ = method.mean_and_deviation(name)
+    scale, unit = (100, " %") if known.percent else (1, "")
+    return f"{known.title} {scale * mean_value:.{known.digits}f}{unit}"
 
 
 def _told(method: MethodRuns) -> dict[str, Any]:

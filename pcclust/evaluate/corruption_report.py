@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
+from pcclust._notebook import InNotebooks
 from pcclust.data.corruptions import CorruptionScores, Kind, corruption_scores
-from pcclust.evaluate.saved import told_by
+from pcclust.evaluate.saved import told_by, told_in_lines
 
 
-@dataclass(frozen=True)
-class CorruptionReport:
+@dataclass(frozen=True, repr=False)
+class CorruptionReport(InNotebooks):
     """The accuracy of a model on damaged shapes.
 
     Attributes:
@@ -28,6 +29,14 @@ class CorruptionReport:
     shapes: int
     clean: float
     accuracies: Mapping[Kind, list[float]]
+
+    def __repr__(self) -> str:
+        scores = self.scores
+        lines = [
+            f"{self.shapes:,} shapes, {100 * self.clean:.1f} % right without damage",
+            f"mCE {scores.mce:.3f}, RmCE {scores.rmce:.3f}, mOA {100 * scores.moa:.1f} %",
+        ]
+        return told_in_lines("CorruptionReport", self.about, lines)
 
     @property
     def scores(self) -> CorruptionScores:

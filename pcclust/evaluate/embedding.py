@@ -1,7 +1,8 @@
 """One vector for each shape, by any model."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias, overload
 
 import numpy as np
@@ -27,7 +28,7 @@ def embed(
     device: torch.device | str | None = ...,
     precision: Precision = ...,
     layout: Layout = ...,
-    progress: Progress = ...,
+    progress: Progress | bool = ...,
 ) -> Tensor: ...
 
 
@@ -40,7 +41,7 @@ def embed(
     device: torch.device | str | None = ...,
     precision: Precision = ...,
     layout: Layout = ...,
-    progress: Progress = ...,
+    progress: Progress | bool = ...,
 ) -> NDArray[np.float32]: ...
 
 
@@ -52,7 +53,7 @@ def embed(
     device: torch.device | str | None = None,
     precision: Precision = "float32",
     layout: Layout = "auto",
-    progress: Progress = lambda done, total: None,
+    progress: Progress | bool = False,
 ) -> Any:
     """Describes each shape by one vector.
 
@@ -69,7 +70,8 @@ def embed(
         precision: "bfloat16" lets torch's autocast compute products in it; vectors stay float32.
         layout: of the clouds that the model takes: "BN3" for ``(B, P, 3)``, "B3N" for
             ``(B, 3, P)``; "auto" tries the two.
-        progress: is told how many shapes are done, of how many.
+        progress: whether a bar is drawn, in a terminal or a notebook; or what is told how many
+            shapes are done, of how many.
 
     Returns:
         ``(N, C)`` float32 on the CPU; NumPy for NumPy.
@@ -95,7 +97,7 @@ def embed(
     def advance(count: int) -> None:
         nonlocal done
         done += count
-        progress(done, total)
+        tell(done, total)
 
     predictor = Predictor(
         encoder_of(model),
@@ -104,7 +106,8 @@ def embed(
         device=device,
         precision=precision,
     )
-    features = BatchPredictor(predictor, batch_size, advance).outputs(clouds)
+    with _told(progress) as tell:
+        features = BatchPredictor(predictor, batch_size, advance).outputs(clouds)
     return features.numpy() if isinstance(shapes, np.ndarray) else features
 
 
@@ -116,3 +119,15 @@ def encoder_of(model: Model | str | os.PathLike[str]) -> Model:
     """
     found = load(model) if isinstance(model, str | os.PathLike) else model
     return backbone_of(found) if isinstance(found, nn.Module) else found
+
+
+@contextmanager
+def _told(progress: Progress | bool) -> Iterator[Progress]:
+    """Gives what is told how many shapes are done: a bar, where one is asked for."""
+    if progress is True:
+        from pcclust._progress import shown_progress  # brings rich, for which few need to wait
+
+        with shown_progress("features", "shapes") as bar:
+            yield bar
+    else:
+        yield progress or (lambda done, total: None)

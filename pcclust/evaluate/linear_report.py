@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.evaluate.saved import told_by
+from pcclust._notebook import InNotebooks
+from pcclust.evaluate.saved import told_by, told_in_lines
 
 # What reports that were written before call differently.
 _NOW = {
@@ -79,8 +80,8 @@ class ProbeScores:
         return cls(**{**now, "Cs": tuple(now["Cs"])})
 
 
-@dataclass(frozen=True)
-class LinearReport:
+@dataclass(frozen=True, repr=False)
+class LinearReport(InNotebooks):
     """What classifiers make of fixed features.
 
     Attributes:
@@ -98,6 +99,14 @@ class LinearReport:
     shapes: int
     learned: int
     scores: tuple[ProbeScores, ...]
+
+    def __repr__(self) -> str:
+        lines = [f"{self.shapes:,} shapes, {self.learned:,} to learn from"]
+        for found in self.scores:
+            labels = "" if found.fraction == 1 else f" with {100 * found.fraction:g} % of labels"
+            probe = PROBES.get(found.probe, found.probe)
+            lines.append(f"{found.protocol}, {probe}{labels}: {100 * found.mean:.1f} %")
+        return told_in_lines("LinearReport", self.about, lines)
 
     @property
     def protocols(self) -> tuple[str, ...]:

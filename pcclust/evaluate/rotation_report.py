@@ -8,9 +8,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pcclust._notebook import InNotebooks
 from pcclust.evaluate.failures import Failure
 from pcclust.evaluate.predictions import Predictions
-from pcclust.evaluate.saved import told_by
+from pcclust.evaluate.saved import told_by, told_in_lines
 
 # How a model was trained: on shapes as they stand, turned about the up axis, or turned in space.
 Trained = Literal["upright", "z", "SO3"]
@@ -21,8 +22,8 @@ def protocol(trained: str, tested: str) -> str:
     return f"{trained}/{tested}" if trained else tested
 
 
-@dataclass(frozen=True, eq=False)
-class RotationReport:
+@dataclass(frozen=True, eq=False, repr=False)
+class RotationReport(InNotebooks):
     """What a model answered about S shapes in many orientations.
 
     Attributes:
@@ -59,6 +60,16 @@ class RotationReport:
     tilt_predictions: Mapping[str, NDArray[np.int64]]
     failures: tuple[Failure, ...] = ()
     near_ties: NDArray[np.bool_] | None = None
+
+    def __repr__(self) -> str:
+        lines = [f"{len(self.labels):,} shapes of {len(self.class_names)} classes"]
+        for name in self.predictions:
+            found, moved = self.under(name), self.changes[name.rpartition("/")[2]].max()
+            lines.append(
+                f"{name}: accuracy {100 * found.mean:.1f} ± {100 * found.std:.1f} %, consistency "
+                f"{100 * found.consistency:.1f} %, outputs change by {moved:.2g} at most"
+            )
+        return told_in_lines("RotationReport", self.about, lines)
 
     def under(self, protocol: str) -> Predictions:
         """Returns the predictions under a protocol, with accuracy, consistency and so on.

@@ -70,6 +70,10 @@ class ReportView(ABC):
         """Returns what Markdown tells besides."""
         return ()
 
+    def failed(self) -> Section:
+        """Returns the shapes that failed, where any are known; without views otherwise."""
+        return Section(title="Shapes that failed")
+
     def markdown(self) -> str:
         """Returns tables and notes as Markdown."""
         tables = [table.markdown() for table in (*self.tables(), *self.more_tables())]

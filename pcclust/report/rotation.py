@@ -97,7 +97,7 @@ class RotationView(ReportView):
         sections.append(Section(title="Every class", html=html))
         html = confusion_drawing(report, shown) + self._mistakes(shown).html()
         sections.append(Section(title=f"What is predicted as what, {shown}", html=html))
-        return [*sections, self._failures()]
+        return [*sections, self.failed()]
 
     def _summary(self) -> Table:
         report = self.report
@@ -151,7 +151,8 @@ class RotationView(ReportView):
         header = ["true class", "predicted as", "predictions", "% of the class"]
         return Table(header, rows, "Most frequent")
 
-    def _failures(self) -> Section:
+    def failed(self) -> Section:
+        """Returns some shapes as the model saw them when it was wrong."""
         names, views = self.report.class_names, []
         for failure in self.report.failures:
             true, predicted = names[failure.label], names[failure.predicted]
