@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from tyro.conf import Positional, arg
@@ -22,6 +21,7 @@ from pcclust.data.transforms import RotateSO3, RotateUp, UnitSphere, stand_on_z
 from pcclust.evaluate.embedding import embed
 from pcclust.evaluate.forward import Layout, Model
 from pcclust.evaluate.model_source import find_model
+from pcclust.evaluate.own_clusters import OwnClusters
 from pcclust.nn import Clusterer
 from pcclust.nn.cluster_heads import ClusterHead
 from pcclust.nn.rri_statistics import rri_statistics
@@ -71,30 +71,6 @@ class Source:
     rotate: Literal["none", "z", "so3"] = "none"
     up_axis: UpAxis | None = None
     seed: int = 0
-
-
-class OwnClusters:
-    """Gives features the clusters of the run that made them.
-
-    Args:
-        head: maps ``(N, C)`` to scores ``(N, K)``.
-    """
-
-    def __init__(self, head: ClusterHead) -> None:
-        self.head = head
-        self.num_clusters = head.num_clusters
-
-    @torch.no_grad()
-    def __call__(self, features: NDArray[np.floating]) -> NDArray[np.int64]:
-        """Returns ``(N,)`` clusters."""
-        if features.shape[1] != self.head.width:
-            raise ValueError(
-                f"the run clusters features of {self.head.width} channels, and these have "
-                f"{features.shape[1]}: were they made by another encoder?"
-            )
-        scores = self.head(torch.from_numpy(features).float())
-        clusters: NDArray[np.int64] = scores.argmax(dim=1).numpy()
-        return clusters
 
 
 @dataclass(frozen=True)

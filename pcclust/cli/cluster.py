@@ -40,7 +40,7 @@ from pcclust.evaluate.clustering_report import ClusteringReport
 from pcclust.report.cluster_gallery import gallery_page
 from pcclust.report.clustering import clustering_markdown, clustering_table
 
-MethodName = Literal["kmeans", "ward", "spectral", "gmm", "hdbscan", "own"]
+MethodName = Literal["kmeans", "ward", "spectral", "self-tuning", "gmm", "hdbscan", "own"]
 # What serves the untrained features of the training shapes of ModelNet10 turned any way.
 COMPONENTS = 32
 SHAPES_PER_COMPONENT = 8
@@ -89,10 +89,10 @@ class Cluster:
         clusters: how many; or "auto", which compares 2 to 20 by criteria that read no label and
             draws them on the page; or a range to compare, as 5-40. By default as many as the run
             has, as classes, or without labels 10 at most.
-        method: kmeans (pcclust.KMeans), ward, spectral, gmm (Gaussian mixture), hdbscan (by
-            density, as many clusters as there are), or own, the clusters of a run of pcclust
-            pretrain, which is the default where --weights is one; several by repeating it. The
-            gallery shows the first.
+        method: kmeans (pcclust.KMeans), ward, spectral, self-tuning (spectral, of a graph whose
+            scale is local), gmm (Gaussian mixture), hdbscan (by density, as many clusters as there
+            are), or own, the clusters of a run of pcclust pretrain, which is the default where
+            --weights is one; several by repeating it. The gallery shows the first.
         seeds: runs of each method that has randomness; numbers are mean ± standard deviation.
         whiten: principal components of unit variance that the features become, 0 for none; by
             default none of given features or a model's, and up to 32 of the untrained ones.

@@ -1,4 +1,4 @@
-"""``pcclust evaluate``: rotations, corruptions and linear evaluation of any model."""
+"""``pcclust evaluate``: rotations, corruptions, linear evaluation, clusters of any model."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 from tyro.conf import OmitSubcommandPrefixes, arg, subcommand
 
 from pcclust._lock import locked_folder
+from pcclust.cli._evaluate_clustering import ClusterRuns
 from pcclust.cli._evaluation import Evaluation, TurnedEvaluation
 from pcclust.cli.console import errors, progress_bar
 from pcclust.data.corruptions import KINDS, LEVELS
@@ -171,11 +172,12 @@ Action = (
     Annotated[Rotation, subcommand("rotation")]
     | Annotated[Corruption, subcommand("corruption")]
     | Annotated[Linear, subcommand("linear")]
+    | Annotated[ClusterRuns, subcommand("clustering")]
 )
 
 
 def evaluate(action: OmitSubcommandPrefixes[Action]) -> int:
-    """Tests any model on rotated or corrupted shapes, or evaluates its features linearly.
+    """Tests any model on rotated or corrupted shapes, its features linearly, or its clusters.
 
     Args:
         action: what to test.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         purity,
     )
     from pcclust.cluster.number import CurvePoint, NumberOfClusters, number_of_clusters
+    from pcclust.cluster.spectral import SelfTuningSpectral
     from pcclust.cluster.whitening import PCAWhitening, unit_length
 
 # Imported when first asked for: scikit-learn, whose estimators ours are, takes a second to load.
@@ -30,6 +31,7 @@ _HOMES = {
     "KernelMap": "kernel_map",
     "NumberOfClusters": "number",
     "PCAWhitening": "whitening",
+    "SelfTuningSpectral": "spectral",
     "adjusted_rand_index": "metrics",
     "class_mean_accuracy": "metrics",
     "clustering_accuracy": "metrics",
@@ -49,6 +51,7 @@ __all__ = [
     "NumberOfClusters",
     "PCAWhitening",
     "PseudoLabels",
+    "SelfTuningSpectral",
     "adjusted_rand_index",
     "class_mean_accuracy",
     "clustering_accuracy",

@@ -10,8 +10,8 @@ from torch import Tensor
 from pcclust.cluster._inputs import Data, as_points
 
 
-class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """A transformer of scikit-learn that takes tensors as well as arrays.
+class BareEstimator(BaseEstimator):  # type: ignore[misc]
+    """An estimator of scikit-learn that takes tensors as well as arrays.
 
     A subclass's constructor stores its arguments under their names and does nothing else.
 
@@ -38,6 +38,10 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     def _check_fitted(self, attribute: str) -> None:
         if not hasattr(self, attribute):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit first")
+
+
+class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BareEstimator):  # type: ignore[misc]
+    """A transformer of scikit-learn that takes tensors as well as arrays."""
 
 
 def like(data: Data, result: Tensor) -> Any:  # noqa: ANN401

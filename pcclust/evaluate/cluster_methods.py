@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pcclust.cluster import KMeans
+from pcclust.cluster import KMeans, SelfTuningSpectral
 from pcclust.ops import knn, ward_labels
 
 Features = NDArray[np.floating]
@@ -85,6 +85,11 @@ def _spectral(features: Features, clusters: int, seed: int) -> Clustering:
     return _nearest(features, model.fit_predict(features).astype(np.int64))
 
 
+def _self_tuning(features: Features, clusters: int, seed: int) -> Clustering:
+    model = SelfTuningSpectral(clusters, random_state=seed).fit(features)
+    return Clustering(model.labels_, model.predict)
+
+
 def _gaussian_mixture(features: Features, clusters: int, seed: int) -> Clustering:
     """A mixture with diagonal covariances, begun from k-means, in features of unit scale."""
     from sklearn.mixture import GaussianMixture
@@ -122,6 +127,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "kmeans": Method("k-means", _kmeans, seeded=True),
         "ward": Method("Ward", _ward, seeded=False, by_nearest=True),
         "spectral": Method("spectral", _spectral, seeded=True, by_nearest=True),
+        "self-tuning": Method("self-tuning spectral", _self_tuning, seeded=True),
         OWN: Method("of the run", _own, seeded=False),
         "gmm": Method("Gaussian mixture", _gaussian_mixture, seeded=True),
         "hdbscan": Method("HDBSCAN", _hdbscan, seeded=False, by_nearest=True),

@@ -47,9 +47,10 @@ def clustering(
         features: ``(N, D)``, a tensor or an array.
         labels: ``(N,)`` classes, not negative, or None: then only what needs no labels is measured.
         n_clusters: k; the number of classes if None.
-        methods: of "kmeans" (`pcclust.KMeans`), "ward" (`pcclust.ward_labels`), "spectral", "gmm"
-            and "hdbscan" (scikit-learn: 10 nearest neighbours; diagonal covariances; as many
-            clusters as are dense, which noise joins by the nearest shape); and "own".
+        methods: of "kmeans" (`pcclust.KMeans`), "ward" (`pcclust.ward_labels`), "self-tuning"
+            (`pcclust.cluster.SelfTuningSpectral`), "spectral", "gmm" and "hdbscan" (scikit-learn:
+            10 nearest neighbours; diagonal covariances; as many clusters as are dense, which noise
+            joins by the nearest shape); and "own".
         seeds: runs of each method that has randomness, with the seeds ``seed``, ``seed + 1``, ….
         seed: the first seed.
         whiten: components of `PCAWhitening`, or None for none.
@@ -185,20 +186,27 @@ def _measured(
     test_labels: NDArray[np.int64] | None,
 ) -> Run:
     mapping = None if labels is None else fit_cluster_map(labels, result.clusters)
-    measures = _agreement(labels, result.clusters, mapping)
+    measures = agreement(labels, result.clusters, mapping)
     if len(np.unique(result.clusters)) > 1:
         measures["silhouette"] = silhouette(spaces[0], result.clusters)
     measures["size_perplexity"] = size_perplexity(result.clusters)
     if len(spaces) == 1:
         return Run(seed, result.clusters, measures, {})
     predicted = result.predict(spaces[1])
-    on_test = _agreement(test_labels, predicted, mapping)
+    on_test = agreement(test_labels, predicted, mapping)
     return Run(seed, result.clusters, measures, on_test, predicted)
 
 
-def _agreement(
+def agreement(
     labels: NDArray[np.int64] | None, clusters: NDArray[np.int64], mapping: ClusterMap | None
 ) -> dict[str, float]:
+    """Returns all measures of clusters against classes by name; none without labels.
+
+    Args:
+        labels: ``(N,)`` classes.
+        clusters: ``(N,)``.
+        mapping: of clusters to classes, by which accuracies are measured.
+    """
     if labels is None:
         return {}
     return {

@@ -29,6 +29,8 @@ MEASURES: dict[str, Measure] = {
     "purity": Measure("purity", percent=True),
     "silhouette": Measure("silhouette", percent=False, digits=3),
     "size_perplexity": Measure("perplexity of the sizes", percent=False),
+    "empty": Measure("empty clusters", percent=False),
+    "consistency": Measure("in one cluster however turned", percent=True),
 }
 
 

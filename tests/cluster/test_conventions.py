@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import pcclust
 from pcclust import KMeans
-from pcclust.cluster import KernelMap, PCAWhitening
+from pcclust.cluster import KernelMap, PCAWhitening, SelfTuningSpectral
 
 
 @pytest.fixture
@@ -43,6 +43,7 @@ def expected_failures(estimator):
         PCAWhitening(),
         PCAWhitening(2),
         KernelMap(random_state=0),
+        SelfTuningSpectral(3, random_state=0),
     ],
     expected_failed_checks=expected_failures,
 )

@@ -159,7 +159,7 @@ def test_json_has_every_run_and_the_summary():
             blobs(),
             LABELS,
             {"methods": ["k-means"]},
-            "methods .*kmeans, ward, spectral, own, gmm, hdbscan",
+            "methods .*kmeans, ward, spectral, self-tuning, own, gmm, hdbscan",
         ),
         (blobs(), LABELS, {"methods": []}, r"methods \[\]"),
         (blobs(), LABELS, {"seeds": 0}, "seeds=0"),

@@ -1,0 +1,128 @@
+"""Spectral clustering of a self-tuning graph, against its formulas written out."""
+
+import numpy as np
+import pytest
+import torch
+
+from pcclust.cluster import SelfTuningSpectral, clustering_accuracy
+from pcclust.cluster import spectral as module
+
+
+def rings(count=180, seed=0):
+    """Three rings, one in the other, which k-means cannot tell apart."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    angles = 2 * np.pi * (np.arange(count) + generator.uniform(0, 1, count)) / count
+    radius = np.array([1.0, 3.0, 6.0])[labels] + 0.02 * generator.normal(size=count)
+    return np.stack([radius * np.cos(angles), radius * np.sin(angles)], axis=1), labels
+
+
+def weights_of(X, others, scales, k):
+    """Returns the weights of the k nearest of others, and 0 for the rest, row by row."""
+    W = np.zeros((len(X), len(others)))
+    for i, x in enumerate(X):
+        d = np.linalg.norm(others - x, axis=1)
+        d[d == 0] = np.inf if X is others else 0
+        near = np.argsort(d, kind="stable")[:k]
+        s = d[near[-1]]
+        W[i, near] = [np.exp(-(d[j] ** 2) / (s * scales[j])) for j in near]
+    return W
+
+
+def scales_of(X, k):
+    distances = np.linalg.norm(X[:, None] - X, axis=2)
+    return np.sort(distances, axis=1)[:, k]  # the nearest is the sample itself
+
+
+def reference(X, clusters, k):
+    """Returns the embedding, and the map of others into it, from dense matrices."""
+    scales = scales_of(X, k)
+    W = weights_of(X, X, scales, k)
+    W = np.maximum(W, W.T)
+    degrees = W.sum(axis=1)
+    values, vectors = np.linalg.eigh(W / np.sqrt(np.outer(degrees, degrees)))
+    values, vectors = values[::-1][:clusters], vectors[:, ::-1][:, :clusters]
+
+    def extend(others):
+        A = weights_of(others, X, scales, k)
+        A = A / np.sqrt(A.sum(axis=1, keepdims=True) * degrees)
+        found = A @ vectors / values
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), values, extend
+
+
+def gram(embedding):
+    """What is the same whatever the signs and rotations of eigenvectors are."""
+    return embedding @ embedding.T
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_the_embedding_is_that_of_the_formulas(monkeypatch, dense):
+    if not dense:
+        monkeypatch.setattr(module, "DENSE", 0)
+    X = np.random.default_rng(1).normal(size=(70, 4))
+    model = SelfTuningSpectral(3, n_neighbors=5, random_state=0).fit(X)
+    embedding, values, _ = reference(X, 3, 5)
+    np.testing.assert_allclose(gram(model.embedding_), gram(embedding), atol=1e-8)
+    np.testing.assert_allclose(model.eigenvalues_, values, atol=1e-10)
+
+
+def test_others_go_where_their_neighbours_say():
+    X = np.random.default_rng(1).normal(size=(70, 4))
+    others = np.random.default_rng(2).normal(size=(30, 4))
+    model = SelfTuningSpectral(3, n_neighbors=5, random_state=0).fit(X)
+    embedding, _, extend = reference(X, 3, 5)
+    centers = np.stack([embedding[model.labels_ == c].mean(axis=0) for c in range(3)])
+    expected = np.linalg.norm(extend(others)[:, None] - centers, axis=2).argmin(axis=1)
+    np.testing.assert_array_equal(model.predict(others), expected)
+
+
+def test_rings_are_found_and_kept_apart():
+    X, labels = rings()
+    model = SelfTuningSpectral(3, n_neighbors=4, random_state=0).fit(X)
+    assert clustering_accuracy(labels, model.labels_) == 1
+    others, theirs = rings(seed=5)
+    assert clustering_accuracy(theirs, model.predict(others)) == 1
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1.0, 1e25])
+def test_no_magnitude_matters(scale):
+    X, _ = rings()
+    plain = SelfTuningSpectral(3, n_neighbors=4, random_state=0).fit(X)
+    other = SelfTuningSpectral(3, n_neighbors=4, random_state=0).fit(X * scale)
+    np.testing.assert_array_equal(other.labels_, plain.labels_)
+    np.testing.assert_array_equal(other.predict(X * scale), plain.predict(X))
+
+
+def test_tensors_stay_tensors_and_a_seed_gives_the_same():
+    X = torch.tensor(rings()[0], dtype=torch.float32)
+    first, again = (SelfTuningSpectral(3, random_state=4).fit(X) for _ in range(2))
+    assert torch.equal(first.labels_, again.labels_)
+    assert first.embedding_.dtype == torch.float32
+    assert first.predict(X).dtype == torch.int64
+
+
+def test_samples_that_are_all_alike_or_repeated_make_no_nan():
+    same = SelfTuningSpectral(2, random_state=0)
+    same.fit(np.ones((9, 3)))
+    assert np.isfinite(same.embedding_).all()
+    twice = np.repeat(np.random.default_rng(0).normal(size=(6, 3)), 10, axis=0)
+    model = SelfTuningSpectral(6, random_state=0).fit(twice)
+    assert np.isfinite(model.embedding_).all()
+    assert clustering_accuracy(np.arange(60) // 10, model.labels_) == 1
+    np.testing.assert_array_equal(model.predict(twice), model.labels_)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"n_clusters": 180}, ValueError, "n_clusters=180 must be below n_samples=180"),
+        ({"n_clusters": 0}, ValueError, "n_clusters=0 must be at least 1"),
+        ({"n_neighbors": 0}, ValueError, "n_neighbors=0 must be at least 1"),
+        ({"n_neighbors": 2.5}, TypeError, "n_neighbors must be an int"),
+    ],
+)
+def test_wrong_settings_are_named(settings, error, message):
+    with pytest.raises(error, match=message):
+        SelfTuningSpectral(**({"n_clusters": 3} | settings)).fit(rings()[0])
