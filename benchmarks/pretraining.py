@@ -138,7 +138,7 @@ def contrast(shapes: int, shared: bool, scale: float) -> Contrast:
     size = scaled(config.part_points, scale)
     parts = draw_parts(points, planes, num_points=size, generator=generator).points.flatten(0, 1)
     torch.manual_seed(0)
-    encoders = [DGCNN(**config.settings) for _ in range(1 if shared else 2)]
+    encoders = [DGCNN(**config.model_kwargs) for _ in range(1 if shared else 2)]
     network = PairClassifier(*encoders)
     left, right, same = part_pairs(shapes)
     with torch.no_grad():

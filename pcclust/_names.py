@@ -1,14 +1,23 @@
-"""Names in messages: which a user may have meant, singular and plural, what is hidden in them."""
+"""Names: which a user may have meant, singular and plural, what is hidden, what is former."""
 
 import difflib
 import re
 from collections.abc import Iterable
+from typing import Any
 
 # What moves the cursor, colours, retitles or answers (C0, C1), turns the direction of a line, ends
 # one unseen, or cannot be encoded (bytes of a file name that are no text). Line feed and tab stay.
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+
+# What settings and measures were called in files that older versions wrote.
+_FORMER = {
+    "settings": "model_kwargs",
+    "val_share": "val_fraction",
+    "min_share": "min_fraction",
+    "effective": "perplexity",
+}
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -39,3 +48,17 @@ def visible(text: str) -> str:
         a\x1b[31m.off, b\u202efdp.exe
     """
     return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def todays_names(told: Any) -> Any:  # noqa: ANN401 - anything of JSON or YAML
+    """Returns what a config file or a card of any version says, by the names of this one.
+
+    Example:
+        >>> todays_names({"val_share": 0.1, "settings": {"k": 20}})
+        {'val_fraction': 0.1, 'model_kwargs': {'k': 20}}
+    """
+    if isinstance(told, list):
+        return [todays_names(each) for each in told]
+    if isinstance(told, dict):
+        return {_FORMER.get(name, name): todays_names(each) for name, each in told.items()}
+    return told

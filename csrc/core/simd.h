@@ -71,7 +71,7 @@ PCCLUST_INLINE V minimum(V a, V b) {
   return a < b ? a : b;
 }
 
-// a · b + c, rounded once where the processor can; never for distances that are promised exactly.
+// a · b + c, rounded once where the processor can; never for distances that must be exact.
 PCCLUST_INLINE F32x16 multiply_add(F32x16 a, F32x16 b, F32x16 c) {
 #if defined(PCCLUST_HAS_AVX512)
   return (F32x16)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);

@@ -9,7 +9,7 @@
 namespace pcclust {
 namespace {
 
-// What an index begins with, so that no other bytes are taken for trees.
+// What an index begins with, so that no other bytes are read as trees.
 struct Header {
   char mark[16];
   int64_t rows, dims, clouds, element, unused[2];

@@ -28,8 +28,8 @@ from tyro.constructors import (
 
 # The settings of a training, by what they are for; those a method adds are its own group.
 GROUPS = {
-    "data": ("dataset", "split", "limit", "num_points", "up_axis", "val_share"),
-    "encoder": ("model", "settings"),
+    "data": ("dataset", "split", "limit", "num_points", "up_axis", "val_fraction"),
+    "encoder": ("model", "model_kwargs"),
     "views": (
         "rotation", "jitter", "max_scale", "stretch", "tilt", "max_shift", "crop", "view_points",
     ),

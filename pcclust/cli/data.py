@@ -19,7 +19,7 @@ from pcclust._names import counted
 from pcclust.cli.console import ExitCode, errors, output, progress_bar
 from pcclust.data import PointDataset
 from pcclust.data.dataset import UpAxis
-from pcclust.data.fetch import fetch, read_receipt, verify
+from pcclust.data.fetch import fetch, read_manifest, verify
 from pcclust.data.layouts import data_root
 from pcclust.data.named import NAMED, open_named
 from pcclust.data.prepare import prepare
@@ -109,7 +109,7 @@ class Verify:
         """Prints what is wrong."""
         root = data_root(self.root)
         sources = [find_source(name) for name in self.names] or [
-            source for source in SOURCES.values() if read_receipt(source, root)
+            source for source in SOURCES.values() if read_manifest(source, root)
         ]
         if not sources:
             output.print(f"nothing was fetched into {root}")

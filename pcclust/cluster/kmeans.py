@@ -36,7 +36,7 @@ class KMeans(ClusterMixin, Estimator):  # type: ignore[misc]
         n_init: starts, of which the one with the lowest inertia is kept; ``"auto"``: 10 of random
             samples or of a function, otherwise 1.
         max_iter: iterations of one start at most.
-        tol: stop when the centers' summed squared movement falls to this share of the features'
+        tol: stop when the centers' summed squared movement falls to this fraction of the features'
             mean variance; at 0, only when no label changes.
         metric: ``"euclidean"``, or ``"cosine"`` for spherical k-means: samples are brought to
             length one and centers are directions.

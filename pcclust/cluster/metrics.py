@@ -106,7 +106,7 @@ def contingency_table(
 def clustering_accuracy(
     labels: Labels, clusters: Labels, mapping: ClusterMap | None = None
 ) -> float:
-    """Returns the share of items whose cluster stands for their class (ACC).
+    """Returns the fraction of items whose cluster stands for their class (ACC).
 
     Args:
         labels: as for `fit_cluster_map`.
@@ -128,7 +128,7 @@ def clustering_accuracy(
 def class_mean_accuracy(
     labels: Labels, clusters: Labels, mapping: ClusterMap | None = None
 ) -> float:
-    """Returns the mean over the classes of the share of their items that are right.
+    """Returns the mean over the classes of the fraction of their items that are right.
 
     Args:
         labels: as for `clustering_accuracy`.
@@ -150,7 +150,7 @@ def class_mean_accuracy(
 
 
 def purity(labels: Labels, clusters: Labels) -> float:
-    """Returns the share of items that are of the most frequent class of their cluster.
+    """Returns the fraction of items that are of the most frequent class of their cluster.
 
     It is 1 where every item is a cluster, so compare it at the same number of clusters only.
 
@@ -205,7 +205,7 @@ def normalized_mutual_information(
 
 
 def adjusted_rand_index(labels: Labels, clusters: Labels) -> float:
-    """Returns the share of pairs of items on which classes and clusters agree, less chance (ARI).
+    """Returns the fraction of pairs that classes and clusters treat alike, less chance: ARI.
 
     Args:
         labels: as for `fit_cluster_map`.
@@ -283,9 +283,9 @@ def _right(labels: Labels, clusters: Labels, mapping: ClusterMap) -> NDArray[np.
 
 
 def _entropy(counts: NDArray[np.int64]) -> float:
-    """Returns the entropy of shares in nats."""
-    shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log(shares)).sum())
+    """Returns the entropy of fractions in nats."""
+    fractions = counts[counts > 0] / counts.sum()
+    return float(-(fractions * np.log(fractions)).sum())
 
 
 def _both(labels: Labels, clusters: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

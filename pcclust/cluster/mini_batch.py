@@ -25,9 +25,9 @@ def take_in_batch(
     sums, added = kmeans_update(batch.points, batch.weights, labels, centers.shape[0])
     before = torch.zeros_like(added) if masses is None else masses.to(added)
     after = before + added
-    share = added / after.clamp(min=torch.finfo(after.dtype).tiny)
+    fraction = added / after.clamp(min=torch.finfo(after.dtype).tiny)
     means = sums / added.clamp(min=torch.finfo(added.dtype).tiny)[:, None]
-    mixed = centers + share[:, None] * (means - centers)
+    mixed = centers + fraction[:, None] * (means - centers)
     if bool((after <= 0).any()):
         spreads = spreads_of_clusters(batch, centers, means, added, labels, distances)
         mixed = split_for_empty(batch, mixed, after, spreads, labels, distances)

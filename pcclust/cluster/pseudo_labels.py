@@ -31,7 +31,7 @@ class PseudoLabels:
     Attributes:
         labels: ``(N,)`` int64 clusters, a tensor or an array as the features were.
         sizes: ``(k,)`` int64, items of each cluster.
-        effective: the number of equal clusters that are as even: exp(entropy of the sizes).
+        perplexity: of the sizes, exp(entropy): as even as so many equal clusters.
         nmi: normalised mutual information (arithmetic) with the labels of the round before, or
             None without one; near 1 when the clusters have settled.
         inertia: the weighted sum of squared distances of k-means.
@@ -39,14 +39,14 @@ class PseudoLabels:
 
     labels: Any
     sizes: NDArray[np.int64]
-    effective: float
+    perplexity: float
     nmi: float | None
     inertia: float
 
     @property
     def evenness(self) -> float:
-        """(effective - 1) / (k - 1): 1 for equal sizes, 0 for all items in one cluster."""
-        return (self.effective - 1) / (len(self.sizes) - 1)
+        """(perplexity - 1) / (k - 1): 1 for equal sizes, 0 for all items in one cluster."""
+        return (self.perplexity - 1) / (len(self.sizes) - 1)
 
     @property
     def collapsed(self) -> bool:
@@ -146,7 +146,7 @@ def _warn_of_collapse(found: PseudoLabels) -> None:
         return
     clusters, items = len(found.sizes), int(found.sizes.sum())
     warnings.warn(
-        f"the {clusters} clusters have collapsed: they are as uneven as {found.effective:.1f} of "
+        f"the {clusters} clusters have collapsed: they are as uneven as {found.perplexity:.1f} of "
         f"equal size would be, {int((found.sizes == 0).sum())} are empty and the largest holds "
         f"{found.sizes.max():,} of {items:,} items. Whiten the features, ask for fewer clusters, "
         "or look at whether the encoder gives most items the same features",

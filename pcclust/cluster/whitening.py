@@ -22,7 +22,7 @@ class PCAWhitening(Estimator):
     Args:
         n_components: how many components, those of the largest variance, at most the number of
             features; all that the data span if None.
-        eps: added to each variance, as a share of the largest one, so that components which are
+        eps: added to each variance, as a fraction of the largest one, so that components which are
             hardly more than noise are not blown up (our choice; 0 whitens exactly).
 
     Attributes:

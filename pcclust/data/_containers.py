@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 from pcclust.data.hdf5_content import array_headers, checked_array, open_file, read_array
 from pcclust.data.numpy_content import open_npz_file
 

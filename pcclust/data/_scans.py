@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcclust._extras import install_line, require
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 from pcclust.data._sizes import check_expansion, check_present
 
 BYTES_PER_READ = 1 << 26
@@ -22,21 +22,21 @@ def load_las(path: Path) -> NDArray[np.float64]:
     """Reads a LAS or LAZ file, scaled and offset as its header says."""
     laspy = require_laspy(compressed=path.suffix.lower() == ".laz")
     _check_las_counts(path)
-    # In pieces, since the header of a broken file may promise more points than memory holds.
+    # In pieces, since the header of a broken file may declare more points than memory holds.
     with _panics_raised(), laspy.open(path, laz_backend=_laz_backends(laspy)) as file:
-        promised, width = file.header.point_count, file.header.point_format.size
+        declared, width = file.header.point_count, file.header.point_format.size
         size = path.stat().st_size
         if file.header.are_points_compressed:
-            check_expansion(promised * POINT_BYTES, size, f"{promised:,} compressed points")
+            check_expansion(declared * POINT_BYTES, size, f"{declared:,} compressed points")
         else:
-            check_present(promised * width, size, f"{promised:,} points")
+            check_present(declared * width, size, f"{declared:,} points")
         pieces = [
             np.column_stack([piece.x, piece.y, piece.z])
             for piece in file.chunk_iterator(max(1, BYTES_PER_READ // width))
         ]
     found = sum(map(len, pieces))
-    if found != promised:
-        raise ContentError(f"the header promises {promised} points, but {found} follow")
+    if found != declared:
+        raise ContentError(f"the header declares {declared} points, but {found} follow")
     return np.concatenate([np.empty((0, 3)), *pieces])
 
 
@@ -74,12 +74,12 @@ def _check_las_counts(path: Path) -> None:
         (extended,) = struct.unpack_from("<I", header, 243) if header[25] >= 4 else (0,)
         if records * 54 + extended * 60 > size:
             raise ContentError(
-                f"{size} bytes cannot hold the {records + extended} promised records"
+                f"{size} bytes cannot hold the {records + extended} declared records"
             )
         compressed = bool(header[104] & 0x80)
         chunks = _count_laz_chunks(file, header, size) if compressed else 0
     if chunks * 20 > size:  # a chunk begins with a whole point, of at least 20 bytes
-        raise ContentError(f"{size} bytes cannot hold the {chunks} promised chunks")
+        raise ContentError(f"{size} bytes cannot hold the {chunks} declared chunks")
 
 
 def _count_laz_chunks(file: IO[bytes], header: bytes, size: int) -> int:

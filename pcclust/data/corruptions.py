@@ -131,7 +131,7 @@ def corruption_scores(
         accuracies: of each kind, the accuracy at levels 0 to 4.
 
     Raises:
-        ValueError: a kind or level is missing, or a value is no share.
+        ValueError: a kind or level is missing, or a value is no fraction.
 
     Example:
         >>> from pcclust.data.corruptions import DGCNN, corruption_scores
@@ -140,7 +140,7 @@ def corruption_scores(
     """
     oa = {kind: round(_mean_accuracy(accuracies, kind), 3) for kind in KINDS}
     if not 0 <= clean <= 1:
-        raise ValueError(f"clean={clean} is not a share between 0 and 1")
+        raise ValueError(f"clean={clean} is not a fraction between 0 and 1")
     clean = round(clean, 3)
     ce = {kind: round((1 - oa[kind]) / (1 - DGCNN[kind]), 3) for kind in KINDS}
     rce = {kind: round((clean - oa[kind]) / (DGCNN_CLEAN - DGCNN[kind]), 3) for kind in KINDS}
@@ -176,8 +176,8 @@ def _rotate(points: Tensor, level: int, generator: Generator | None) -> Tensor:
 
 
 def _dropout_global(points: Tensor, level: int, generator: Generator | None) -> Tensor:
-    share = (0.25, 0.375, 0.5, 0.625, 0.75)[level]
-    kept = int(points.shape[1] * (1 - share))
+    fraction = (0.25, 0.375, 0.5, 0.625, 0.75)[level]
+    kept = int(points.shape[1] * (1 - fraction))
     order = torch.rand(points.shape[:2], generator=generator).argsort(dim=1)
     return gather_points(points, order[:, :kept].to(points.device))
 

@@ -17,12 +17,12 @@ class Crop:
     drawn, none twice, in random order.
 
     Attributes:
-        low: the least share of a cloud's points that is left.
-        high: the largest share.
-        num_points: how many are drawn; the share ``low`` of the cloud if None.
+        low: the least fraction of a cloud's points that is left.
+        high: the largest fraction.
+        num_points: how many are drawn; the fraction ``low`` of the cloud if None.
 
     Raises:
-        ValueError: shares that are not 0 < low <= high <= 1; or, when it is applied, more points
+        ValueError: fractions that are not 0 < low <= high <= 1; or, when it is applied, more points
             than may be left.
 
     Source: our choice; cropped views as Caron et al., "Emerging Properties in Self-Supervised
@@ -42,7 +42,7 @@ class Crop:
     def __post_init__(self) -> None:
         if not 0 < self.low <= self.high <= 1:
             raise ValueError(
-                f"shares low={self.low} and high={self.high} must be 0 < low <= high <= 1"
+                f"fractions low={self.low} and high={self.high} must be 0 < low <= high <= 1"
             )
 
     def __call__(self, points: Tensor, generator: Generator | None = None) -> Tensor:
@@ -56,9 +56,9 @@ class Crop:
                 f"num_points={drawn} must be from 1 to the {least} points that are left of {count} "
                 f"where low={self.low}"
             )
-        share = uniform(points, (1,), self.low, self.high, generator)
+        fraction = uniform(points, (1,), self.low, self.high, generator)
         places = _order_of_leaving(points, generator).argsort(dim=1)
-        left = places < (share * count).long().clamp(min=least)
+        left = places < (fraction * count).long().clamp(min=least)
         chance = uniform(points, (count,), 0, 1, generator)
         chosen = torch.where(left, chance, 2).argsort(dim=1)[:, :drawn]
         return gather_points(points, chosen)

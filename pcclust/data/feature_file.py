@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 from pcclust.data.dataset import PointDataset, numbered_classes
 from pcclust.data.hdf5_content import array_headers, class_names, opened, read_array
 from pcclust.data.labels import find_labels, texts_of

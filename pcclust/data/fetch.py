@@ -13,7 +13,7 @@ from pcclust.data.archive import unpack
 from pcclust.data.download import Download, Progress, download, sha256_of
 from pcclust.data.registry import Source
 
-RECEIPTS = ".pcclust"
+MANIFESTS = ".pcclust"
 
 
 class Fetched(NamedTuple):
@@ -53,8 +53,8 @@ def fetch(
         OSError: no mirror gave the file, or it cannot be written.
         UnsafeArchiveError: the archive would write outside its folder.
     """
-    result, receipt = root / source.result, read_receipt(source, root)
-    known = source.sha256 or (receipt.get("sha256") if receipt else None)
+    result, manifest = root / source.result, read_manifest(source, root)
+    known = source.sha256 or (manifest.get("sha256") if manifest else None)
     if result.exists():
         return Fetched(result, str(known or ""), known is not None, None)
     if source.gate:
@@ -64,11 +64,11 @@ def fetch(
             f"{source.name} is not in {root}, and this is offline; fetch it with a connection, or "
             f"put {source.result} there by hand"
         )
-    file = root / RECEIPTS / Path(source.mirrors[0]).name
+    file = root / MANIFESTS / Path(source.mirrors[0]).name
     got = download(
         source.mirrors,
         file,
-        size=source.size or (receipt.get("size") if receipt else None),
+        size=source.size or (manifest.get("size") if manifest else None),
         sha256=known,
         progress=progress,
     )
@@ -77,7 +77,7 @@ def fetch(
         file.unlink()
     else:
         file.replace(result)
-    _write_receipt(source, root, got, known is not None)
+    _write_manifest(source, root, got, known is not None)
     return Fetched(result, got.sha256, known is not None, got.url)
 
 
@@ -87,15 +87,15 @@ def verify(source: Source, root: Path) -> list[str]:
     Raises:
         FileNotFoundError: it is not there, or was put there by hand and has no record.
     """
-    receipt, result = read_receipt(source, root), root / source.result
+    manifest, result = read_manifest(source, root), root / source.result
     if not result.exists():
         raise FileNotFoundError(f"{source.name} is not in {root}: no {source.result}")
-    if receipt is None:
+    if manifest is None:
         raise FileNotFoundError(
             f"{source.name}: {result} was not fetched by pcclust, so there is no record to verify "
             "it by"
         )
-    expected, found = receipt["files"], _file_list(result)
+    expected, found = manifest["files"], _file_list(result)
     missing = [f"{name}: missing" for name in expected if name not in found]
     changed = [
         f"{name}: {found[name]['size']:,} bytes, SHA-256 {found[name]['sha256'][:12]}…, "
@@ -111,17 +111,17 @@ def is_offline() -> bool:
     return os.environ.get("PCCLUST_OFFLINE", "") not in ("", "0")
 
 
-def read_receipt(source: Source, root: Path) -> dict[str, Any] | None:
+def read_manifest(source: Source, root: Path) -> dict[str, Any] | None:
     """Returns what was recorded when the dataset was fetched."""
-    path = root / RECEIPTS / f"{source.name}.json"
+    path = root / MANIFESTS / f"{source.name}.json"
     if not path.is_file():
         return None
-    receipt: dict[str, Any] = json.loads(path.read_text())
-    return receipt
+    manifest: dict[str, Any] = json.loads(path.read_text())
+    return manifest
 
 
-def _write_receipt(source: Source, root: Path, got: Download, known: bool) -> None:
-    receipt = {
+def _write_manifest(source: Source, root: Path, got: Download, known: bool) -> None:
+    manifest = {
         "source": source.name,
         "url": got.url,
         "size": got.size,
@@ -130,8 +130,8 @@ def _write_receipt(source: Source, root: Path, got: Download, known: bool) -> No
         "fetched": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "files": _file_list(root / source.result),
     }
-    path = root / RECEIPTS / f"{source.name}.json"
-    write_whole(path, json.dumps(receipt, indent=1).encode())
+    path = root / MANIFESTS / f"{source.name}.json"
+    write_whole(path, json.dumps(manifest, indent=1).encode())
 
 
 def _file_list(result: Path) -> dict[str, dict[str, Any]]:

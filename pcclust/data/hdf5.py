@@ -6,8 +6,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pcclust.data._blame import ContentError
 from pcclust.data._containers import Header, choose_points
+from pcclust.data._parse_errors import ContentError
 from pcclust.data.dataset import UP_AXES, PointDataset, UpAxis, numbered_classes
 from pcclust.data.hdf5_content import (
     array_headers,

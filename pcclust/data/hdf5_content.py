@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._blame import ContentError, LockedError
+from pcclust.data._parse_errors import ContentError, LockedError
 from pcclust.data._sizes import check_expansion, check_present
 from pcclust.data.foreign import foreign_content
 from pcclust.data.labels import texts_of

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 
 NAMES = ("label", "labels", "y", "target", "targets", "class", "category", "cls", "class_id")
 

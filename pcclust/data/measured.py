@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._blame import ContentError, check_finite
+from pcclust.data._parse_errors import ContentError, check_finite
 
 
 class DataWarning(UserWarning):

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._blame import ContentError, check_finite
+from pcclust.data._parse_errors import ContentError, check_finite
 from pcclust.data.triangulate import triangulate
 
 

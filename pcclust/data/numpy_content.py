@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 from pcclust.data._sizes import check_expansion, check_present
 
 SUFFIX = ".npy"
@@ -55,10 +55,10 @@ class Npz(NamedTuple):
         if dtype.hasobject:
             raise ContentError(f"objects, which NumPy would unpickle, are not read: its {name!r}")
         member = self.archive.getinfo(name + SUFFIX)
-        promised = math.prod(shape) * dtype.itemsize
-        check_present(promised, member.file_size, f"values of {name!r}")
+        declared = math.prod(shape) * dtype.itemsize
+        check_present(declared, member.file_size, f"values of {name!r}")
         check_present(member.compress_size, self.size, f"values of {name!r}")
-        check_expansion(promised, member.compress_size, f"values of {name!r}")
+        check_expansion(declared, member.compress_size, f"values of {name!r}")
         with self.archive.open(member) as file:
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 

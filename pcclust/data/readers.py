@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from pcclust.data._blame import ContentError, blaming, check_finite
+from pcclust.data._parse_errors import ContentError, check_finite, naming_file
 from pcclust.data.foreign import advice_on_suffix, foreign_content
 from pcclust.data.formats import BY_SUFFIX
 from pcclust.data.measured import DataWarning, measured_points
@@ -165,7 +165,7 @@ def _shapes_of(
             if not 0 <= index < len(shapes):
                 raise ValueError(f"{path}: index={index} is not one of its {len(shapes)} clouds")
             place = path if len(shapes) == 1 else Path(f"{path}[{index}]")
-            with blaming(place, _format(path)):
+            with naming_file(place, _format(path)):
                 points = _points_of(shapes[index], num_points, seed, place)
                 if dtype == np.float32:
                     _warn_of_lost_detail(points, place)
@@ -178,7 +178,7 @@ def _shapes_of(
 @contextmanager
 def _open(path: Path) -> Iterator[Sequence[Geometry]]:
     """Opens the shapes of a file; only what goes wrong in opening is blamed on it here."""
-    with blaming(path, _format(path)):
+    with naming_file(path, _format(path)):
         file = BY_SUFFIX[path.suffix.lower()].open(path)
         shapes = file.__enter__()
     try:

@@ -11,13 +11,13 @@ SUBSET, FEW_LABELS = 3, 4
 
 
 def stratified_split(
-    dataset: PointDataset, share: float, seed: int
+    dataset: PointDataset, fraction: float, seed: int
 ) -> tuple[PointDataset, PointDataset]:
     """Splits labelled shapes at random, each class in the same proportion.
 
     Args:
         dataset: shapes with labels.
-        share: of each class that the second set gets, rounded, but one shape at most less than
+        fraction: of each class that the second set gets, rounded, but one shape at most less than
             there are: no class is lost to training.
         seed: of the choice; what is chosen of a class does not depend on the other classes.
 
@@ -25,7 +25,7 @@ def stratified_split(
         The larger set and the one carved out of it, both in the order of the dataset.
 
     Raises:
-        ValueError: no labels, or a share outside [0, 1).
+        ValueError: no labels, or a fraction outside [0, 1).
 
     Example:
         >>> import torch
@@ -35,14 +35,14 @@ def stratified_split(
         >>> [part.counts() for part in stratified_split(shapes, 0.2, seed=0)]
         [{'a': 8, 'b': 2}, {'a': 2, 'b': 0}]
     """
-    if not 0 <= share < 1:
-        raise ValueError(f"the share of the validation set must be in [0, 1), got {share}")
+    if not 0 <= fraction < 1:
+        raise ValueError(f"the fraction of the validation set must be in [0, 1), got {fraction}")
     if dataset.labels is None:
         raise ValueError("a stratified split needs labels, and this dataset has none")
     carved = torch.zeros(len(dataset), dtype=torch.bool)
     for label in torch.unique(dataset.labels).tolist():
         rows = (dataset.labels == label).nonzero().flatten()
-        count = min(round(share * len(rows)), len(rows) - 1)
+        count = min(round(fraction * len(rows)), len(rows) - 1)
         carved[_drawn(rows, count, seed, label)] = True
     return dataset.subset((~carved).nonzero().flatten()), dataset.subset(carved.nonzero().flatten())
 
@@ -83,22 +83,22 @@ def stratified(labels: Tensor, count: int, seed: int = 0) -> Tensor:
     return by_class[places].sort().values
 
 
-def few_labels(labels: Tensor, share: float, *, draw: int = 0, seed: int = 0) -> Tensor:
+def few_labels(labels: Tensor, fraction: float, *, repeat: int = 0, seed: int = 0) -> Tensor:
     """Chooses shapes whose labels are known: of each class its share, but at least one shape.
 
-    Those of a smaller share are among those of a larger one of the same draw.
+    Those of a smaller fraction are among those of a larger one of the same repeat.
 
     Args:
         labels: ``(S,)`` classes.
-        share: of the labels, from 0 to 1.
-        draw: which of many choices.
-        seed: of all draws.
+        fraction: of the labels, from 0 to 1.
+        repeat: which of many choices.
+        seed: of all repeats.
 
     Returns:
         Sorted positions int64.
 
     Raises:
-        ValueError: ``share`` is not in (0, 1].
+        ValueError: ``fraction`` is not in (0, 1].
 
     Example:
         >>> import torch
@@ -106,13 +106,13 @@ def few_labels(labels: Tensor, share: float, *, draw: int = 0, seed: int = 0) ->
         >>> labels[few_labels(labels, 0.2)].tolist()
         [0, 0, 0, 0, 0, 0, 1, 1, 2]
     """
-    if not 0 < share <= 1:
-        raise ValueError(f"a share of {share:g} of the labels must be above 0 and at most 1")
-    shuffled = torch.randperm(len(labels), generator=seeded_generator(seed, FEW_LABELS, draw))
+    if not 0 < fraction <= 1:
+        raise ValueError(f"a fraction of {fraction:g} of the labels must be above 0 and at most 1")
+    shuffled = torch.randperm(len(labels), generator=seeded_generator(seed, FEW_LABELS, repeat))
     chosen = []
     for label in torch.unique(labels):
         members = shuffled[labels[shuffled] == label]
-        chosen.append(members[: max(1, round(share * len(members)))])
+        chosen.append(members[: max(1, round(fraction * len(members)))])
     return torch.cat(chosen).sort().values
 
 
@@ -136,14 +136,14 @@ def balanced_order(labels: Tensor, generator: torch.Generator) -> Tensor:
         [4, 4, 0, 0, 0, 4]
     """
     present = torch.unique(labels)
-    shares = torch.full((len(present),), len(labels) // len(present))
+    counts = torch.full((len(present),), len(labels) // len(present))
     extra = torch.randperm(len(present), generator=generator)[: len(labels) % len(present)]
-    shares[extra] += 1
+    counts[extra] += 1
     drawn = []
-    for label, share in zip(present.tolist(), shares.tolist(), strict=True):
+    for label, count in zip(present.tolist(), counts.tolist(), strict=True):
         rows = (labels == label).nonzero().flatten()
-        rounds = -(-share // len(rows))
+        rounds = -(-count // len(rows))
         orders = [torch.randperm(len(rows), generator=generator) for _ in range(rounds)]
-        drawn.append(rows[torch.cat(orders)[:share]])
+        drawn.append(rows[torch.cat(orders)[:count]])
     order = torch.cat(drawn)
     return order[torch.randperm(len(order), generator=generator)]

@@ -184,19 +184,19 @@ class Shift:
 
 @dataclass(frozen=True)
 class Dropout:
-    """Replaces a random share of every cloud's points by its first point, as PointNet++ does.
+    """Replaces a random fraction of every cloud's points by its first point, as PointNet++ does.
 
     Attributes:
-        max_share: each cloud loses a share uniform in [0, max_share].
+        max_fraction: each cloud loses a fraction uniform in [0, max_fraction].
     """
 
-    max_share: float = 0.875
+    max_fraction: float = 0.875
 
     def __call__(self, points: Tensor, generator: Generator | None = None) -> Tensor:
         """Returns points ``(B, N, 3)``, as many as before."""
         check_batch(points)
-        share = uniform(points, (1,), 0, self.max_share, generator)
-        dropped = uniform(points, (points.shape[1],), 0, 1, generator) < share
+        fraction = uniform(points, (1,), 0, self.max_fraction, generator)
+        dropped = uniform(points, (points.shape[1],), 0, 1, generator) < fraction
         return torch.where(dropped[..., None], points[:, :1], points)
 
 

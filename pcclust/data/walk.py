@@ -69,7 +69,7 @@ def unwrapped(folder: Path, suffixes: Collection[str]) -> Path:
         inner = inside[0]
     if inner != folder:
         warnings.warn(
-            f"{folder}: its only folder {inner.relative_to(folder)} is taken for the dataset",
+            f"{folder}: its only folder {inner.relative_to(folder)} is read as the dataset",
             DataWarning,
             stacklevel=2,
         )

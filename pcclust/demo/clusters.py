@@ -46,7 +46,7 @@ class FurnitureClusters:
 
     @property
     def staying(self) -> list[float]:
-        """The share of shapes that stay in their cluster, of each run."""
+        """The fraction of shapes that stay in their cluster, of each run."""
         runs = self.report.methods[0].runs
         return [float(np.mean(run.clusters == run.test_clusters)) for run in runs]
 

@@ -1,4 +1,4 @@
-"""Measures what RRI promises: equal features in any orientation, the shape from them, speed."""
+"""Measures what RRI guarantees: equal features in any orientation, the shape from them, speed."""
 
 import time
 from collections.abc import Callable
@@ -22,13 +22,13 @@ class Invariance:
         changes: ``(S,)`` the largest change of a feature of each shape, in radians or radii, over
             the points that kept their neighbours and their order.
         typical: the median over the shapes of their points' median change.
-        share_changed: the share of points whose neighbours, or their order, rounding changed.
+        fraction_changed: the fraction of points whose neighbours, or their order, rounding changed.
         comparisons: points times rotations times shapes.
     """
 
     changes: NDArray[np.float64]
     typical: float
-    share_changed: float
+    fraction_changed: float
     comparisons: int
 
 
@@ -79,7 +79,7 @@ def measure_invariance(
     return Invariance(
         changes=np.array([report.max_change for report in reports]),
         typical=median(report.median_change for report in reports),
-        share_changed=float(np.mean([report.share_changed for report in reports])),
+        fraction_changed=float(np.mean([report.fraction_changed for report in reports])),
         comparisons=sum(report.comparisons for report in reports),
     )
 

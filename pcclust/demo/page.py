@@ -42,7 +42,7 @@ def page(
         "Rotation-invariant features (RRI) describe every point by distances and angles to its "
         f"nearest neighbours. {ROTATIONS} random rotations of each of {report.turned} shapes "
         f"changed no feature by more than {double.changes.max():.1e} rad or radii in float64, on "
-        f"the {100 * (1 - double.share_changed):.6g} % of points that kept their neighbours. "
+        f"the {100 * (1 - double.fraction_changed):.6g} % of points that kept their neighbours. "
         "Of the furniture, clustered by an encoder that comes with pcclust and learned without "
         f"labels, {100 * mean(clusters.staying):.4g} % stay in their cluster when they are turned."
     )

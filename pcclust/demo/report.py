@@ -127,8 +127,8 @@ def rows(report: Report) -> list[Row]:
         ),
         Row(
             "points with other neighbours or in another order",
-            f"{100 * single.share_changed:.2g} %",
-            f"{100 * double.share_changed:.2g} %",
+            f"{100 * single.fraction_changed:.2g} %",
+            f"{100 * double.fraction_changed:.2g} %",
             f"of {single.comparisons:,} turned points; rounding their coordinates decides "
             "near ties otherwise",
         ),

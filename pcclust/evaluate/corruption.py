@@ -96,7 +96,7 @@ def corruption(
 def _damaged(
     shapes: PointDataset, seed: int, right: Callable[[Tensor, NDArray[np.int64], str], int]
 ) -> dict[Kind, list[int]]:
-    """Counts the right answers about every kind and level of damage."""
+    """Counts the right predictions for every kind and level of damage."""
     hits: dict[Kind, list[int]] = {kind: [0] * len(LEVELS) for kind in KINDS}
     for block, rows in enumerate(torch.split(torch.arange(len(shapes)), BLOCK)):
         key = np.random.SeedSequence([seed, block]).generate_state(1)

@@ -18,7 +18,7 @@ SHOWN = 12
 
 @dataclass(frozen=True, eq=False)
 class Failure:
-    """One wrong answer.
+    """One wrong prediction.
 
     Attributes:
         name: of the shape.
@@ -57,7 +57,7 @@ def find_failures(
     rotations: Tensor,
     up_axis: UpAxis,
 ) -> tuple[Failure, ...]:
-    """Chooses wrong answers to look at, of as many classes as possible.
+    """Chooses wrong predictions to look at, of as many classes as possible.
 
     Shapes that are known upright come first; of each class those that fail most often, in the
     first round in which they do.

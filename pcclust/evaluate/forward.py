@@ -1,4 +1,4 @@
-"""Asking any model about batches of clouds, and checking what it answers."""
+"""Asking any model about batches of clouds, and checking what it returns."""
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -93,7 +93,7 @@ class Predictor:
             what: where it comes from, for messages.
 
         Raises:
-            ValueError: the model fails, or answers with something else than finite ``(B, C)``.
+            ValueError: the model fails, or returns something else than finite ``(B, C)``.
         """
         return self._ask(points, self.layout, what)
 
@@ -131,47 +131,47 @@ class Predictor:
         cast = torch.autocast(self.device.type, torch.bfloat16, enabled=halved)
         with _evaluating(self.model), cast:
             try:
-                answer = self.model(given)
+                output = self.model(given)
             except (KeyboardInterrupt, MemoryError):
                 raise
             except (Exception, SystemExit) as error:
                 raise ValueError(f"the model fails on a batch {asked}: {_place(error)}") from error
-        return self._checked(answer, asked, len(points))
+        return self._checked(output, asked, len(points))
 
-    def _checked(self, answer: object, asked: str, batch: int) -> Tensor:
-        """Returns the answer as a tensor, or says what is wrong with it and what to do."""
-        answer = _main_output(answer)
-        if isinstance(answer, np.ndarray):
-            answer = torch.from_numpy(answer)
-        if not isinstance(answer, Tensor) or not answer.is_floating_point():
-            kind = answer.dtype if isinstance(answer, Tensor) else type(answer).__name__
+    def _checked(self, output: object, asked: str, batch: int) -> Tensor:
+        """Returns the output as a tensor, or says what is wrong with it and what to do."""
+        output = _main_output(output)
+        if isinstance(output, np.ndarray):
+            output = torch.from_numpy(output)
+        if not isinstance(output, Tensor) or not output.is_floating_point():
+            kind = output.dtype if isinstance(output, Tensor) else type(output).__name__
             raise ValueError(
                 f"the model returned {kind} for a batch {asked}; it must return a tensor of "
                 "floating numbers, or a tuple that begins with it, or name it "
                 f"{', '.join(OUTPUT_NAMES)}"
             )
         width = self._demanded or "C"
-        expected = answer.dim() == 2 and answer.shape[0] == batch and answer.shape[1] > 0
-        if not expected or width not in ("C", answer.shape[1]):
+        expected = output.dim() == 2 and output.shape[0] == batch and output.shape[1] > 0
+        if not expected or width not in ("C", output.shape[1]):
             raise ValueError(
-                f"the model returned {tuple(answer.shape)} for a batch {asked}; it must return "
-                f"({batch}, {width})" + self._advice(answer, batch, expected)
+                f"the model returned {tuple(output.shape)} for a batch {asked}; it must return "
+                f"({batch}, {width})" + self._advice(output, batch, expected)
             )
-        if not answer.isfinite().all():
-            row, column = (~answer.isfinite()).nonzero()[0].tolist()
+        if not output.isfinite().all():
+            row, column = (~output.isfinite()).nonzero()[0].tolist()
             raise ValueError(
-                f"the model returned {answer[row, column].item()} in row {row} for a batch "
+                f"the model returned {output[row, column].item()} in row {row} for a batch "
                 f"{asked}: look for divisions by zero and for weights that diverged"
             )
-        return answer.float().cpu()
+        return output.float().cpu()
 
-    def _advice(self, answer: Tensor, batch: int, two_dimensional: bool) -> str:
+    def _advice(self, output: Tensor, batch: int, two_dimensional: bool) -> str:
         if two_dimensional:
             return (
                 f": one number for each of the {self._demanded} classes of the data; "
                 "is it a model of other classes, or are its outputs features?"
             )
-        if batch == 1 and answer.dim() == 1:
+        if batch == 1 and output.dim() == 1:
             return ": a squeeze() without a dimension also removes that of a batch of one"
         return ", one row a cloud"
 
@@ -201,7 +201,7 @@ class BatchPredictor:
             what: where they come from, for messages.
 
         Raises:
-            ValueError: the model fails, or answers with something else than finite ``(B, C)``.
+            ValueError: the model fails, or returns something else than finite ``(B, C)``.
         """
         parts = []
         for rows in batches(len(shapes), self.batch_size):
@@ -214,7 +214,7 @@ class BatchPredictor:
 
 @contextmanager
 def _evaluating(model: Model) -> Iterator[None]:
-    """Sets a module to evaluation mode, in which it answers about each cloud alone."""
+    """Sets a module to evaluation mode, in which each output depends on its cloud alone."""
     modules = list(model.modules()) if isinstance(model, torch.nn.Module) else []
     training = [module for module in modules if module.training]
     for module in training:
@@ -233,20 +233,20 @@ def _device(model: Model, device: torch.device | str | None) -> torch.device:
     return next((parameter.device for parameter in parameters), torch.device("cpu"))
 
 
-def _main_output(answer: object) -> object:
+def _main_output(output: object) -> object:
     """Returns the first of a tuple, and of a mapping or dataclass what is named as an output."""
-    if is_dataclass(answer) and not isinstance(answer, type):
-        answer = {field.name: getattr(answer, field.name) for field in fields(answer)}
-    if isinstance(answer, Mapping):
-        if len(answer) == 1:
-            return _main_output(next(iter(answer.values())))
-        named = [name for name in OUTPUT_NAMES if name in answer]
+    if is_dataclass(output) and not isinstance(output, type):
+        output = {field.name: getattr(output, field.name) for field in fields(output)}
+    if isinstance(output, Mapping):
+        if len(output) == 1:
+            return _main_output(next(iter(output.values())))
+        named = [name for name in OUTPUT_NAMES if name in output]
         if not named:
-            return answer
-        return _main_output(answer[named[0]])
-    if isinstance(answer, tuple | list) and answer:
-        return _main_output(answer[0])
-    return answer
+            return output
+        return _main_output(output[named[0]])
+    if isinstance(output, tuple | list) and output:
+        return _main_output(output[0])
+    return output
 
 
 def _place(error: BaseException) -> str:

@@ -20,14 +20,15 @@ class InvarianceReport(NamedTuple):
         max_change: the largest change of any feature, lengths in units of the radius of the cloud
             and angles in radians, over the points that kept their neighbours and their order.
         median_change: over the same points, the median of each point's largest change.
-        share_changed: of all points and rotations, the share where rounding the turned coordinates
-            chose another neighbour or another order around the axis, so that features jump.
+        fraction_changed: of all points and rotations, the fraction where rounding the turned
+            coordinates chose another neighbour or another order around the axis, so that
+            features jump.
         comparisons: the number of points times the number of rotations.
     """
 
     max_change: float
     median_change: float
-    share_changed: float
+    fraction_changed: float
     comparisons: int
 
 
@@ -50,7 +51,7 @@ def rri_invariance(
         center: as for `rri`.
 
     Returns:
-        ``InvarianceReport(max_change, median_change, share_changed, comparisons)``; the changes
+        ``InvarianceReport(max_change, median_change, fraction_changed, comparisons)``; the changes
         are 0 where no point kept its neighbours.
 
     Raises:
@@ -63,7 +64,7 @@ def rri_invariance(
         >>> from pcclust.evaluate.invariance import rri_invariance
         >>> cloud = torch.randn(200, 3, dtype=torch.float64)
         >>> report = rri_invariance(cloud, 20, random_rotations(3, dtype=torch.float64))
-        >>> report.max_change < 1e-9, report.share_changed, report.comparisons
+        >>> report.max_change < 1e-9, report.fraction_changed, report.comparisons
         (True, 0.0, 600)
     """
     clouds, turns = to_tensor(points), to_tensor(rotations).double()
@@ -79,7 +80,7 @@ def rri_invariance(
     return InvarianceReport(
         max_change=float(kept.max()) if len(kept) else 0.0,
         median_change=float(kept.median()) if len(kept) else 0.0,
-        share_changed=(len(change) - len(kept)) / max(1, len(change)),
+        fraction_changed=(len(change) - len(kept)) / max(1, len(change)),
         comparisons=len(change),
     )
 

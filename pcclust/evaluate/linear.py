@@ -71,7 +71,7 @@ def linear(
         train: points ``(S', N, 3)`` and labels of the training shapes, each turned once per
             orientation.
         rotations: how test shapes are turned; by default 5 of each kind (Haar). It has the seed
-            of folds and draws of labels, too; its tilts are not used.
+            of folds and choices of labels, too; its tilts are not used.
         probes: how features are probed.
         up_axis: the axis against gravity of upright shapes.
         class_names: of the labels; "class 0" and so on if None.
@@ -162,7 +162,9 @@ def _probed(
         near = WeightedKNN(seen, labels, k=probes.neighbors, temperature=probes.temperature)
         yield from scorer.scores("weighted_knn", name, [(near, rounds)])
         for fraction in probes.label_fractions:
-            drawn = [few_labels(labels, fraction, draw=i, seed=seed) for i in range(probes.repeats)]
+            drawn = [
+                few_labels(labels, fraction, repeat=i, seed=seed) for i in range(probes.repeats)
+            ]
             few = ((LinearProbe(seen[rows], labels[rows], seed=seed), rounds) for rows in drawn)
             yield from scorer.scores("linear_svm", name, few, fraction, len(drawn[0]))
 
@@ -220,7 +222,7 @@ class _Encoder:
 
 @dataclass(frozen=True)
 class _Scorer:
-    """Counts right answers."""
+    """Counts right predictions."""
 
     labels: NDArray[np.int64]
     num_classes: int
@@ -258,12 +260,12 @@ class _Scorer:
                 probe,
                 protocol(name, test),
                 self.learned if known is None else known,
-                np.stack([one.accuracies for one in answers]),
-                np.array([one.class_mean for one in answers]),
+                np.stack([one.accuracies for one in repeats]),
+                np.array([one.class_mean for one in repeats]),
                 fraction,
                 tuple(Cs),
             )
-            for test, answers in found.items()
+            for test, repeats in found.items()
         ]
 
 

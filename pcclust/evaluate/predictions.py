@@ -20,8 +20,8 @@ class Predictions:
 
     Example:
         >>> import numpy as np
-        >>> answers = Predictions(np.array([[0, 1, 1], [0, 1, 0]]), np.array([0, 1, 1]), 2)
-        >>> round(answers.mean, 3), round(answers.worst, 3), round(answers.consistency, 3)
+        >>> found = Predictions(np.array([[0, 1, 1], [0, 1, 0]]), np.array([0, 1, 1]), 2)
+        >>> round(found.mean, 3), round(found.worst, 3), round(found.consistency, 3)
         (0.833, 0.667, 0.667)
     """
 
@@ -36,7 +36,7 @@ class Predictions:
                 f"for {self.labels.shape}"
             )
         if not self.predictions.size:
-            raise ValueError(f"no answers: predictions are {self.predictions.shape}")
+            raise ValueError(f"no predictions: they are {self.predictions.shape}")
         for name, classes in (("prediction", self.predictions), ("label", self.labels)):
             if classes.min() < 0 or classes.max() >= self.num_classes:
                 wrong = classes[(classes < 0) | (classes >= self.num_classes)][0]
@@ -44,13 +44,13 @@ class Predictions:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """``(R, S)``, whether each answer is right."""
+        """``(R, S)``, whether each prediction is right."""
         right: NDArray[np.bool_] = self.predictions == self.labels
         return right
 
     @property
     def accuracies(self) -> NDArray[np.float64]:
-        """``(R,)``, the share of right answers in each round."""
+        """``(R,)``, the fraction of right predictions in each round."""
         accuracies: NDArray[np.float64] = self.right.mean(axis=1)
         return accuracies
 
@@ -74,10 +74,10 @@ class Predictions:
         """``(C,)`` accuracy of each class, mean over the rounds; NaN for one without shapes."""
         counts = np.bincount(self.labels, minlength=self.num_classes)
         hits = np.bincount(self.labels, self.right.mean(axis=0), minlength=self.num_classes)
-        shares: NDArray[np.float64] = np.divide(
+        fractions: NDArray[np.float64] = np.divide(
             hits, counts, out=np.full(len(counts), np.nan), where=counts > 0
         )
-        return shares
+        return fractions
 
     @property
     def class_mean(self) -> float:
@@ -86,23 +86,23 @@ class Predictions:
 
     @property
     def _constant(self) -> NDArray[np.bool_]:
-        """``(S,)``, whether a shape has one answer in all rounds."""
+        """``(S,)``, whether a shape is predicted as one class in all rounds."""
         constant: NDArray[np.bool_] = (self.predictions == self.predictions[0]).all(axis=0)
         return constant
 
     @property
     def consistency(self) -> float:
-        """The share of shapes that have one answer in all rounds, right or wrong."""
+        """The fraction of shapes that are predicted as one class in all rounds, right or wrong."""
         return float(self._constant.mean())
 
     @property
     def always_right(self) -> float:
-        """The share of shapes whose answer is right in every round: the worst case of each."""
+        """The fraction of shapes that are predicted rightly in every round: the worst case."""
         return float(self.right.all(axis=0).mean())
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """``(C, C)`` counts of answers over all rounds: true class by predicted class."""
+        """``(C, C)`` counts of predictions over all rounds: true class by predicted class."""
         cells = self.labels * self.num_classes + self.predictions
         counts = np.bincount(cells.ravel(), minlength=self.num_classes**2)
         return counts.reshape(self.num_classes, self.num_classes)

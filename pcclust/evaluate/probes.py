@@ -49,10 +49,10 @@ class Probes:
             raise ValueError(
                 f"neighbors={self.neighbors} and temperature={self.temperature} must be positive"
             )
-        wrong = [share for share in self.label_fractions if not 0 < share < 1]
+        wrong = [fraction for fraction in self.label_fractions if not 0 < fraction < 1]
         if wrong:
             raise ValueError(
-                f"a share of {wrong[0]:g} of the labels must be between 0 and 1: 0.01 is 1 %"
+                f"a fraction of {wrong[0]:g} of the labels must be between 0 and 1: 0.01 is 1 %"
             )
         if self.repeats < 1:
             raise ValueError(f"repeats={self.repeats} must be at least 1; 5 or more tell much")
@@ -83,5 +83,5 @@ class Probes:
 
     def told(self) -> dict[str, int | float | str]:
         """Returns the settings by name."""
-        shares = ", ".join(f"{share:g}" for share in self.label_fractions)
-        return {**asdict(self), "label_fractions": shares or "none"}
+        fractions = ", ".join(f"{fraction:g}" for fraction in self.label_fractions)
+        return {**asdict(self), "label_fractions": fractions or "none"}

@@ -41,14 +41,12 @@ class RBFClassifier:
         self._spread = torch.where(spread > 0, spread, 1)
         self._kept = self._scaled(features) if len(features) <= KEPT_SHAPES else None
         kernel = "rbf" if self._kept is None else "precomputed"
-        self._machine = SVC(kernel=kernel, gamma="auto")
-        self._machine.fit(self._given(features), labels.numpy())
+        self._svc = SVC(kernel=kernel, gamma="auto")
+        self._svc.fit(self._given(features), labels.numpy())
 
     def predict(self, features: Tensor) -> NDArray[np.int64]:
         """Returns the classes ``(S,)`` of features ``(S, F)``."""
-        parts = [
-            self._machine.predict(self._given(part)) for part in torch.split(features, QUERIES)
-        ]
+        parts = [self._svc.predict(self._given(part)) for part in torch.split(features, QUERIES)]
         return np.concatenate(parts).astype(np.int64)
 
     def _given(self, features: Tensor) -> NDArray[np.float64]:

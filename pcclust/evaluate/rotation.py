@@ -21,7 +21,7 @@ Ints: TypeAlias = NDArray[np.int64]
 # From outputs (B, C) to classes (B,).
 Decide: TypeAlias = Callable[[Tensor], Ints]
 
-# Shapes that a model is asked about twice, to see whether it answers twice the same.
+# Shapes that a model is asked about twice, to see whether it predicts twice the same.
 OWN_CHANGE_SHAPES = 32
 
 
@@ -51,7 +51,7 @@ def rotation(
 
     Args:
         model: a module or function from clouds to ``(B, C)``: one number per class, the largest of
-            which is the answer, or with ``train`` a feature of any width.
+            which is the prediction, or with ``train`` a feature of any width.
         points: ``(S, N, 3)`` test shapes, upright.
         labels: ``(S,)`` classes from 0.
         trained: "upright" if the model was trained on shapes as they stand, "z" if rotated about
@@ -143,7 +143,7 @@ def _probes(
 
 
 class _Found(TypedDict):
-    """What the answers give a `RotationReport`."""
+    """What the predictions give a `RotationReport`."""
 
     upright: dict[str, Ints]
     predictions: dict[str, Ints]

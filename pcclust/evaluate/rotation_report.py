@@ -24,7 +24,7 @@ def protocol(trained: str, tested: str) -> str:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RotationReport(InNotebooks):
-    """What a model answered about S shapes in many orientations.
+    """What a model predicted of S shapes in many orientations.
 
     Attributes:
         about: the model and the data, in words.
@@ -40,7 +40,7 @@ class RotationReport(InNotebooks):
         tilt_degrees: ``(T,)`` angles of tilt from upright.
         tilted: ``(S',)`` the shapes that were tilted.
         tilt_predictions: by training orientation, ``(T, S')``.
-        failures: some wrong answers under SO3, with the shapes as the model saw them.
+        failures: some wrong predictions under SO3, with the shapes as the model saw them.
         near_ties: ``(S,)`` bool, where rounding may choose what the output is made of, see
             `pcclust.nn.ClusterNet.near_ties`; None if the model does not say.
     """

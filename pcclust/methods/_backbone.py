@@ -19,7 +19,7 @@ from pcclust.training import TrainingConfig
 Settings = TypeVar("Settings", bound=TrainingConfig)
 
 
-def check_backbone(model: str, settings: Mapping[str, Any]) -> None:
+def check_backbone(model: str, model_kwargs: Mapping[str, Any]) -> None:
     """Refuses a backbone that cannot be built, before any data are read.
 
     Raises:
@@ -28,7 +28,7 @@ def check_backbone(model: str, settings: Mapping[str, Any]) -> None:
     if ":" not in model and model not in BACKBONES:
         raise ValueError(f"there is no model {model!r}{nearest(model, BACKBONES)}")
     known = inspect.signature(find_backbone(model)).parameters
-    for name in settings:
+    for name in model_kwargs:
         if name not in known:
             raise ValueError(f"{model} has no setting {name!r}{nearest(name, known)}")
 
@@ -96,10 +96,10 @@ def seeded_weights(seed: int) -> Iterator[None]:
         yield
 
 
-def create_seeded(model: str, settings: Mapping[str, Any], seed: int) -> nn.Module:
+def create_seeded(model: str, model_kwargs: Mapping[str, Any], seed: int) -> nn.Module:
     """Builds a backbone whose weights the seed decides."""
     with seeded_weights(seed):
-        return create_backbone(model, **settings)
+        return create_backbone(model, **model_kwargs)
 
 
 def smoothed_loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> dict[str, Tensor]:
@@ -108,7 +108,7 @@ def smoothed_loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> dic
     Args:
         logits: ``(B, C)``.
         labels: ``(B,)`` int64.
-        label_smoothing: the share of a label that is spread over all classes.
+        label_smoothing: the fraction of a label that is spread over all classes.
     """
     loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
     return {"loss": loss, "accuracy": (logits.argmax(dim=1) == labels).float().mean()}

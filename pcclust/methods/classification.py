@@ -26,7 +26,7 @@ from pcclust.methods._backbone import (
 )
 from pcclust.nn import Classifier, create_backbone
 from pcclust.training import Method, Progress, TrainingConfig
-from pcclust.training.config import Settings
+from pcclust.training.config import ModelKwargs
 from pcclust.training.ward_cache import cached_hierarchy
 
 
@@ -37,13 +37,13 @@ class ClassificationConfig(TrainingConfig):
     Attributes:
         dataset: modelnet40 or modelnet10 (in $PCCLUST_DATA), or an HDF5 file or folder of shapes.
         model: the backbone, by name; or file.py:Name of your own, a torch.nn.Module.
-        settings: of the backbone, as NAME=VALUE; those left out have their defaults.
+        model_kwargs: of the backbone, as NAME=VALUE; those left out have their defaults.
         rotation: how training, validation and test shapes are turned: "z" about the axis of
             gravity, "so3" at random, or "none".
         num_points: the points of every shape.
         up_axis: the axis against gravity, where the dataset does not know it.
-        val_share: of the training shapes of each class, kept for validation.
-        label_smoothing: the share of a label that is spread over all classes.
+        val_fraction: of the training shapes of each class, kept for validation.
+        label_smoothing: the fraction of a label that is spread over all classes.
         max_scale: training shapes are stretched along x, y and z by factors from 1 / max_scale to
             max_scale; 1 for none.
         max_shift: training shapes are moved by up to this along each axis.
@@ -52,11 +52,11 @@ class ClassificationConfig(TrainingConfig):
 
     dataset: Annotated[str, Positional, arg(metavar="DATASET")]
     model: str = "clusternet"
-    settings: Settings = field(default_factory=dict)
+    model_kwargs: ModelKwargs = field(default_factory=dict)
     rotation: Literal["z", "so3", "none"] = "z"
     num_points: int = 1024
     up_axis: UpAxis | None = None
-    val_share: float = 0.1
+    val_fraction: float = 0.1
     label_smoothing: float = 0.2
     max_scale: float = 1.5
     max_shift: float = 0.2
@@ -71,7 +71,7 @@ class ClassificationConfig(TrainingConfig):
         for name in ("max_shift", "jitter"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} must not be negative")
-        for name in ("val_share", "label_smoothing"):
+        for name in ("val_fraction", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be in [0, 1)")
 
@@ -109,7 +109,7 @@ class Classification(Method):
     """
 
     def __init__(self, config: ClassificationConfig) -> None:
-        check_backbone(config.model, config.settings)
+        check_backbone(config.model, config.model_kwargs)
         shapes, self.test = _open(config)
         self.train_set, self.val_set = _split(shapes, config)
         config, self.notes = fit_batch(config, len(self.train_set))
@@ -189,7 +189,7 @@ class Classification(Method):
         data = {"dataset": config.dataset, "shapes": len(self.train_set)}
         return self.model, {
             "model": config.model,
-            "settings": config.settings,
+            "model_kwargs": config.model_kwargs,
             "class_names": list(self.train_set.class_names),
             "missing_classes": self.missing_classes,
             "num_points": config.num_points,
@@ -234,7 +234,7 @@ def _open(config: ClassificationConfig) -> tuple[PointDataset, PointDataset | No
 def _split(shapes: PointDataset, config: ClassificationConfig) -> tuple[PointDataset, PointDataset]:
     if shapes.labels is None or not shapes.class_names:
         raise ValueError(f"{config.dataset} has no labels, and classification needs them")
-    return stratified_split(shapes, config.val_share, config.seed)
+    return stratified_split(shapes, config.val_fraction, config.seed)
 
 
 def _rotation(config: ClassificationConfig, up_axis: UpAxis | None) -> Transform | None:
@@ -267,4 +267,4 @@ def _augmentation(config: ClassificationConfig, rotation: Transform | None) -> T
 
 def _create_model(config: ClassificationConfig, num_classes: int) -> Classifier:
     with seeded_weights(config.seed):
-        return Classifier(create_backbone(config.model, **config.settings), num_classes)
+        return Classifier(create_backbone(config.model, **config.model_kwargs), num_classes)

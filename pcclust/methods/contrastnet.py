@@ -40,7 +40,7 @@ class ContrastNetConfig(DataConfig):
     Attributes:
         num_planes: planes drawn for each shape, once; parts are their sides.
         normals: of the planes: "isotropic", or "cube" as in the official code.
-        min_share: the least share of a shape's points on either side of a plane.
+        min_fraction: the least fraction of a shape's points on either side of a plane.
         part_points: points drawn of each part, with replacement; if None a part has all the points
             of its side, as dense as the whole shape.
         parts: parts that a shape contributes to a batch.
@@ -50,7 +50,7 @@ class ContrastNetConfig(DataConfig):
 
     num_planes: int = 15
     normals: Normals = "isotropic"
-    min_share: float = 0.25
+    min_fraction: float = 0.25
     part_points: int | None = None
     parts: int = 2
     group: int = 2
@@ -77,15 +77,15 @@ class ContrastNetConfig(DataConfig):
         if self.crop < 1 or self.view_points is not None:
             raise ValueError(
                 f"crop={self.crop} and view_points={self.view_points} are for whole shapes: parts "
-                "have --min-share and --part-points"
+                "have --min-fraction and --part-points"
             )
-        if not 0 < self.min_share <= 0.5:
-            raise ValueError(f"min_share={self.min_share} must be above 0 and at most 0.5")
+        if not 0 < self.min_fraction <= 0.5:
+            raise ValueError(f"min_fraction={self.min_fraction} must be above 0 and at most 0.5")
 
     @property
     def least_points(self) -> int:
         """The fewest points on a side of a plane."""
-        return max(int(self.min_share * self.num_points), 1)
+        return max(int(self.min_fraction * self.num_points), 1)
 
 
 class PartBatch(NamedTuple):
@@ -130,7 +130,7 @@ class ContrastNet(Method):
 
     def __init__(self, config: ContrastNetConfig, shapes: PointDataset | None = None) -> None:
         self.config = config
-        check_backbone(config.model, config.settings)
+        check_backbone(config.model, config.model_kwargs)
         if shapes is None:
             shapes = open_unlabelled(config.dataset, config.num_points, config.up_axis)
         self.augment = views(config, shapes.up_axis, config.dataset)
@@ -171,7 +171,7 @@ class ContrastNet(Method):
             lines.append(
                 f"warning: {len(self.uncut):,} shapes, first {self.uncut[0]}, have no plane with "
                 f"{config.least_points:,} points on both sides; they are left out of ContrastNet "
-                "(a smaller --min-share may cut them)"
+                "(a smaller --min-fraction may cut them)"
             )
         return lines + self.notes
 
@@ -225,7 +225,7 @@ class ContrastNet(Method):
         if not count:
             raise ValueError(
                 f"none of {total:,} shapes has a plane with {config.least_points:,} points on both "
-                "sides; give a smaller --min-share"
+                "sides; give a smaller --min-fraction"
             )
 
 
@@ -264,17 +264,17 @@ def _draw_planes(points: Tensor, config: ContrastNetConfig, first: int) -> Tenso
 
 
 def _create_network(config: ContrastNetConfig) -> PairClassifier:
-    encoder = create_seeded(config.model, config.settings, config.seed)
+    encoder = create_seeded(config.model, config.model_kwargs, config.seed)
     other = None
     if not config.shared:
-        other = create_seeded(config.model, config.settings, config.seed + 1)
+        other = create_seeded(config.model, config.model_kwargs, config.seed + 1)
     with seeded_weights(config.seed):
         return PairClassifier(encoder, other)
 
 
-def _balanced(values: Tensor, same: Tensor, share: float) -> Tensor:
+def _balanced(values: Tensor, same: Tensor, fraction: float) -> Tensor:
     """Returns the mean of pairs of one object and that of the others, so weighted."""
     weight = same.to(values.dtype)
     of_same = (values * weight).sum() / weight.sum()
     of_others = (values * (1 - weight)).sum() / (1 - weight).sum()
-    return share * of_same + (1 - share) * of_others
+    return fraction * of_same + (1 - fraction) * of_others

@@ -45,7 +45,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "contrastnet": _ZHANG_VIEWS
             | {
                 "model": "dgcnn",
-                "settings": _ZHANG_DGCNN | {"embedding": 256},
+                "model_kwargs": _ZHANG_DGCNN | {"embedding": 256},
                 "epochs": 40,
                 "batch_size": 14,
                 "normals": "cube",
@@ -55,7 +55,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "network": _ZHANG_VIEWS
             | {
                 "model": "dgcnn",
-                "settings": _ZHANG_DGCNN | {"embedding": 1024},
+                "model_kwargs": _ZHANG_DGCNN | {"embedding": 1024},
                 "epochs": 40,
                 "batch_size": 36,
             },

@@ -193,7 +193,7 @@ def stages(config: StagesConfig, shapes: Shapes) -> list[Stage]:
     last = Stage("dec", lambda *given: DEC(first, *given), first.epochs)
     if isinstance(shapes, FeatureSet) or first.init is not None:
         return [last]
-    encoder = {"model": first.model, "settings": first.settings}
+    encoder = {"model": first.model, "model_kwargs": first.model_kwargs}
     before = of_stage(first, config.autoencoder, 1, **encoder)
     return [Stage("autoencoder", lambda *given: AutoEncode(before, *given), before.epochs), last]
 

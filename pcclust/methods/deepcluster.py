@@ -28,8 +28,8 @@ class DeepClusterConfig(DeepClusteringConfig):
     Attributes:
         components: that features are whitened to before they are clustered; fewer where they have
             or span fewer. The paper has 256, of 4,096 features.
-        whitening_floor: added to the variance of each component, as a share of the largest one, so
-            that components of hardly more than noise are not blown up; the paper has none.
+        whitening_floor: added to the variance of each component, as a fraction of the largest one,
+            so that components of hardly more than noise are not blown up; the paper has none.
         balanced: whether every cluster is drawn equally often, small ones several times.
         reassign: epochs between two clusterings; several where few shapes make short epochs.
     """

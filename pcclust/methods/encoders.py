@@ -24,13 +24,13 @@ class Encoder:
     Attributes:
         network: maps ``(B, N, 3)`` to ``(B, C)``; or `GivenFeatures`.
         model: its name.
-        settings: its arguments.
+        model_kwargs: its arguments.
         source: where its weights are from; None where it begins untrained.
     """
 
     network: nn.Module
     model: str
-    settings: Mapping[str, Any]
+    model_kwargs: Mapping[str, Any]
     source: str | None = None
 
     @property
@@ -63,12 +63,12 @@ def load_encoder(weights: str | PathLike[str]) -> Encoder:
     network = backbone_of(model)
     if card["model"] == FEATURES:
         raise ValueError(f"{weights} was trained on features and has no encoder of shapes")
-    return Encoder(network, card["model"], card["settings"], str(weights))
+    return Encoder(network, card["model"], card["model_kwargs"], str(weights))
 
 
 def first_encoder(config: EncoderConfig, weights: str | PathLike[str] | None) -> Encoder:
     """Returns the encoder that a method begins with: of weights, or new by the seed."""
     if weights is not None:
         return load_encoder(weights)
-    network = create_seeded(config.model, config.settings, config.seed)
-    return Encoder(network, config.model, config.settings)
+    network = create_seeded(config.model, config.model_kwargs, config.seed)
+    return Encoder(network, config.model, config.model_kwargs)

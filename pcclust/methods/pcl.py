@@ -159,9 +159,9 @@ RECIPE = Recipe(
     presets={
         "rotation-invariant": {
             "model": "canonical-pose",
-            "settings": {
+            "model_kwargs": {
                 "backbone": "clusternet",
-                "settings": {"coordinates": True},
+                "model_kwargs": {"coordinates": True},
                 "size": 0.6,
             },
             "posed": True,

@@ -41,7 +41,7 @@ class PretextConfig(DataConfig):
     Attributes:
         init: weights that the encoder begins with, as pcclust.load takes them: the folder of a run,
             a .safetensors file, the name of weights that come with pcclust, or
-            hf://OWNER/REPOSITORY. They bring --model and --settings; by default it is untrained.
+            hf://OWNER/REPOSITORY. They bring --model and --model-kwargs. By default untrained.
         posed: whether views are turned into a principal pose before they are tilted and cropped, so
             that the pose is that of the whole shape; of canonical-pose, which is needed, the
             backbone alone is trained on them.
@@ -236,7 +236,7 @@ class Pretext(Method):
         data = {"dataset": config.dataset, "shapes": len(self.shapes), "sha256": self.data_sha256}
         return card_of_encoder(config, config.num_points, data) | {
             "model": encoder.model,
-            "settings": encoder.settings,
+            "model_kwargs": encoder.model_kwargs,
             "parameters": count_parameters(model),
             "config": dataclasses.asdict(config),
         }
@@ -282,7 +282,7 @@ class Pretext(Method):
             return Encoder.of_features(self.shapes)
         weights = self.previous.weights or config.init
         if weights is None:
-            check_backbone(config.model, config.settings)
+            check_backbone(config.model, config.model_kwargs)
         encoder = first_encoder(config, weights)
         check_cloud_size(encoder.network, config.num_points, "shapes")
         return encoder

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pcclust._files import whole_file
+from pcclust._names import todays_names
 from pcclust._version import __version__
 from pcclust.cluster import PseudoLabels
 
@@ -24,7 +25,7 @@ class StoredLabels:
     Attributes:
         labels: ``(N,)`` int64.
         sizes: ``(k,)`` int64.
-        measures: effective number of clusters, inertia and, from the second round on, NMI with the
+        measures: perplexity of the sizes, inertia and, from the second round on, NMI with the
             round before.
         settings: how they were made.
         key: of settings, weights and data.
@@ -43,7 +44,7 @@ class StoredLabels:
         empty = int((self.sizes == 0).sum())
         return (
             f"{len(self.labels):,} shapes in {len(self.sizes)} clusters of {self.sizes.min():,} to "
-            f"{self.sizes.max():,}, {empty} empty, as even as {self.measures['effective']:.1f} of "
+            f"{self.sizes.max():,}, {empty} empty, as even as {self.measures['perplexity']:.1f} of "
             f"equal size{before}"
         )
 
@@ -83,7 +84,7 @@ def write_labels(
         found: the labels.
         names: of the shapes.
     """
-    measures = {"effective": found.effective, "inertia": found.inertia}
+    measures = {"perplexity": found.perplexity, "inertia": found.inertia}
     if found.nmi is not None:
         measures["nmi"] = found.nmi
     about = {"key": key, "settings": dict(settings), "measures": measures}
@@ -109,4 +110,4 @@ def read_labels(path: Path, key: str) -> StoredLabels | None:
         return None
     if about.get("key") != key:
         return None
-    return StoredLabels(labels, sizes, about["measures"], about["settings"], key)
+    return StoredLabels(labels, sizes, todays_names(about["measures"]), about["settings"], key)

@@ -69,7 +69,7 @@ class PseudoLabelNetwork(Method):
     model: Classifier
 
     def __init__(self, config: PseudoLabelConfig, shapes: PointDataset, labels: Tensor) -> None:
-        check_backbone(config.model, config.settings)
+        check_backbone(config.model, config.model_kwargs)
         self.config, self.notes = fit_batch(config, len(shapes))
         names = [f"cluster {cluster}" for cluster in range(config.num_clusters)]
         self.shapes = PointDataset(shapes.points, labels, shapes.names, names, shapes.up_axis)
@@ -135,6 +135,6 @@ class PseudoLabelNetwork(Method):
 
 
 def _create_network(config: PseudoLabelConfig) -> Classifier:
-    backbone = create_seeded(config.model, config.settings, config.seed)
+    backbone = create_seeded(config.model, config.model_kwargs, config.seed)
     with seeded_weights(config.seed):
         return Classifier(backbone, config.num_clusters)

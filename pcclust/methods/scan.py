@@ -205,7 +205,7 @@ def stages(config: StagesConfig, shapes: Shapes) -> list[Stage]:
     middle = Stage("scan", lambda *given: SCAN(first, *given), first.epochs)
     if isinstance(shapes, FeatureSet):
         return [middle]
-    encoder = {"model": first.model, "settings": first.settings}
+    encoder = {"model": first.model, "model_kwargs": first.model_kwargs}
     before = of_stage(first, config.pretext, 1, **encoder)
     after = of_stage(first, config.self_label, 2, num_clusters=first.num_clusters, **encoder)
     pretext = Stage("pretext", lambda *given: SimCLR(before, *given), before.epochs)

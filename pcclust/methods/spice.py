@@ -40,7 +40,7 @@ class SPICEConfig(DeepClusteringConfig):
         heads: how many learn beside each other; the one of lowest loss is saved.
         samples: shapes of an expectation step; all where there are fewer. (The official code then
             trains nothing, and does not say so.)
-        center_ratio: of the shapes that a cluster would have by equal sizes, the share of surest
+        center_ratio: of the shapes that a cluster would have by equal sizes, the fraction of surest
             ones whose mean is its prototype.
         repeats: how often the labels of an expectation step are learned.
         strong_views: random views of each shape, encoded once, in which labels are learned; 0 where

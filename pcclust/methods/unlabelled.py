@@ -115,7 +115,7 @@ def card_of_encoder(config: EncoderConfig, num_points: int, data: dict[str, Any]
     """Returns what the cards of all encoders trained without labels say."""
     return {
         "model": config.model,
-        "settings": config.settings,
+        "model_kwargs": config.model_kwargs,
         "class_names": [],
         "num_points": num_points,
         "normalization": "centred, farthest point at radius 1",

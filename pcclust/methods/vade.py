@@ -28,7 +28,7 @@ class VaDEConfig(DeepClusteringConfig):
     Attributes:
         reconstruction_weight: of the Chamfer distance beside the divergence; it stands for the sum
             over all coordinates divided by the variance of their noise, and is our choice.
-        prior_rate: of the mixture's learning, as a share of the rate of the rest.
+        prior_rate: of the mixture's learning, as a fraction of the rate of the rest.
     """
 
     reconstruction_weight: float = 5000.0
@@ -193,7 +193,7 @@ def stages(config: StagesConfig, shapes: Shapes) -> list[Stage]:
         raise ValueError(f"{first.dataset} holds features, and vade decodes shapes: give these")
     if first.init is not None:
         raise ValueError("vade begins with its own auto-encoder: leave --init out")
-    encoder = {"model": first.model, "settings": first.settings}
+    encoder = {"model": first.model, "model_kwargs": first.model_kwargs}
     before = of_stage(first, config.autoencoder, 1, **encoder)
     return [
         Stage("autoencoder", lambda *given: AutoEncode(before, *given), before.epochs),

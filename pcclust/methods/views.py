@@ -18,7 +18,7 @@ from pcclust.data.transforms import (
     Transform,
 )
 from pcclust.training import TrainingConfig
-from pcclust.training.config import Settings
+from pcclust.training.config import ModelKwargs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,21 +30,21 @@ class EncoderConfig(TrainingConfig):
 
     Attributes:
         model: the backbone, by name; or file.py:Name of your own, a torch.nn.Module.
-        settings: of the backbone, as NAME=VALUE; those left out have their defaults.
+        model_kwargs: of the backbone, as NAME=VALUE; those left out have their defaults.
         rotation: how views are turned: "z" about the axis of gravity, "so3" at random, or "none".
         jitter: standard deviation of the noise of points, cut at five times that.
         max_scale: views are scaled by a factor from 1 / max_scale to max_scale; 1 for none.
         stretch: whether x, y and z get such factors of their own.
         tilt: standard deviation in rad of a small rotation about each axis, cut at three times.
         max_shift: views are moved by up to this along each axis.
-        crop: the least share of a view's points that a random plane or ball leaves; 1 for none.
-        view_points: points drawn of each view, at most that share of them; if None, all of them,
-            or of a crop just that share.
-        label_smoothing: the share of a label that is spread over all classes.
+        crop: the least fraction of a view's points that a random plane or ball leaves; 1 for none.
+        view_points: points drawn of each view, at most that fraction of them; if None, all of them,
+            or of a crop just that fraction.
+        label_smoothing: the fraction of a label that is spread over all classes.
     """
 
     model: str = "clusternet"
-    settings: Settings = field(default_factory=dict)
+    model_kwargs: ModelKwargs = field(default_factory=dict)
     rotation: Literal["z", "so3", "none"] = "so3"
     jitter: float = 0.01
     max_scale: float = 1.25

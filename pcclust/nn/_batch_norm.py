@@ -52,9 +52,9 @@ def update_running(
         return
     assert norm.num_batches_tracked is not None
     norm.num_batches_tracked += 1
-    share: float | Tensor = 1 / norm.num_batches_tracked.double()  # the average over all batches
+    fraction: float | Tensor = 1 / norm.num_batches_tracked.double()  # the average over all batches
     if norm.momentum is not None:
-        share = norm.momentum
+        fraction = norm.momentum
     unbiased = variance * (count / (count - 1))
-    norm.running_mean.mul_(1 - share).add_((mean * share).to(norm.running_mean))
-    norm.running_var.mul_(1 - share).add_((unbiased * share).to(norm.running_var))
+    norm.running_mean.mul_(1 - fraction).add_((mean * fraction).to(norm.running_mean))
+    norm.running_var.mul_(1 - fraction).add_((unbiased * fraction).to(norm.running_var))

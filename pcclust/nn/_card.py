@@ -9,11 +9,11 @@ from pcclust._version import __version__
 
 FORMAT = "pcclust weights"
 # What a card must say for the model to be built again.
-REQUIRED = ("model", "settings", "class_names", "size", "sha256")
+REQUIRED = ("model", "model_kwargs", "class_names", "size", "sha256")
 # What the entries of a card are, if they are there.
 KINDS: Mapping[str, tuple[type, ...]] = {
     "model": (str,),
-    "settings": (dict,),
+    "model_kwargs": (dict,),
     "class_names": (list,),
     "size": (int,),
     "sha256": (str,),

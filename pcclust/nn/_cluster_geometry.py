@@ -41,7 +41,7 @@ class Grouping(NamedTuple):
             the cluster, both their distances from the centroid of the cloud, and the inner product
             of the first with the last.
         shapes: ``(clusters, 4)`` standard deviations of a cluster's points along its principal
-            axes, and its share of the cloud's points.
+            axes, and its fraction of the cloud's points.
     """
 
     owners: Tensor
@@ -135,9 +135,9 @@ def _shapes(points: Nodes, clusters: Tensor, centers: Tensor, cloud: Tensor) -> 
     products = (offsets[:, :, None] * offsets[:, None, :]).flatten(1)
     covariances = _means(products, clusters, centers.shape[0]).view(-1, 3, 3)
     deviations = torch.linalg.eigvalsh(covariances).clamp(min=SMALLEST_VARIANCE).sqrt()
-    share = 1.0 / points.offsets.diff()[cloud].double()
-    shares = torch.zeros_like(centers[:, 0]).index_add_(0, clusters, share)
-    return torch.cat([deviations, shares[:, None]], dim=1)
+    fraction = 1.0 / points.offsets.diff()[cloud].double()
+    fractions = torch.zeros_like(centers[:, 0]).index_add_(0, clusters, fraction)
+    return torch.cat([deviations, fractions[:, None]], dim=1)
 
 
 def _means(values: Tensor, owners: Tensor, count: int) -> Tensor:

@@ -98,12 +98,12 @@ def check_allowed(name: str) -> None:
         )
 
 
-def create_backbone(name: str, **settings: object) -> nn.Module:
+def create_backbone(name: str, **model_kwargs: object) -> nn.Module:
     """Builds a backbone.
 
     Args:
         name: one of `BACKBONES`, or ``file.py:Name`` of your own code, which is executed.
-        **settings: its constructor's arguments; those left out have their defaults.
+        **model_kwargs: its constructor's arguments; those left out have their defaults.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -116,6 +116,6 @@ def create_backbone(name: str, **settings: object) -> nn.Module:
     """
     cls = find_backbone(name)
     try:
-        return cls(**settings)
+        return cls(**model_kwargs)
     except TypeError as error:
         raise ValueError(f"backbone {name!r}: {error}") from error

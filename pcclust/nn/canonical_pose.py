@@ -42,7 +42,7 @@ class CanonicalPose(nn.Module):
         softness: the relative difference of variances from which on the order of axes is certain.
         size: the root mean square distance from the centroid to which clouds are scaled, so that
             their units do not matter either; as they are if None.
-        settings: of a backbone that is named.
+        model_kwargs: of a backbone that is named.
 
     Attributes:
         out_channels: of the backbone, where it has this attribute.
@@ -66,14 +66,14 @@ class CanonicalPose(nn.Module):
         backbone: nn.Module | str = "dgcnn",
         softness: float = 0.1,
         size: float | None = None,
-        settings: Mapping[str, Any] | None = None,
+        model_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         for name, value in (("softness", softness), ("size", size)):
             if value is not None and not value > 0:
                 raise ValueError(f"{name}={value} must be above 0")
         self.softness, self.size = softness, size
-        self.backbone = _built(backbone, settings or {})
+        self.backbone = _built(backbone, model_kwargs or {})
         if hasattr(self.backbone, "out_channels"):
             self.out_channels = self.backbone.out_channels
 
@@ -191,13 +191,13 @@ def _scale_to(size: float, centred: Tensor, lengths: Tensor | None) -> Tensor:
     return (size / torch.where(extent > 0, extent, size))[:, None, None]
 
 
-def _built(backbone: nn.Module | str, settings: Mapping[str, Any]) -> nn.Module:
+def _built(backbone: nn.Module | str, model_kwargs: Mapping[str, Any]) -> nn.Module:
     if isinstance(backbone, str):
         from pcclust.nn.backbones import create_backbone  # which knows this class, too
 
-        return create_backbone(backbone, **settings)
-    if settings:
-        raise ValueError(f"settings={dict(settings)} are for a backbone that is named")
+        return create_backbone(backbone, **model_kwargs)
+    if model_kwargs:
+        raise ValueError(f"model_kwargs={dict(model_kwargs)} are for a backbone that is named")
     return backbone
 
 

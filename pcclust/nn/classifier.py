@@ -13,7 +13,7 @@ class Classifier(nn.Module):
     Args:
         backbone: maps ``(B, N, 3)`` to ``(B, backbone.out_channels)``.
         num_classes: how many classes.
-        dropout: share of the head's channels that training sets to 0.
+        dropout: fraction of the head's channels that training sets to 0.
 
     Attributes:
         backbone: as given.

@@ -19,13 +19,13 @@ Head = TypeVar("Head", bound="ClusterHead")
 class ClusterHead(nn.Module):
     """Scores clusters; the softmax of the scores is how likely a shape belongs to each.
 
-    Subclasses are registered by `register_cluster_head`, and give ``settings`` to this class, so
-    that saved weights can be loaded without the method that trained them.
+    Subclasses are registered by `register_cluster_head`, and give ``model_kwargs`` to this class,
+    so that saved weights can be loaded without the method that trained them.
 
     Args:
         width: the channels C of the features.
         num_clusters: K, at least 2.
-        **settings: the other arguments of the subclass, as JSON can hold them.
+        **model_kwargs: the other arguments of the subclass, as JSON can hold them.
 
     Raises:
         ValueError: fewer than two clusters.
@@ -33,13 +33,13 @@ class ClusterHead(nn.Module):
 
     name: ClassVar[str]
 
-    def __init__(self, width: int, num_clusters: int, **settings: object) -> None:
+    def __init__(self, width: int, num_clusters: int, **model_kwargs: object) -> None:
         super().__init__()
         if num_clusters < 2:
             raise ValueError(f"num_clusters={num_clusters} must be at least 2")
         self.width = width
         self.num_clusters = num_clusters
-        self.settings = settings
+        self.model_kwargs = model_kwargs
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns scores ``(B, K)`` of features ``(B, C)``."""
@@ -51,7 +51,7 @@ class ClusterHead(nn.Module):
             "name": self.name,
             "width": self.width,
             "num_clusters": self.num_clusters,
-            "settings": self.settings,
+            "model_kwargs": self.model_kwargs,
         }
 
 
@@ -76,7 +76,7 @@ def create_cluster_head(card: dict[str, Any]) -> ClusterHead:
         known = ", ".join(sorted(CLUSTER_HEADS))
         raise ValueError(f"cluster head {card['name']!r} is none of {known}")
     head = CLUSTER_HEADS[card["name"]]
-    return head(card["width"], card["num_clusters"], **card["settings"])
+    return head(card["width"], card["num_clusters"], **card["model_kwargs"])
 
 
 @register_cluster_head("linear")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from pcclust.nn._packed import pack
 from pcclust.nn.rri_statistics import CHANNELS, rri_statistics
 
-# Below this share of its largest entry, a channel's deviation is rounding.
+# Below this fraction of its largest entry, a channel's deviation is rounding.
 ROUNDING = 1e-6
 
 
@@ -51,7 +51,7 @@ class FeatureStack(nn.Module):
 
     Args:
         parts: the encoders, or what builds one: its name, or a mapping of ``model`` (a name as
-            `create_backbone` takes it) and ``settings``.
+            `create_backbone` takes it) and ``model_kwargs``.
 
     Attributes:
         parts: the encoders.
@@ -134,4 +134,4 @@ def _built(part: nn.Module | str | Mapping[str, Any]) -> nn.Module:
         return part
     if isinstance(part, str):
         return create_backbone(part)
-    return create_backbone(part["model"], **part.get("settings", {}))
+    return create_backbone(part["model"], **part.get("model_kwargs", {}))

@@ -19,7 +19,7 @@ class PairClassifier(nn.Module):
         other: encodes the right part of each pair; the same encoder if None. With two branches
             only the parts on its side are encoded by each.
         channels: of the MLP, each with BatchNorm, ReLU and dropout.
-        dropout: share of these channels that training sets to 0.
+        dropout: fraction of these channels that training sets to 0.
 
     Attributes:
         encoder: as given.

@@ -32,7 +32,7 @@ def tie_margins(
     - of a cut of the tree, how much higher the first merge above it is than the last one below.
 
     Coincident points are the same point whichever is chosen: they are no tie. Not every tie matters
-    to an output, so a small margin is a warning and no proof; a large one is a promise.
+    to an output, so a small margin is a warning and no proof; a large one is a guarantee.
 
     Args:
         points: ``(B, N, 3)``.
@@ -127,9 +127,9 @@ def _all_clusters(cloud: Tensor, tree: Tensor) -> tuple[Tensor, Tensor]:
     centers = cloud.tolist()
     for left, right in tree[:, :2].long().tolist():
         total = sizes[left] + sizes[right]
-        share = sizes[right] / total
+        fraction = sizes[right] / total
         pairs = zip(centers[left], centers[right], strict=True)
-        centers.append([a + (b - a) * share for a, b in pairs])
+        centers.append([a + (b - a) * fraction for a, b in pairs])
         sizes.append(total)
     return cloud.new_tensor(centers), cloud.new_tensor(sizes)
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pcclust._files import whole_file
+from pcclust._names import todays_names
 from pcclust.nn._card import (
     FORMAT,
     REQUIRED,
@@ -47,7 +48,7 @@ def save_weights(
         path: a folder, for ``weights.safetensors`` and ``weights.json`` in it, or a file named
             ``*.safetensors``, whose card is the ``.json`` of the same name.
         model: a backbone, a `Classifier` or a `Clusterer`.
-        card: ``model`` (the name of the backbone, as `create_backbone` takes it), ``settings``
+        card: ``model`` (the name of the backbone, as `create_backbone` takes it), ``model_kwargs``
             (its arguments) and ``class_names`` (empty for a backbone without a classifier); for a
             `Clusterer` what its `Clusterer.card` says, too; and
             what else is worth knowing: ``num_points``, ``data``, ``config``, ``seed``, results.
@@ -68,7 +69,7 @@ def save_weights(
         >>> from pcclust.nn import PointNet
         >>> from pcclust.nn.weights import load, save_weights
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     card = {"model": "pointnet", "settings": {}, "class_names": []}
+        ...     card = {"model": "pointnet", "model_kwargs": {}, "class_names": []}
         ...     weights, _ = save_weights(folder, PointNet(), card)
         ...     (weights.name, type(load(folder)).__name__)
         ('weights.safetensors', 'PointNet')
@@ -161,7 +162,7 @@ def _card_of(target: Path) -> Card:
             "both files together"
         )
     try:
-        card = json.loads(beside.read_bytes())
+        card = todays_names(json.loads(beside.read_bytes()))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{beside} is not JSON ({error}): copy it again") from error
     if not isinstance(card, dict) or card.get("format") != FORMAT:
@@ -243,9 +244,9 @@ def _build(card: Card, path: Path) -> nn.Module:
     try:
         check_allowed(card["model"])
         if card["model"] == FEATURES:
-            backbone: nn.Module = GivenFeatures(**card["settings"])
+            backbone: nn.Module = GivenFeatures(**card["model_kwargs"])
         else:
-            backbone = create_backbone(card["model"], **card["settings"])
+            backbone = create_backbone(card["model"], **card["model_kwargs"])
         if card.get("task") == "clusters":
             return Clusterer(backbone, create_cluster_head(card["head"]))
         if card.get("task") == "reconstruction":
@@ -253,7 +254,7 @@ def _build(card: Card, path: Path) -> nn.Module:
     except Exception as error:  # settings of any kind fail in any way
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(
-            f"{path}: {card['model']} with {shortened(card['settings'])} cannot be built "
+            f"{path}: {card['model']} with {shortened(card['model_kwargs'])} cannot be built "
             f"({reason}){versions(card)}"
         ) from error
     classes = len(card["class_names"])

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-# Azimuths closer than this are one azimuth, so that symmetric shapes and lattices give one answer
+# Azimuths closer than this are one azimuth, so that symmetric shapes and lattices give the same
 # at every angle and on every backend. Rounding the coordinates of a cloud moves its azimuths by the
 # ratio of one rounding to the distance from the axis: about 1e-6 rad in float32, 1e-15 in float64.
 AZIMUTH_TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-6}

@@ -12,7 +12,7 @@ Booleans = NDArray[np.bool_]
 # What a neighbour of uncertain azimuth (tied with a nearer one, or on the axis) counts for, beside
 # others: its error, the tolerance of the azimuths, disappears; alone it still places a point.
 UNCERTAIN = 1e-6
-# A frame is turned into place when the points already placed are spread at least this share as
+# A frame is turned into place when the points already placed are spread at least this fraction as
 # wide (in squares) as all its points; less is taken only when no frame has as much.
 WIDE_ENOUGH = 0.25
 # Passes over all frames after the growth; each lowers what rounding added on the way.
@@ -143,16 +143,16 @@ def _ready(frames: Frames, waiting: Booleans, trust: Floats, narrowest: float) -
     placed = (frames.weights > 0) & (trust[frames.members] > 0)
     enough = np.where(frames.flat, 1, 2)
     candidates = np.flatnonzero(waiting & (placed.sum(axis=1) >= enough))
-    share = _shares(frames, candidates, placed * frames.weights)
-    candidates = candidates[share >= narrowest]
+    fraction = _fractions(frames, candidates, placed * frames.weights)
+    candidates = candidates[fraction >= narrowest]
     if len(candidates) == 0:
         return candidates
     # Among what can be placed, what stands on certain points goes first.
-    share = _shares(frames, candidates, trust[frames.members] * frames.weights)
-    return np.asarray(candidates[share >= min(WIDE_ENOUGH, share.max() * WIDE_ENOUGH)])
+    fraction = _fractions(frames, candidates, trust[frames.members] * frames.weights)
+    return np.asarray(candidates[fraction >= min(WIDE_ENOUGH, fraction.max() * WIDE_ENOUGH)])
 
 
-def _shares(frames: Frames, which: Integers, weights: Floats) -> Floats:
+def _fractions(frames: Frames, which: Integers, weights: Floats) -> Floats:
     """Returns how widely the weighted points of frames are spread, relative to all of them."""
     spread = _second_moments(frames.local[which], weights[which])
     flat = frames.flat[which]

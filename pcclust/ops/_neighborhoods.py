@@ -10,10 +10,10 @@ from torch import Tensor
 
 Vector = tuple[Tensor, Tensor, Tensor]
 
-# Sines below this are rounding, not direction: a point nearer to the centre than this share of the
-# radius of its cloud has no direction, and a neighbour nearer to the point's axis than this share
-# of its own radius has no azimuth. Beyond it, rounding the coordinates of a cloud once moves an
-# azimuth by less than 1e-4 rad in float32 and 1e-9 rad in float64.
+# Sines below this are rounding, not direction: a point nearer to the centre than this fraction of
+# the radius of its cloud has no direction, and a neighbour nearer to the point's axis than this
+# fraction of its own radius has no azimuth. Beyond it, rounding the coordinates of a cloud
+# once moves an azimuth by less than 1e-4 rad in float32 and 1e-9 rad in float64.
 DIRECTION_TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-7}
 
 

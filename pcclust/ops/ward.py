@@ -199,9 +199,9 @@ class _Chain:
         return total
 
     def _merge(self, left: int, right: int) -> None:
-        share = self.sizes[left] / (self.sizes[left] + self.sizes[right])
+        fraction = self.sizes[left] / (self.sizes[left] + self.sizes[right])
         base = self.centroids[right]
-        self.centroids[right] = base + (self.centroids[left] - base) * share
+        self.centroids[right] = base + (self.centroids[left] - base) * fraction
         self.sizes[right] += self.sizes[left]
         self.alive[left] = False
 

@@ -159,7 +159,7 @@ def _facts(row: ClusterRow, shapes: PointDataset, moved: Mapping[int, int] | Non
 
 
 def _mixture(shapes: PointDataset, members: NDArray[np.int64]) -> str:
-    """Says which classes a cluster has; the first share is its purity."""
+    """Says which classes a cluster has; the first fraction is its purity."""
     assert shapes.labels is not None
     classes, counts = np.unique(shapes.labels.numpy()[members], return_counts=True)
     parts = [

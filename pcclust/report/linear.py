@@ -72,8 +72,8 @@ class LinearView(ReportView):
         few = [found for found in report.scores if found.fraction < 1]
         rows = {found.fraction: f"{100 * found.fraction:g} % ({found.labels:,})" for found in few}
         cells = [
-            [title, *(_accuracy(report.score(p, fraction=share)) for p in report.protocols)]
-            for share, title in rows.items()
+            [title, *(_accuracy(report.score(p, fraction=fraction)) for p in report.protocols)]
+            for fraction, title in rows.items()
         ]
         caption = f"Linear SVM with few labels, accuracy in %: {report.settings['repeats']} repeats"
         return Table(["labels", *report.protocols], cells, caption)

@@ -109,9 +109,9 @@ class RotationView(ReportView):
         for name in report.predictions:
             found, changes = report.under(name), report.changes[name.rpartition("/")[2]]
             accuracy = f"{percent(found.mean)} ± {percent(found.std)}"
-            shares = (found.worst, found.class_mean, found.consistency, found.always_right)
+            fractions = (found.worst, found.class_mean, found.consistency, found.always_right)
             moved = (f"{x:.2g}" for x in (np.median(changes), changes.max()))
-            row = [name if "/" in name else f"?/{name}", accuracy, *map(percent, shares), *moved]
+            row = [name if "/" in name else f"?/{name}", accuracy, *map(percent, fractions), *moved]
             rows.append(row)
         rounds = len(next(iter(report.changes.values())))
         caption = f"{len(report.labels):,} shapes, in % of them; {rounds} rounds of rotations"
@@ -133,7 +133,7 @@ class RotationView(ReportView):
         curves = [report.tilt_accuracy(name) for name in report.tilt_predictions]
         trained = (f"trained on {name}" if name else "accuracy" for name in report.tilt_predictions)
         columns = zip(report.tilt_degrees, *curves, strict=True)
-        rows = [[f"{angle:.0f}°", *map(percent, shares)] for angle, *shares in columns]
+        rows = [[f"{angle:.0f}°", *map(percent, fractions)] for angle, *fractions in columns]
         caption = f"Accuracy in % by tilt, {len(report.tilted):,} shapes"
         return Table(["tilt", *trained], rows, caption)
 
@@ -146,8 +146,8 @@ class RotationView(ReportView):
         rows = []
         for true, predicted in zip(*np.unravel_index(most, counts.shape), strict=True):
             if count := counts[true, predicted]:
-                share = percent(count / of_class[true])
-                rows.append([names[true], names[predicted], f"{count:,}", share])
+                fraction = percent(count / of_class[true])
+                rows.append([names[true], names[predicted], f"{count:,}", fraction])
         header = ["true class", "predicted as", "predictions", "% of the class"]
         return Table(header, rows, "Most frequent")
 

@@ -53,9 +53,9 @@ def confusion_drawing(report: RotationReport, protocol: str) -> Markup:
     counts = report.under(protocol).confusion
     shown = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
     counts = counts[np.ix_(shown, shown)]
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    cells = np.zeros((*shares.shape, 4))
-    cells[..., :3], cells[..., 3] = CELL, shares**0.6  # so that few mistakes show too
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    cells = np.zeros((*fractions.shape, 4))
+    cells[..., :3], cells[..., 3] = CELL, fractions**0.6  # so that few mistakes show too
     names = [report.class_names[label] for label in shown]
     side = 1.8 + 0.15 * max(len(names), 8)
     with page_style():

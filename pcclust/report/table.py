@@ -69,14 +69,14 @@ def about_table(about: Mapping[str, str], settings: Mapping[str, int | float | s
     return Table(["made with", ""], rows)
 
 
-def percent(share: float) -> str:
-    """Writes a share in percent with one decimal; a dash for NaN.
+def percent(fraction: float) -> str:
+    """Writes a fraction in percent with one decimal; a dash for NaN.
 
     Example:
         >>> percent(0.5), percent(float("nan"))
         ('50.0', '–')
     """
-    return "–" if math.isnan(share) else f"{100 * share:.1f}"
+    return "–" if math.isnan(fraction) else f"{100 * fraction:.1f}"
 
 
 def _markdown_row(cells: Sequence[str]) -> str:

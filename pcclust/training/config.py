@@ -12,21 +12,21 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from pcclust._extras import require
 from pcclust._files import whole_file
-from pcclust._names import nearest
+from pcclust._names import nearest, todays_names
 from pcclust._version import __version__
 
 Built = TypeVar("Built")
 
 
-def parse_settings(pairs: list[str]) -> dict[str, Any]:
+def parse_kwargs(pairs: list[str]) -> dict[str, Any]:
     """Returns settings given as NAME=VALUE, the values read as in a config file.
 
     Raises:
         ValueError: something without a name or an equals sign, or a value that is not YAML.
 
     Example:
-        >>> from pcclust.training.config import parse_settings
-        >>> parse_settings(["k=20", "channels=[64, 128]"])
+        >>> from pcclust.training.config import parse_kwargs
+        >>> parse_kwargs(["k=20", "channels=[64, 128]"])
         {'k': 20, 'channels': [64, 128]}
     """
     yaml = require("yaml", "config files")
@@ -42,15 +42,15 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
     return settings
 
 
-# Settings whose names only the model knows: NAME=VALUE on the command line.
-Settings: TypeAlias = Annotated[
+# Arguments whose names only the model knows: NAME=VALUE on the command line.
+ModelKwargs: TypeAlias = Annotated[
     dict[str, Any],
     PrimitiveConstructorSpec(
         nargs="*",
         metavar="[NAME=VALUE …]",
-        instance_from_str=parse_settings,
+        instance_from_str=parse_kwargs,
         is_instance=lambda value: isinstance(value, dict),
-        str_from_instance=lambda settings: [f"{name}={settings[name]}" for name in settings],
+        str_from_instance=lambda given: [f"{name}={given[name]}" for name in given],
     ),
 ]
 
@@ -172,12 +172,12 @@ def read_config(path: Path, kind: type[Any]) -> dict[str, Any]:
     method = given.pop("method", kind.method)
     if method != kind.method:
         raise ValueError(f"{path} is for the method {method!r}; this command runs {kind.method!r}")
-    return _settings(given, kind, str(path))
+    return _settings(todays_names(given), kind, str(path))
 
 
 def differences(before: dict[str, Any], now: TrainingConfig) -> list[str]:
     """Returns in words what differs, as far as it changes results, from the settings ``before``."""
-    after = dataclasses.asdict(now)
+    before, after = todays_names(before), dataclasses.asdict(now)
     names = [name for name in {**before, **after} if name not in now.FREE]
     return [
         f"{name} was {before.get(name)!r} and is {after.get(name)!r}"

@@ -16,7 +16,7 @@ def write_card(folder, **card):
     (folder / "weights.safetensors").touch()  # a card counts for weights only
     settings = {"epochs": card["epoch"], "precision": "bfloat16"}
     held = {"format": "pcclust weights", "model": "clusternet", "seed": 0, "config": settings}
-    unread = {"settings": {}, "class_names": [], "size": 0, "sha256": ""}
+    unread = {"model_kwargs": {}, "class_names": [], "size": 0, "sha256": ""}
     (folder / "weights.json").write_text(json.dumps(held | unread | card))
 
 
@@ -24,7 +24,7 @@ def write_card(folder, **card):
 def run(tmp_path):
     """The cards of two stages, with settings of their own."""
     preset = contrastnet_preset("zhang2019", "modelnet40", epochs=5, shared=True)
-    network = replace(preset.network, epochs=7, balanced=True, settings={"k": 8})
+    network = replace(preset.network, epochs=7, balanced=True, model_kwargs={"k": 8})
     made = asdict(replace(preset, network=network))
     folder = tmp_path / "runs" / "mine"
     write_card(folder, epoch=7, pipeline=made)
@@ -82,7 +82,7 @@ def test_everything_is_told(folder, run):
     commands = text.rpartition("```\n")[0].rpartition("```\n")[2].splitlines()
     assert commands[0] == (
         "pcclust pretrain contrastnet modelnet40 --preset zhang2019 --epochs 5 --shared "
-        f"--network.epochs 7 --network.settings k=8 --network.balanced --out {run}"
+        f"--network.epochs 7 --network.model-kwargs k=8 --network.balanced --out {run}"
     )
     assert commands[1:] == ["pcclust evaluate linear runs/a", "pcclust cluster modelnet10"]
 

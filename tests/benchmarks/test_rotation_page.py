@@ -22,7 +22,7 @@ def make_run(folder, model, trained, classify):
     config = ClassificationConfig(dataset="modelnet40", model=model, rotation=trained.lower())
     card = {
         "model": model,
-        "settings": {},
+        "model_kwargs": {},
         "class_names": [],
         "parameters": 1234567,
         "config": config.__dict__,

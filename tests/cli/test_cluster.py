@@ -161,7 +161,7 @@ def test_weights_of_pcclust_make_the_features(tmp_path, prepared):
 
     torch.manual_seed(0)
     backbone = PointNet()
-    card = {"model": "pointnet", "settings": {}, "class_names": ["a", "b"]}
+    card = {"model": "pointnet", "model_kwargs": {}, "class_names": ["a", "b"]}
     (tmp_path / "run").mkdir()
     save_weights(tmp_path / "run", Classifier(backbone, 2), card)
     assert run(prepared, "--out", tmp_path / "out", "--weights", tmp_path / "run") == 0

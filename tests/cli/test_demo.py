@@ -65,7 +65,7 @@ def weights(tmp_path_factory, monkeypatch):
         "channels": [[8], [8], [8]],
         "embedding": 8,
     }
-    card = {"model": "clusternet", "settings": settings, "class_names": []}
+    card = {"model": "clusternet", "model_kwargs": settings, "class_names": []}
     card["data"] = {"dataset": "dice", "shapes": 1234}
     path = folder / f"{_demo_clusters.WEIGHTS}.safetensors"
     save_weights(path, ClusterNet(**settings), card, dtype=torch.float16)
@@ -174,8 +174,8 @@ def test_the_furniture_is_clustered_upright_and_where_it_goes_turned_is_told(few
     assert found.changes.max() < 0.05
     runs = found.report.methods[0].runs
     assert len(runs) == 5
-    for run, share in zip(runs, found.staying, strict=True):
-        assert share == np.mean(run.clusters == run.test_clusters)
+    for run, fraction in zip(runs, found.staying, strict=True):
+        assert fraction == np.mean(run.clusters == run.test_clusters)
         nmi = normalized_mutual_information(labels, run.test_clusters)
         assert run.test_measures["nmi"] == nmi
 

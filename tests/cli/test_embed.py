@@ -28,7 +28,7 @@ def run(*arguments):
 def weights(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-    card = {"model": "dgcnn", "settings": SETTINGS, "class_names": [], "num_points": 48}
+    card = {"model": "dgcnn", "model_kwargs": SETTINGS, "class_names": [], "num_points": 48}
     save_weights(tmp_path, DGCNN(**SETTINGS), card)
     return tmp_path / "weights.safetensors"
 
@@ -79,7 +79,7 @@ def test_a_classifier_gives_the_features_of_its_backbone(tmp_path, weights):
     save_weights(
         tmp_path / "c.safetensors",
         model,
-        {"model": "dgcnn", "settings": SETTINGS, "class_names": NAMES},
+        {"model": "dgcnn", "model_kwargs": SETTINGS, "class_names": NAMES},
     )
     file = write(tmp_path / "shapes.h5")
     command = [file, "--weights", "c.safetensors", "--out", "f.npz", "--num-points", 48]
@@ -167,7 +167,7 @@ def test_wrong_weights_and_wrong_use_are_one_line(tmp_path, weights, capsys):
         for name in ("weights.safetensors", "weights.json"):
             shutil.copy(tmp_path / name, tmp_path / folder / name)
     card = json.loads((tmp_path / "old/weights.json").read_text())
-    card |= {"pcclust_version": "0.0.1", "settings": {"k": 4, "widths": [8]}}
+    card |= {"pcclust_version": "0.0.1", "model_kwargs": {"k": 4, "widths": [8]}}
     (tmp_path / "old/weights.json").write_text(json.dumps(card))
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1

@@ -173,7 +173,7 @@ def test_a_run_knows_how_it_was_trained_and_what_its_classes_are(here, capsys):
     model = Classifier(PointNet(), 3).eval()
     card = {
         "model": "pointnet",
-        "settings": {},
+        "model_kwargs": {},
         "class_names": names,
         "missing_classes": ["rod"],
         "num_points": 32,
@@ -202,7 +202,7 @@ def test_a_run_knows_how_it_was_trained_and_what_its_classes_are(here, capsys):
 
 def test_a_run_is_told_of_where_it_was_trained_on_the_very_shapes(here, capsys):
     config = {"rotation": "z", "dataset": "shapes.h5", "up_axis": "y"}
-    card = {"model": "pointnet", "settings": {}, "class_names": NAMES, "config": config}
+    card = {"model": "pointnet", "model_kwargs": {}, "class_names": NAMES, "config": config}
     save_weights(here / "own.safetensors", Classifier(PointNet(), 2), card)
     with h5py.File("shapes.h5", "r+") as file:
         del file.attrs["up_axis"]
@@ -220,7 +220,7 @@ def test_features_are_tested_by_linear_probes(here):
 
 
 def test_features_of_a_run_are_those_of_its_backbone(here):
-    card = {"model": "pointnet", "settings": {}, "class_names": NAMES}
+    card = {"model": "pointnet", "model_kwargs": {}, "class_names": NAMES}
     save_weights(here / "own.safetensors", Classifier(PointNet(), 2), card)
     asked = ("own.safetensors", "--features", "--data", "both", "--report", "out", *SMALL)
     assert run("rotation", *asked) == 0

@@ -1,4 +1,4 @@
-"""One command must tell what features are worth, of runs and of anybody's encoders."""
+"""One command must tell how linearly separable features are, of runs and of anybody's encoders."""
 
 import re
 import textwrap
@@ -109,7 +109,7 @@ def test_the_numbers_are_those_of_the_turns(here):
 
 
 def test_of_a_classifier_the_backbone_is_probed_in_a_run_or_in_a_users_file(here):
-    card = {"model": "pointnet", "settings": {}, "class_names": ["ball", "rod"]}
+    card = {"model": "pointnet", "model_kwargs": {}, "class_names": ["ball", "rod"]}
     torch.manual_seed(0)
     save_weights(here / "own.safetensors", Classifier(PointNet(), 2), card)
     for model in ("own.safetensors", "mine.py:classifier"):
@@ -182,7 +182,7 @@ def test_shapes_in_two_files_are_trained_with_and_tested(here):
         (("mine.py:infinite", *QUICK), r"the model returned -?inf in row"),
         (("mine.py:Drawn", "--weights", "bad.pt", *QUICK), "no weights that can be read safely"),
         (("bad.pt", *QUICK), "bad.pt"),
-        (("mine.py:radius", *QUICK, "--label-shares", "5"), "share of 5 of the labels"),
+        (("mine.py:radius", *QUICK, "--label-shares", "5"), "fraction of 5 of the labels"),
         (("mine.py:radius", *QUICK, "--votes", "-1"), "azimuths=-1"),
         (("mine.py:radius", *QUICK, "--neighbors", "0"), "neighbors=0"),
         (("mine.py:radius",), "name the shapes to test with, by --data"),

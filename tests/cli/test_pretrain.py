@@ -10,7 +10,7 @@ from tests.methods.test_classification import write
 
 DGCNN = ["k=4", "channels=[8]", "embedding=16"]
 SMALL = "--num-points 48 --num-planes 4 --batch-size 8 --epochs 1 --clusters 5"
-SMALL = [*SMALL.split(), "--settings", *DGCNN, "--network.settings", *DGCNN]
+SMALL = [*SMALL.split(), "--model-kwargs", *DGCNN, "--network.model-kwargs", *DGCNN]
 SMALL = [*SMALL, "--network.batch-size", "6", "--network.epochs", "1"]
 OURS = [*SMALL, "--model", "dgcnn", "--network.model", "dgcnn", "--whiten", "4"]
 ZHANG = [*SMALL, "--preset", "zhang2019", "--part-points", "24"]
@@ -88,7 +88,7 @@ def test_wrong_use_is_one_line(file, tmp_path, capsys):
     for arguments, message in (
         ([one, *OURS], "one.h5 holds a single shape"),
         ([file, *OURS, "--clusters", 49], "clusters=49 exceeds the 48 shapes"),
-        ([file, *OURS, "--min-share", 0.04], "parts of 1 points are too small for DGCNN"),
+        ([file, *OURS, "--min-fraction", 0.04], "parts of 1 points are too small for DGCNN"),
         ([file, *OURS, "--minutes", 0], "--minutes 0.0 must be positive"),
         ([file, *OURS, "--batch-size", 6], "must be a multiple of group=4"),
         ([file, *OURS, "--preset", "zhang"], "invalid choice"),
@@ -109,7 +109,7 @@ def test_a_collapse_is_loud(file, monkeypatch, capsys):
 
 
 DEEP = "--clusters 3 --num-points 48 --batch-size 8 --epochs 2 --components 4 --model dgcnn"
-DEEP = [*DEEP.split(), "--settings", *DGCNN]
+DEEP = [*DEEP.split(), "--model-kwargs", *DGCNN]
 
 
 def run_deep(*arguments):

@@ -136,7 +136,7 @@ def test_a_bad_file_is_named_and_stops_nothing(tmp_path, ragged, capsys):
     errors = capsys.readouterr().err
     assert "3 could not be used" in errors
     assert f"{ragged / '2.xyz'}: row 2 is no point: its z 'three' is no number" in errors
-    assert "the OFF header promises 9 vertices and 9 faces, but 0 rows follow" in errors
+    assert "the OFF header declares 9 vertices and 9 faces, but 0 rows follow" in errors
     assert f"{ragged / '6.xyz'}: k=5 exceeds the 2 other points" in errors
     assert "Traceback" not in errors
 

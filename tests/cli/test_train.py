@@ -11,8 +11,8 @@ from pcclust.cli.main import main
 from pcclust.training import loop
 from tests.methods.test_classification import write
 
-SMALL = "--model dgcnn --settings k=4 channels=[8] embedding=16 --num-points 48 --batch-size 6"
-SMALL = [*SMALL.split(), "--val-share", "0.25", "--epochs", "2", "--rotation", "so3"]
+SMALL = "--model dgcnn --model-kwargs k=4 channels=[8] embedding=16 --num-points 48 --batch-size 6"
+SMALL = [*SMALL.split(), "--val-fraction", "0.25", "--epochs", "2", "--rotation", "so3"]
 
 
 def run(*arguments):
@@ -49,12 +49,12 @@ def test_one_command_trains_and_says_what(file, tmp_path, capsys):
     assert out.count("val accuracy") == 2
     assert "complete; use it by pcclust.load('runs/shapes-dgcnn-so3')" in out
     assert pcclust.load(folder)(torch.rand(2, 48, 3)).shape == (2, 3)
-    assert config(folder)["settings"] == {"k": 4, "channels": [8], "embedding": 16}
+    assert config(folder)["model_kwargs"] == {"k": 4, "channels": [8], "embedding": 16}
 
 
 def test_the_command_line_comes_before_the_file_and_the_file_before_defaults(file, tmp_path):
     (tmp_path / "my.yaml").write_text(
-        f"dataset: {file}\nmodel: dgcnn\nsettings: {{k: 4, channels: [8], embedding: 16}}\n"
+        f"dataset: {file}\nmodel: dgcnn\nmodel_kwargs: {{k: 4, channels: [8], embedding: 16}}\n"
         "num_points: 48\nbatch_size: 6\nepochs: 1\nseed: 3\njitter: 0.02\n"
     )
     assert run("--config", "my.yaml", "--seed", 4, "--out", "a") == 0
@@ -96,7 +96,7 @@ def test_wrong_use_is_one_line(file, tmp_path, capsys):
         ([file, *SMALL, "--minutes", 0], "--minutes 0.0 must be positive"),
         ([file, *SMALL, "--epochs", -1], "epochs=-1 must not be negative"),
         ([file, *SMALL, "--batch-size", 1], "leaves a single shape to each of 1 processes"),
-        ([file, *SMALL, "--settings", "k"], "'k' is not NAME=VALUE"),
+        ([file, *SMALL, "--model-kwargs", "k"], "'k' is not NAME=VALUE"),
         (["modelnet"], "no such file or folder; did you mean 'modelnet40'?"),
     ):
         assert run(*arguments) == 2, message

@@ -20,7 +20,7 @@ def test_separate_groups_are_found_and_counted():
     found = pseudo_labels(blobs(), 6, random_state=0)
     assert normalized_mutual_information(np.arange(300) % 6, found.labels) == pytest.approx(1)
     assert found.sizes.tolist() == [50] * 6
-    assert found.effective == pytest.approx(6)
+    assert found.perplexity == pytest.approx(6)
     assert found.evenness == pytest.approx(1)
     assert found.nmi is None
     assert not found.collapsed

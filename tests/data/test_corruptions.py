@@ -206,5 +206,5 @@ def test_wrong_input():
         corruption_scores(0.9, {**{k: [0.5] * 5 for k in KINDS}, "jitter": [0.5] * 4})
     with pytest.raises(ValueError, match=r"scale has accuracies .* not between 0 and 1"):
         corruption_scores(0.9, {k: [50.0] * 5 for k in KINDS})
-    with pytest.raises(ValueError, match=r"clean=92.6 is not a share"):
+    with pytest.raises(ValueError, match=r"clean=92.6 is not a fraction"):
         corruption_scores(92.6, {k: [0.5] * 5 for k in KINDS})

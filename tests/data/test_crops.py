@@ -59,7 +59,7 @@ def test_points_are_drawn_once_and_from_all_that_are_left():
     assert float((counts / 200 - 0.25).abs().max()) < 0.15
 
 
-def test_shares_are_uniform():
+def test_fractions_are_uniform():
     points = clouds(2000, 100)
     points[..., 0] = torch.arange(100.0)  # one point far from the next: planes leave a run of them
     points[..., 1:] *= 1e-3
@@ -81,10 +81,10 @@ def test_same_seed_same_bits_and_the_input_stays(dtype):
     assert not torch.equal(first, Crop(0.6)(points, seeded(4)))
 
 
-@pytest.mark.parametrize("shares", [(0, 1), (0.8, 0.7), (0.5, 1.1)])
-def test_it_refuses_shares(shares):
+@pytest.mark.parametrize("fractions", [(0, 1), (0.8, 0.7), (0.5, 1.1)])
+def test_it_refuses_fractions(fractions):
     with pytest.raises(ValueError, match="0 < low <= high <= 1"):
-        Crop(*shares)
+        Crop(*fractions)
 
 
 @pytest.mark.parametrize("num_points", [0, 39])

@@ -8,7 +8,7 @@ import pytest
 
 from pcclust.data.archive import UnsafeArchiveError
 from pcclust.data.download import DownloadError
-from pcclust.data.fetch import RECEIPTS, fetch, read_receipt, verify
+from pcclust.data.fetch import MANIFESTS, fetch, read_manifest, verify
 from pcclust.data.registry import SOURCES, Source, find_source
 from tests.data.loopback import Behaviour, server
 
@@ -35,7 +35,7 @@ def online(monkeypatch):
     monkeypatch.delenv("PCCLUST_OFFLINE", raising=False)
 
 
-def test_fetch_unpacks_and_keeps_a_receipt(tmp_path):
+def test_fetch_unpacks_and_keeps_a_manifest(tmp_path):
     with server(file=Behaviour(ARCHIVE)) as address:
         toy = source(f"{address}/file", sha256=HASH, size=len(ARCHIVE))
         got = fetch(toy, tmp_path)
@@ -46,10 +46,10 @@ def test_fetch_unpacks_and_keeps_a_receipt(tmp_path):
         f"{address}/file",
     )
     assert (tmp_path / "set" / "sub" / "b.txt").read_text() == "B" * 1000
-    receipt = read_receipt(toy, tmp_path)
-    assert (receipt["sha256"], receipt["sha256_known_before"]) == (HASH, True)
-    assert set(receipt["files"]) == {"set/a.txt", "set/sub/b.txt"}
-    assert sorted(p.name for p in (tmp_path / RECEIPTS).iterdir()) == ["toy.json"]
+    manifest = read_manifest(toy, tmp_path)
+    assert (manifest["sha256"], manifest["sha256_known_before"]) == (HASH, True)
+    assert set(manifest["files"]) == {"set/a.txt", "set/sub/b.txt"}
+    assert sorted(p.name for p in (tmp_path / MANIFESTS).iterdir()) == ["toy.json"]
     # Now nobody serves it any more, and nobody is asked.
     again = fetch(toy, tmp_path)
     assert (again.path, again.url) == (tmp_path / "set", None)
@@ -123,13 +123,13 @@ def test_unsafe_archive_touches_nothing(tmp_path):
             fetch(toy, root)
     assert not (root / "set").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["root"]
-    assert read_receipt(toy, root) is None
+    assert read_manifest(toy, root) is None
 
 
-def test_receipt_is_plain_json(tmp_path):
+def test_manifest_is_plain_json(tmp_path):
     with server(file=Behaviour(ARCHIVE)) as address:
         fetch(source(f"{address}/file"), tmp_path)
-    assert json.loads((tmp_path / RECEIPTS / "toy.json").read_text())["source"] == "toy"
+    assert json.loads((tmp_path / MANIFESTS / "toy.json").read_text())["source"] == "toy"
 
 
 def test_registry_is_sound():

@@ -70,13 +70,13 @@ def test_isotropic_normals_are_uniform_on_the_sphere():
 def test_cube_normals_favour_the_diagonals():
     cloud = symmetric_cloud()
     diagonal = torch.ones(3, dtype=torch.float64) / 3**0.5
-    share = {}
+    fraction = {}
     for normals in ("isotropic", "cube"):
         planes = random_planes(cloud, 20_000, normals=normals, generator=seeded())[0].double()
-        share[normals] = float(((planes.abs() @ diagonal) > 0.95).double().mean())
+        fraction[normals] = float(((planes.abs() @ diagonal) > 0.95).double().mean())
     # The octant's cap has area 2π(1 - 0.95), 8 of them on the sphere: 8 · 0.05 / 2.
-    assert share["isotropic"] == pytest.approx(0.2, abs=0.015)
-    assert share["cube"] > 1.3 * share["isotropic"]
+    assert fraction["isotropic"] == pytest.approx(0.2, abs=0.015)
+    assert fraction["cube"] > 1.3 * fraction["isotropic"]
 
 
 def test_default_minimum_is_a_quarter():

@@ -28,11 +28,11 @@ OBJ = "".join(f"v {row}\n" for row in V.splitlines())
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.off", "OFF\n6 4 0\n" + V + F, "promises 6 vertices and 4 faces, but 8 rows follow"),
-        ("a.off", "OFF99 4 0\n" + V + F, "promises 99 vertices"),
-        ("a.off", "OFF\n4 9 0\n" + V + F, "promises 4 vertices and 9 faces"),
-        ("a.off", "OFF\n999999999999999999999 4 0\n" + V + F, "promises 9999"),
-        ("a.off", "OFF\n-4 4 0\n" + V + F, "promises -4 vertices"),
+        ("a.off", "OFF\n6 4 0\n" + V + F, "declares 6 vertices and 4 faces, but 8 rows follow"),
+        ("a.off", "OFF99 4 0\n" + V + F, "declares 99 vertices"),
+        ("a.off", "OFF\n4 9 0\n" + V + F, "declares 4 vertices and 9 faces"),
+        ("a.off", "OFF\n999999999999999999999 4 0\n" + V + F, "declares 9999"),
+        ("a.off", "OFF\n-4 4 0\n" + V + F, "declares -4 vertices"),
         ("a.off", "OFF\n4 4 0\n" + V + F[:-3], "last OFF face is cut off: '3 1 2'"),
         ("a.off", "OFF\n", "no vertex and face counts"),
         ("a.off", "v" + V + F, "does not begin with OFF"),
@@ -48,7 +48,7 @@ OBJ = "".join(f"v {row}\n" for row in V.splitlines())
             r"vertices\[1\] is not finite: \[inf",
         ),
         ("a.off", "OFF\n3 1 0\n0 0 0\n1 1 1\n2 2 2\n3 0 1 2\n", "its 1 faces has no area"),
-        ("a.ply", PLY.format(9) + "end_header\n" + V, "promises 9 vertex rows, but 4 rows follow"),
+        ("a.ply", PLY.format(9) + "end_header\n" + V, "declares 9 vertex rows, but 4 rows follow"),
         ("a.ply", (PLY + PLY_FACES).format(4, 7) + V + F, "4 vertex rows and 7 face rows, but 8"),
         (
             "a.ply",
@@ -283,7 +283,7 @@ def write_las(path):
 
 @pytest.mark.parametrize("count", [51, 2**32 - 1])
 @pytest.mark.parametrize("length", [20, 65535])
-def test_las_that_promises_more_than_it_holds(tmp_path, count, length):
+def test_las_that_declares_more_than_it_holds(tmp_path, count, length):
     path = tmp_path / "a.las"
     content = write_las(path)
     struct.pack_into("<H", content, 105, length)
@@ -295,7 +295,7 @@ def test_las_that_promises_more_than_it_holds(tmp_path, count, length):
         read_points(path)
 
 
-def test_laz_that_promises_too_much(tmp_path):
+def test_laz_that_declares_too_much(tmp_path):
     path = tmp_path / "a.laz"
     content = write_las(path)
     struct.pack_into("<I", content, 107, 2**32 - 1)
@@ -305,7 +305,7 @@ def test_laz_that_promises_too_much(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(10**10, 3), (10**6, 10**4, 3), (500, 3)])
-def test_npz_that_promises_more_than_it_holds(tmp_path, shape):
+def test_npz_that_declares_more_than_it_holds(tmp_path, shape):
     header = io.BytesIO()
     described = {"descr": "<f8", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(header, described)

@@ -21,8 +21,8 @@ def test_points_are_drawn_in_proportion_to_area():
     count = 40_000
     points = sample_surface(strip_of_triangles(areas), count, seed=3)
     found = np.bincount((points[:, 1] // 2).astype(int), minlength=4)
-    share = areas / areas.sum()
-    assert (abs(found - count * share) < 5 * np.sqrt(count * share * (1 - share))).all()
+    fraction = areas / areas.sum()
+    assert (abs(found - count * fraction) < 5 * np.sqrt(count * fraction * (1 - fraction))).all()
 
 
 def test_points_are_uniform_within_a_triangle():
@@ -81,5 +81,5 @@ def test_resample_repeats_only_where_it_must(count, wanted, seed):
 def test_every_point_is_as_likely():
     points = np.arange(30.0).reshape(10, 3)
     found = np.concatenate([resample(points, 4, seed)[:, 0] / 3 for seed in range(2000)])
-    share = np.bincount(found.astype(int), minlength=10) / 2000
-    np.testing.assert_allclose(share, 0.4, atol=5 * np.sqrt(0.24 / 2000))
+    fraction = np.bincount(found.astype(int), minlength=10) / 2000
+    np.testing.assert_allclose(fraction, 0.4, atol=5 * np.sqrt(0.24 / 2000))

@@ -15,10 +15,10 @@ def shapes():
     return PointDataset(points.clone(), labels, class_names=list("abcdef"))
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.25, 0.9])
-def test_classes_keep_their_proportions_and_no_shape_is_lost(shapes, share):
-    train, val = stratified_split(shapes, share, seed=1)
-    assert list(val.counts().values()) == [min(round(share * n), max(n - 1, 0)) for n in COUNTS]
+@pytest.mark.parametrize("fraction", [0.0, 0.1, 0.25, 0.9])
+def test_classes_keep_their_proportions_and_no_shape_is_lost(shapes, fraction):
+    train, val = stratified_split(shapes, fraction, seed=1)
+    assert list(val.counts().values()) == [min(round(fraction * n), max(n - 1, 0)) for n in COUNTS]
     together = torch.cat([train.points, val.points])[:, 0, 0]
     assert torch.equal(together.sort().values, torch.arange(len(shapes)).float())
     for part in (train, val):

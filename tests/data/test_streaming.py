@@ -88,7 +88,7 @@ def test_streams_are_what_the_files_hold(folder, workers):
     for result in results:
         if isinstance(result, ReadFailure):
             assert result.name.endswith("broken.off")
-            assert "promises 5 vertices" in result.reason
+            assert "declares 5 vertices" in result.reason
             continue
         path, _, index = result.name.rstrip("]").partition("[")
         expected = read_points(path, 7, 3, index=int(index or 0), dtype=np.float64)

@@ -95,7 +95,7 @@ def test_a_folder_that_wraps_the_dataset(tmp_path, store):
     store.rename(tmp_path / "inner")
     put(tmp_path, "__MACOSX/inner/._chair", "README.txt")
     for look in (open_dataset, PointFolder):
-        with pytest.warns(DataWarning, match="its only folder inner is taken for the dataset"):
+        with pytest.warns(DataWarning, match="its only folder inner is read as the dataset"):
             assert look(tmp_path).class_names == ("chair", "lamp")
 
 

@@ -28,7 +28,7 @@ def test_invariance_takes_the_reports_of_single_clouds_together():
     assert found.typical <= found.changes.max()
     exact = measure_invariance(clouds.double(), 8, turns)
     assert exact.changes.max() < 1e-9
-    assert exact.share_changed == 0
+    assert exact.fraction_changed == 0
 
 
 def test_invariance_sees_features_that_do_turn(monkeypatch):

@@ -15,11 +15,11 @@ def test_rri_does_not_change_with_rotation_and_reports_in_units_of_the_radius() 
     points = torch.randn(2, 150, 3, generator=torch.Generator().manual_seed(1)).double() * 100
     report = rri_invariance(points, 12, rotations(4))
     assert 0 < report.median_change <= report.max_change < 1e-10
-    assert report.share_changed == 0
+    assert report.fraction_changed == 0
     assert report.comparisons == 2 * 150 * 4
     single = rri_invariance(points.float().numpy(), 12, rotations(4).numpy())
     assert 1e-9 < single.median_change < single.max_change < 1e-4
-    assert single.share_changed < 0.01
+    assert single.fraction_changed < 0.01
 
 
 def test_what_is_no_rotation_is_seen() -> None:
@@ -27,7 +27,7 @@ def test_what_is_no_rotation_is_seen() -> None:
     stretched = rri_invariance(points, 5, np.diag([1.0, 1.01, 1.0])[None])
     assert stretched.max_change > 1e-3
     mirrored = rri_invariance(points, 5, np.diag([1.0, 1.0, -1.0])[None])
-    assert mirrored.share_changed > 0.9
+    assert mirrored.fraction_changed > 0.9
 
 
 def test_a_tie_of_two_neighbours_that_swaps_counts_as_changed() -> None:
@@ -38,7 +38,7 @@ def test_a_tie_of_two_neighbours_that_swaps_counts_as_changed() -> None:
     assert (codes[0].features - codes[1].features)[0, :, 3].abs().min() > 6
     assert torch.equal(codes[0].successors, codes[1].successors)
     report = rri_invariance(points, 2, mirror[None], center="origin")
-    assert report.share_changed >= 1 / 3
+    assert report.fraction_changed >= 1 / 3
     assert report.max_change < 1e-2
 
 
@@ -56,6 +56,6 @@ def test_200_real_shapes_under_20_rotations(
 ) -> None:
     reports = [rri_invariance(torch.from_numpy(p).to(dtype), 20, rotations(20)) for p in modelnet40]
     worst = max(report.max_change for report in reports)
-    share = np.mean([report.share_changed for report in reports])
-    print(f"{dtype}: largest change {worst:.1e}; {share:.1e} of the points changed their links")
+    fraction = np.mean([report.fraction_changed for report in reports])
+    print(f"{dtype}: largest change {worst:.1e}; {fraction:.1e} of the points changed their links")
     assert worst <= limit

@@ -211,17 +211,17 @@ def test_neighbours_vote_as_the_formula_says(known, report, protocol):
     assert found.Cs == ()
 
 
-@pytest.mark.parametrize("share", [0.05, 0.3])
-def test_with_few_labels_nothing_else_is_learned_from(known, report, share):
+@pytest.mark.parametrize("fraction", [0.05, 0.3])
+def test_with_few_labels_nothing_else_is_learned_from(known, report, fraction):
     learned, rounds = known.features("z", "SO3")
     expected = []
-    for draw in range(2):
-        rows = few_labels(known.known, share, draw=draw, seed=ROTATIONS.seed)
+    for repeat in range(2):
+        rows = few_labels(known.known, fraction, repeat=repeat, seed=ROTATIONS.seed)
         probe = LinearProbe(learned[rows], known.known[rows], seed=ROTATIONS.seed)
         expected.append([known.accuracy(probe.predict(some)) for some in rounds])
-    found = report.score("z/SO3", fraction=share)
+    found = report.score("z/SO3", fraction=fraction)
     np.testing.assert_allclose(found.accuracies, expected, atol=1.01 / 45)
-    assert found.labels == 3 * max(1, round(50 * share)) == len(rows)
+    assert found.labels == 3 * max(1, round(50 * fraction)) == len(rows)
     assert found.std == pytest.approx(np.std(found.accuracies.mean(axis=1), ddof=1))
 
 
@@ -413,8 +413,8 @@ def test_wrong_input_is_named(model, changed, message):
         ({"neighbors": 0}, "neighbors=0"),
         ({"temperature": 0}, "temperature=0"),
         ({"temperature": float("nan")}, "temperature=nan"),
-        ({"label_fractions": (0.1, 0)}, "share of 0 of the labels"),
-        ({"label_fractions": (1,)}, "share of 1 of the labels"),
+        ({"label_fractions": (0.1, 0)}, "fraction of 0 of the labels"),
+        ({"label_fractions": (1,)}, "fraction of 1 of the labels"),
         ({"repeats": 0}, "repeats=0"),
     ],
 )

@@ -28,10 +28,10 @@ def some_answers(draw):
 @given(some_answers())
 def test_measures_are_what_their_definitions_say(answers):
     rounds, labels = answers.predictions.tolist(), answers.labels.tolist()
-    shares = [sum(map(int.__eq__, row, labels)) / len(labels) for row in rounds]
-    assert answers.mean == pytest.approx(statistics.mean(shares))
-    assert answers.std == pytest.approx(statistics.stdev(shares) if len(shares) > 1 else 0)
-    assert answers.worst == pytest.approx(min(shares))
+    fractions = [sum(map(int.__eq__, row, labels)) / len(labels) for row in rounds]
+    assert answers.mean == pytest.approx(statistics.mean(fractions))
+    assert answers.std == pytest.approx(statistics.stdev(fractions) if len(fractions) > 1 else 0)
+    assert answers.worst == pytest.approx(min(fractions))
     columns = list(zip(*rounds, strict=True))
     constant = [len(set(column)) == 1 for column in columns]
     assert answers.consistency == pytest.approx(statistics.mean(constant))
@@ -45,9 +45,9 @@ def test_measures_are_what_their_definitions_say(answers):
     classes = []
     for label in range(answers.num_classes):
         total = confusion[label].sum()
-        share = confusion[label, label] / total if total else math.nan
-        assert answers.per_class[label] == pytest.approx(share, nan_ok=True)
-        classes += [share] if total else []
+        fraction = confusion[label, label] / total if total else math.nan
+        assert answers.per_class[label] == pytest.approx(fraction, nan_ok=True)
+        classes += [fraction] if total else []
     assert answers.class_mean == pytest.approx(statistics.mean(classes))
 
 
@@ -55,7 +55,7 @@ def test_measures_are_what_their_definitions_say(answers):
     ("predictions", "labels", "message"),
     [
         ([[0, 1]], [0], r"\(1, 2\) for \(1,\)"),
-        (np.zeros((0, 2), int), [0, 0], "no answers"),
+        (np.zeros((0, 2), int), [0, 0], "no predictions"),
         ([[0, 2]], [0, 0], "prediction 2 is not one of 2 classes"),
         ([[0, 0]], [0, -1], "label -1 is not one of 2 classes"),
     ],

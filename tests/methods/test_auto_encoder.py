@@ -10,7 +10,8 @@ from tests.methods.families import family_set
 
 TINY = {
     "dataset": "x", "num_points": 32, "batch_size": 6, "workers": 1, "latent": 4,
-    "decoded_points": 16, "model": "dgcnn", "settings": {"k": 4, "channels": [8], "embedding": 16},
+    "decoded_points": 16, "model": "dgcnn",
+    "model_kwargs": {"k": 4, "channels": [8], "embedding": 16},
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ TINY = {
     "batch_size": 6,
     "workers": 1,
     "model": "dgcnn",
-    "settings": {"k": 4, "channels": [8], "embedding": 16},
+    "model_kwargs": {"k": 4, "channels": [8], "embedding": 16},
 }
 
 
@@ -126,10 +126,10 @@ def test_what_is_measured_is_of_the_clusters_and_those_before():
     with torch.no_grad():
         first = method.evaluate()
         p = method.assignments()
-        shares = p.argmax(1).bincount(minlength=3) / 24
-        perplexity = float(torch.special.entr(shares).sum().exp())
+        fractions = p.argmax(1).bincount(minlength=3) / 24
+        perplexity = float(torch.special.entr(fractions).sum().exp())
         assert first["perplexity"] == pytest.approx(perplexity)
-        assert first["empty"] == int((shares == 0).sum())
+        assert first["empty"] == int((fractions == 0).sum())
         assert first["confidence"] == pytest.approx(float(p.amax(1).mean()))
         assert "nmi_before" not in first
         head.layer.weight.normal_(generator=torch.Generator().manual_seed(1))
@@ -184,7 +184,7 @@ def test_a_run_gives_its_clusters_without_the_method(tmp_path):
 
 def test_it_begins_with_weights_or_the_stage_before(tmp_path):
     encoder = PointNet()
-    card = {"model": "pointnet", "settings": {}, "class_names": []}
+    card = {"model": "pointnet", "model_kwargs": {}, "class_names": []}
     save_weights(tmp_path / "first", encoder, card)
     method = create(init=str(tmp_path / "first"), batch_size=4)
     for name, value in encoder.state_dict().items():

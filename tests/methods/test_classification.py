@@ -17,13 +17,13 @@ SMALL = {
     "epochs": 1,
     "batch_size": 6,
     "num_points": 48,
-    "val_share": 0.25,
+    "val_fraction": 0.25,
     "model": "dgcnn",
-    "settings": {"k": 4, "channels": [8], "embedding": 16},
+    "model_kwargs": {"k": 4, "channels": [8], "embedding": 16},
 }
 CLUSTERS = {
     "model": "clusternet",
-    "settings": {
+    "model_kwargs": {
         "num_clusters": [8, 2],
         "neighbors": [6, 4, 1],
         "channels": [[8], [8], [8]],
@@ -218,7 +218,7 @@ def test_batches_shrink_to_the_shapes_with_a_word(file):
 def test_what_cannot_be_trained_is_said(file, tmp_path):
     cases = [
         ({"model": "clusternt"}, "no model 'clusternt'; did you mean 'clusternet'?"),
-        ({"settings": {"kk": 3}}, "dgcnn has no setting 'kk'; did you mean 'k'?"),
+        ({"model_kwargs": {"kk": 3}}, "dgcnn has no setting 'kk'; did you mean 'k'?"),
         ({"num_points": 100}, "num_points=100, but the shapes of"),
     ]
     for settings, message in cases:
@@ -241,10 +241,10 @@ def test_modelnet10_is_learned_in_three_epochs(data_folder, tmp_path):
         "epochs": 3,
         "num_points": 256,
         "batch_size": 32,
-        "val_share": 0.1,
+        "val_fraction": 0.1,
         "learning_rate": 0.002,
     }
-    model = {"model": "dgcnn", "settings": {"k": 10, "channels": [32, 64], "embedding": 256}}
+    model = {"model": "dgcnn", "model_kwargs": {"k": 10, "channels": [32, 64], "embedding": 256}}
     method = create("modelnet10", **settings, **model)
     outcome = fit(method, RunFolder(tmp_path / "run"))
     assert outcome.results["test_accuracy"] > 0.6

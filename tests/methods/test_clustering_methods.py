@@ -14,14 +14,14 @@ from tests.methods.resumption import check_same_bits_after_kills
 # Sees no pose, and is as small as three families need.
 CLUSTERNET = {
     "model": "clusternet",
-    "settings": {
+    "model_kwargs": {
         "num_clusters": [16, 4],
         "neighbors": [8, 4, 1],
         "channels": [[16], [32], [32]],
         "embedding": 32,
     },
 }
-DGCNN = {"model": "dgcnn", "settings": {"k": 4, "channels": [8], "embedding": 16}}
+DGCNN = {"model": "dgcnn", "model_kwargs": {"k": 4, "channels": [8], "embedding": 16}}
 
 
 class Case(NamedTuple):

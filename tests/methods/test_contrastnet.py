@@ -18,11 +18,11 @@ SMALL = {
     "num_points": 48,
     "num_planes": 4,
     "model": "dgcnn",
-    "settings": {"k": 4, "channels": [8], "embedding": 16},
+    "model_kwargs": {"k": 4, "channels": [8], "embedding": 16},
 }
 POSED = {
     "model": "canonical-pose",
-    "settings": {"backbone": "pointnet", "settings": {"embedding": 16}},
+    "model_kwargs": {"backbone": "pointnet", "model_kwargs": {"embedding": 16}},
 }
 PLAIN = {"rotation": "none", "jitter": 0.0, "max_scale": 1.0}
 
@@ -216,12 +216,12 @@ def test_wrong_settings_and_data_say_what_to_do(file, tmp_path):
         ({"batch_size": 7}, r"batch_size=7 must be a multiple of group=2"),
         ({"parts": 1}, r"parts=1 and group=2 must be at least 2"),
         ({"group": 1}, r"parts=2 and group=1 must be at least 2"),
-        ({"min_share": 0.6}, r"min_share=0.6 must be above 0 and at most 0.5"),
+        ({"min_fraction": 0.6}, r"min_fraction=0.6 must be above 0 and at most 0.5"),
         ({"num_planes": 0}, r"num_planes=0 must be positive"),
-        ({"settings": {"k": 20}}, r"parts of 12 points are too small for DGCNN: k=20 exceeds"),
+        ({"model_kwargs": {"k": 20}}, r"parts of 12 points are too small for DGCNN: k=20 exceeds"),
         ({"part_points": 3}, r"parts of 3 points are too small for DGCNN"),
         ({"model": "dgcn"}, r"no model 'dgcn'; did you mean 'dgcnn'"),
-        ({"settings": {"kk": 20}}, r"dgcnn has no setting 'kk'"),
+        ({"model_kwargs": {"kk": 20}}, r"dgcnn has no setting 'kk'"),
         ({"label_smoothing": 1.0}, r"label_smoothing=1.0 must be in"),
         ({"crop": 0.0}, r"crop=0.0 must be above 0 and at most 1"),
         ({"crop": 0.6}, r"crop=0.6 and view_points=None are for whole shapes"),

@@ -110,7 +110,7 @@ def test_clusters_are_those_of_whitened_features_of_the_stage_before(whole):
 def test_statistics_of_rri_are_clustered_beside_features_of_an_untrained_encoder(file, tmp_path):
     run(file, tmp_path / "a", rounds=1, statistics=True, first={"epochs": 0})
     points = UnitSphere()(torch.from_numpy(shapes(48, 0)[0]))
-    encoder = create_seeded("dgcnn", ENCODER["settings"], seed=0).eval()
+    encoder = create_seeded("dgcnn", ENCODER["model_kwargs"], seed=0).eval()
     blocks = []
     for block in (encoder(points).detach().numpy(), rri_statistics(points).numpy()):
         scaled = StandardScaler().fit_transform(block.astype(float))
@@ -225,7 +225,7 @@ def test_mistakes_show_before_anything_is_trained(whole, file, tmp_path):
         ({"rounds": -1}, r"rounds=-1 must not be negative"),
         ({"whiten": 40}, r"whiten=40 exceeds the 32 features of DGCNN"),
         ({"whiten": 400, "statistics": True}, r"the 332 features of DGCNN and statistics of RRI"),
-        ({"network": {"settings": {"k": 60}}}, r"shapes of 48 points are too small for DGCNN"),
+        ({"network": {"model_kwargs": {"k": 60}}}, r"shapes of 48 points are too small for DGCNN"),
         ({"network": {"model": "dgcn"}}, r"no model 'dgcn'"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -12,7 +12,7 @@ from pcclust.methods.stages import NOTHING
 from pcclust.nn.weights import save_weights
 from tests.methods.families import family_set
 
-DGCNN = {"model": "dgcnn", "settings": {"k": 4, "channels": [8], "embedding": 16}}
+DGCNN = {"model": "dgcnn", "model_kwargs": {"k": 4, "channels": [8], "embedding": 16}}
 TINY = {"dataset": "x", "num_clusters": 3, "batch_size": 6, "workers": 1, "latent": 3}
 
 

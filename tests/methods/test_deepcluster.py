@@ -13,7 +13,7 @@ from tests.methods.resumption import check_same_bits_after_kills
 # Sees no pose, and is as small as three families need.
 ENCODER = {
     "model": "clusternet",
-    "settings": {
+    "model_kwargs": {
         "num_clusters": [16, 4],
         "neighbors": [8, 4, 1],
         "channels": [[16], [32], [32]],
@@ -28,7 +28,7 @@ TINY = {
     "workers": 1,
     "components": 4,
     "model": "dgcnn",
-    "settings": {"k": 4, "channels": [8], "embedding": 16},
+    "model_kwargs": {"k": 4, "channels": [8], "embedding": 16},
 }
 
 

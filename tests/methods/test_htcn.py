@@ -9,7 +9,7 @@ from tests.methods.families import family_set
 
 TINY = {
     "dataset": "x", "num_clusters": 3, "num_points": 32, "batch_size": 6, "workers": 1,
-    "model": "dgcnn", "settings": {"k": 4, "channels": [8], "embedding": 16},
+    "model": "dgcnn", "model_kwargs": {"k": 4, "channels": [8], "embedding": 16},
     "hidden": 12, "projection": 8,
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ DGCNN = {"k": 4, "channels": [8], "embedding": 16}
 TINY = {
     "dataset": "x", "num_points": 32, "view_points": 16, "batch_size": 6, "workers": 1,
     "projection": 8, "hidden": 8, "prototypes": (3, 5), "prototypes_from": 1, "epochs": 3,
-    "settings": {"backbone": "dgcnn", "settings": DGCNN, "size": 0.6},
+    "model_kwargs": {"backbone": "dgcnn", "model_kwargs": DGCNN, "size": 0.6},
 }  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def test_numbers_of_clusters_for_which_there_are_too_few_shapes_are_left_out():
 
 def test_posed_views_are_for_canonical_pose():
     with pytest.raises(ValueError, match="posed views are for --model canonical-pose, not dgcnn"):
-        create(model="dgcnn", settings=DGCNN)
+        create(model="dgcnn", model_kwargs=DGCNN)
 
 
 @pytest.mark.parametrize("name", ["hidden", "projection", "temperature", "prototypes_from"])

@@ -17,7 +17,7 @@ SMALL = {
     "num_points": 48,
     "num_clusters": 4,
     "model": "dgcnn",
-    "settings": {"k": 4, "channels": [8], "embedding": 16},
+    "model_kwargs": {"k": 4, "channels": [8], "embedding": 16},
 }
 
 
@@ -114,4 +114,4 @@ def test_wrong_settings_and_labels():
     with pytest.raises(ValueError, match=r"48 shapes need \(48,\) labels, got \(47,\)"):
         create(torch.zeros(47, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"shapes of 48 points are too small for DGCNN: k=50"):
-        create(settings={"k": 50})
+        create(model_kwargs={"k": 50})

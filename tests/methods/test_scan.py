@@ -19,7 +19,7 @@ from pcclust.nn import Clusterer, create_backbone
 from pcclust.nn.cluster_heads import LinearHead
 from tests.methods.families import family_set
 
-DGCNN = {"model": "dgcnn", "settings": {"k": 4, "channels": [8], "embedding": 16}}
+DGCNN = {"model": "dgcnn", "model_kwargs": {"k": 4, "channels": [8], "embedding": 16}}
 TINY = {"dataset": "x", "num_clusters": 3, "num_points": 32, "batch_size": 6, "workers": 1} | DGCNN
 
 
@@ -76,7 +76,7 @@ def test_the_loss_is_that_of_the_pairs(make):
 
 def test_self_label_goes_on_with_the_head_and_teaches_the_distorted_view():
     shapes, _ = family_set(24, num_points=32)
-    backbone = create_backbone("dgcnn", **DGCNN["settings"])
+    backbone = create_backbone("dgcnn", **DGCNN["model_kwargs"])
     head = LinearHead(backbone.out_channels, 3)
     previous = SimpleNamespace(weights=None, load=lambda: Clusterer(backbone, head))
     config = SelfLabelConfig(**(TINY | {"threshold": 0.34}))

@@ -15,7 +15,7 @@ from tests.methods.families import family_set
 
 COMMON = {
     "dataset": "x", "num_points": 32, "batch_size": 6, "workers": 1, "model": "dgcnn",
-    "settings": {"k": 4, "channels": [8], "embedding": 16},
+    "model_kwargs": {"k": 4, "channels": [8], "embedding": 16},
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ ENCODER = {
     "epochs": 2,
     "batch_size": 6,
     "model": "dgcnn",
-    "settings": {"k": 4, "channels": [8], "embedding": 16},
+    "model_kwargs": {"k": 4, "channels": [8], "embedding": 16},
 }
 FIRST = {"num_points": 48, "num_planes": 4, "workers": 1}
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from pcclust.nn import create_backbone
 
 SMALL = {
-    "canonical-pose": {"backbone": "pointnet", "settings": {"embedding": 32}},
+    "canonical-pose": {"backbone": "pointnet", "model_kwargs": {"embedding": 32}},
     "clusternet": {
         "num_clusters": (12, 4),
         "neighbors": (6, 4, 3),
@@ -18,7 +18,7 @@ SMALL = {
     },
     "dgcnn": {"k": 6, "channels": (8, 8, 16), "embedding": 32},
     "feature-stack": {
-        "parts": [{"model": "pointnet", "settings": {"embedding": 32}}, "rri-statistics"]
+        "parts": [{"model": "pointnet", "model_kwargs": {"embedding": 32}}, "rri-statistics"]
     },
     "pointnet": {"input_transform": True, "feature_transform": True, "embedding": 32},
     "rri-statistics": {},

@@ -1,4 +1,4 @@
-"""What all backbones promise."""
+"""The contract of all backbones."""
 
 import json
 

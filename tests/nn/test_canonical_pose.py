@@ -150,11 +150,11 @@ def test_size_takes_units_away(lengths):
 
 
 def test_a_backbone_can_be_named():
-    model = create_backbone("canonical-pose", backbone="pointnet", settings={"embedding": 32})
+    model = create_backbone("canonical-pose", backbone="pointnet", model_kwargs={"embedding": 32})
     assert isinstance(model.backbone, PointNet)
     assert model.out_channels == 32
-    with pytest.raises(ValueError, match=r"settings=.* are for a backbone that is named"):
-        CanonicalPose(PointNet(), settings={"embedding": 32})
+    with pytest.raises(ValueError, match=r"model_kwargs=.* are for a backbone that is named"):
+        CanonicalPose(PointNet(), model_kwargs={"embedding": 32})
 
 
 def test_padding_takes_no_part():

@@ -49,7 +49,9 @@ def test_fitting_again_changes_nothing():
 
 
 def test_parts_are_built_by_name():
-    stack = FeatureStack([{"model": "pointnet", "settings": {"embedding": 16}}, "rri-statistics"])
+    stack = FeatureStack(
+        [{"model": "pointnet", "model_kwargs": {"embedding": 16}}, "rri-statistics"]
+    )
     assert isinstance(stack.parts[0], PointNet)
     assert stack.out_channels == 16 + 300
 

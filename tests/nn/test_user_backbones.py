@@ -51,7 +51,7 @@ def test_what_is_no_backbone_is_refused(source):
 
 def test_weights_execute_no_code_that_was_not_allowed(source, tmp_path, monkeypatch):
     net = create_backbone(source)
-    save_weights(tmp_path, net, {"model": source, "settings": {}, "class_names": []})
+    save_weights(tmp_path, net, {"model": source, "model_kwargs": {}, "class_names": []})
     points = torch.rand(2, 9, 3)
     assert torch.equal(load(tmp_path)(points), net(points))  # this process knows it
     backbones._registered.pop(source)

@@ -11,7 +11,7 @@ import pcclust
 from pcclust.nn import Classifier, ClusterNet, backbones
 from pcclust.nn.weights import load, read_card, save_weights
 
-CARD = {"model": "tiny", "settings": {"width": 5}, "class_names": ["cup", "bowl", "jug"]}
+CARD = {"model": "tiny", "model_kwargs": {"width": 5}, "class_names": ["cup", "bowl", "jug"]}
 
 
 class Tiny(nn.Module):
@@ -41,6 +41,15 @@ def model():
 def change_card(folder, **changes):
     card = json.loads((folder / "weights.json").read_text()) | changes
     (folder / "weights.json").write_text(json.dumps(card))
+
+
+def test_a_card_of_an_older_version_is_read_by_todays_names(model, tmp_path):
+    _, path = save_weights(tmp_path, model, CARD)
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps(card | {"settings": card.pop("model_kwargs")}))
+    loaded = load(tmp_path)
+    assert loaded.card["model_kwargs"] == CARD["model_kwargs"]
+    assert "settings" not in loaded.card
 
 
 @pytest.mark.parametrize("name", ["", "mine.safetensors"])
@@ -91,13 +100,13 @@ def test_what_does_not_fit_this_version_says_which_version_it_fits(model, tmp_pa
     change_card(tmp_path, model="huge", pcclust_version="9.1")
     with pytest.raises(ValueError, match=r"'huge' is none of tiny.*written by pcclust 9.1"):
         load(tmp_path)
-    change_card(tmp_path, model="tiny", settings={"depth": 2}, pcclust_version="9.1")
+    change_card(tmp_path, model="tiny", model_kwargs={"depth": 2}, pcclust_version="9.1")
     with pytest.raises(ValueError, match=r"'depth'.*written by pcclust 9.1 and this is"):
         load(tmp_path)
-    change_card(tmp_path, settings={"width": 6})
+    change_card(tmp_path, model_kwargs={"width": 6})
     with pytest.raises(ValueError, match=r"does not fit tiny: \S+ is \(\S+.*\), the model has \("):
         load(tmp_path)
-    change_card(tmp_path, settings={"width": 5}, class_names=[])
+    change_card(tmp_path, model_kwargs={"width": 5}, class_names=[])
     with pytest.raises(ValueError, match=r"backbone.layer.bias is \(5,\), the model has layer"):
         load(tmp_path)
 
@@ -129,7 +138,7 @@ def test_halved_weights_of_clusternet_give_the_same_features(tmp_path, monkeypat
     torch.manual_seed(0)
     model, points = ClusterNet(), torch.rand(4, 256, 3) - 0.5
     model(points)  # moves the running statistics
-    card = CARD | {"model": "clusternet", "settings": {}, "class_names": []}
+    card = CARD | {"model": "clusternet", "model_kwargs": {}, "class_names": []}
     weights, _ = save_weights(tmp_path, model.eval(), card, dtype=torch.float16)
     assert weights.stat().st_size < 8_000_000
     loaded = load(tmp_path)
@@ -159,7 +168,7 @@ def test_what_is_not_there_is_said(tmp_path):
     (tmp_path / "config.yaml").touch()
     with pytest.raises(FileNotFoundError, match=r"a run without weights: its first epoch"):
         load(tmp_path)
-    with pytest.raises(ValueError, match=r"lacks settings, class_names"):
+    with pytest.raises(ValueError, match=r"lacks model_kwargs, class_names"):
         save_weights(tmp_path, Tiny(), {"model": "tiny"})
 
 

@@ -13,7 +13,7 @@ from pcclust.nn import DGCNN, Classifier
 from pcclust.nn.weights import load, save_weights
 
 SETTINGS = {"k": 5, "channels": [8, 8], "embedding": 8}
-CARD = {"model": "dgcnn", "settings": SETTINGS, "class_names": ["a", "b"], "num_points": 32}
+CARD = {"model": "dgcnn", "model_kwargs": SETTINGS, "class_names": ["a", "b"], "num_points": 32}
 ODD = [
     None, True, -1, 0, 10**30, float("nan"), float("inf"), "", "x" * 10_000, [], {}, [[[]]],
     [None], {"a": [1]}, "\u202e\x1b[31m", [10**9] * 3, {"k": 10**18}, {"k": -5}, {"channels": "no"},
@@ -115,7 +115,12 @@ def test_a_card_that_is_no_end_of_lists_is_refused(whole, tmp_path):
 @pytest.mark.parametrize("seed", range(4))
 def test_the_command_ends_in_one_line(whole, tmp_path, capsys, seed):
     content, card = whole
-    changes = [{"settings": []}, {"model": 5}, {"class_names": [1]}, {"settings": {"k": "five"}}]
+    changes = [
+        {"model_kwargs": []},
+        {"model": 5},
+        {"class_names": [1]},
+        {"model_kwargs": {"k": "five"}},
+    ]
     put(tmp_path, content, json.dumps(card | changes[seed]).encode())
     with pytest.raises(SystemExit) as stopped:
         main(["evaluate", "rotation", str(tmp_path), "--data", str(tmp_path)])

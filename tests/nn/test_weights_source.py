@@ -19,7 +19,7 @@ from pcclust.nn import PointNet, weights_source
 from pcclust.nn.weights import read_card, save_weights
 from pcclust.nn.weights_source import is_path, locate, shipped_names
 
-CARD = {"model": "pointnet", "settings": {}, "class_names": []}
+CARD = {"model": "pointnet", "model_kwargs": {}, "class_names": []}
 COMMIT, OLDER = "a" * 40, "b" * 40
 
 

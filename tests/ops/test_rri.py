@@ -1,4 +1,4 @@
-"""`pcclust.rri` against its definition and its promises, on every backend."""
+"""`pcclust.rri` against its definition and its guarantees, on every backend."""
 
 import math
 

@@ -25,7 +25,7 @@ def drawing(label):
 
 
 def test_columns_of_numbers_align_right_in_html_and_markdown():
-    table = Table(["name", "size", "share", "words"], ROWS, "A caption")
+    table = Table(["name", "size", "fraction", "words"], ROWS, "A caption")
     assert table.numeric == [False, True, True, False]
     assert table.html().count('<td class="number">') == 4
     assert "<caption>A caption</caption>" in table.html()

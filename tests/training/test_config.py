@@ -3,7 +3,7 @@ import yaml
 
 from pcclust.methods.classification import ClassificationConfig
 from pcclust.training import TrainingConfig, read_config, write_config
-from pcclust.training.config import differences, parse_settings
+from pcclust.training.config import differences, parse_kwargs
 
 
 def config(**settings):
@@ -17,7 +17,7 @@ def written(tmp_path, text):
 
 
 def test_what_is_written_is_read_again(tmp_path):
-    before = config(settings={"k": 7, "channels": [8, 16]}, rotation="so3", clip_norm=2.5)
+    before = config(model_kwargs={"k": 7, "channels": [8, 16]}, rotation="so3", clip_norm=2.5)
     write_config(tmp_path / "config.yaml", before)
     assert ClassificationConfig(**read_config(tmp_path / "config.yaml", type(before))) == before
     assert yaml.safe_load((tmp_path / "config.yaml").read_text())["method"] == "classification"
@@ -40,7 +40,7 @@ def test_only_what_is_given_is_read(tmp_path):
         ("epochs: true", r"epochs=True must be of the type int"),
         ("epochs: 1.5", r"epochs=1.5 must be of the type int"),
         ("jitter: much", r"jitter='much' must be of the type float"),
-        ("settings: 3", r"settings=3 must be of the type dict"),
+        ("model_kwargs: 3", r"model_kwargs=3 must be of the type dict"),
         ("rotation: y", r"rotation='y' is none of 'z', 'so3', 'none'"),
         ("up_axis: w", r"up_axis='w' is none of 'x', 'y', 'z'"),
         ("model: null", r"model=None must be of the type str"),
@@ -68,7 +68,7 @@ def test_a_missing_file_is_named(tmp_path):
         {"clip_norm": -1.0},
         {"warmup_epochs": -1},
         {"seed": -1},
-        {"val_share": 1.0},
+        {"val_fraction": 1.0},
         {"label_smoothing": -0.1},
         {"max_scale": 0.9},
         {"jitter": -0.1},
@@ -91,7 +91,16 @@ def test_differences_are_those_that_change_results():
     assert not any(line.startswith(("epochs", "workers")) for line in told)
 
 
+def test_files_of_older_versions_are_read_by_todays_names(tmp_path):
+    path = written(tmp_path, "val_share: 0.2\nsettings: {k: 5, settings: {width: 3}}\n")
+    expected = {"val_fraction": 0.2, "model_kwargs": {"k": 5, "model_kwargs": {"width": 3}}}
+    assert read_config(path, ClassificationConfig) == expected
+    before = {**vars(config()), "val_share": 0.3, "settings": {}}
+    del before["val_fraction"], before["model_kwargs"]
+    assert differences(before, config()) == ["val_fraction was 0.3 and is 0.1"]
+
+
 @pytest.mark.parametrize("pair", ["k", "=3", "k 3", "k=[1"])
 def test_settings_that_are_none_are_refused(pair):
     with pytest.raises(ValueError, match=r"is not NAME=VALUE|is not YAML"):
-        parse_settings([pair])
+        parse_kwargs([pair])

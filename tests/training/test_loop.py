@@ -85,7 +85,7 @@ def test_the_log_has_each_epoch_and_some_steps(whole):
     assert lines[0]["loss"] == pytest.approx(losses[1])
     assert lines[3]["train_loss"] == pytest.approx(sum(losses[:6]) / 6)
     assert lines[7]["train_loss"] == pytest.approx(sum(losses[6:12]) / 6)
-    assert lines[3]["train_share"] == pytest.approx(0.5, abs=0.3)
+    assert lines[3]["train_fraction"] == pytest.approx(0.5, abs=0.3)
     assert "val_loss" in lines[3]
     assert lines[-1] == {"complete": True, "step": 18, "test_loss": 0.5}
 

@@ -68,7 +68,7 @@ class TinyMethod(Method):
         points, labels = batch
         loss = F.cross_entropy(model(points), labels)
         self.losses.append(loss.detach().clone())
-        return {"loss": loss, "share": labels.float().mean()}
+        return {"loss": loss, "fraction": labels.float().mean()}
 
     def evaluate(self):
         return {"val_loss": float(self.model(self.loader.dataset.points).square().mean())}
@@ -77,7 +77,7 @@ class TinyMethod(Method):
         return {"test_loss": 0.5}
 
     def saved(self):
-        return self.model, {"model": "tiny", "settings": {}, "class_names": []}
+        return self.model, {"model": "tiny", "model_kwargs": {}, "class_names": []}
 
 
 def log(folder):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 
 AXES = (
     ("x", "y", "z"),

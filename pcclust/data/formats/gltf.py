@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 from pcclust.data.formats.gltf_document import Document, open_document
 from pcclust.data.formats.gltf_nodes import Place, placed_meshes
 from pcclust.data.formats.strips import triangles_of_strips

@@ -14,7 +14,7 @@ from urllib.parse import unquote, unquote_to_bytes
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 
 JSON, BINARY = 0x4E4F534A, 0x004E4942
 COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
@@ -62,7 +62,7 @@ class Document(NamedTuple):
         else:  # zeros, but for what is sparse; no more than any other values in the file could be
             known = (view.get("byteLength", 0) for view in self.tree.get("bufferViews", []))
             if count > sum(known):
-                raise ContentError(f"its accessor {accessor} promises {count} values without bytes")
+                raise ContentError(f"its accessor {accessor} declares {count} values without bytes")
             values = np.zeros((count, width), kind)
         if "sparse" in found:
             self._put(values, found["sparse"])
@@ -90,7 +90,7 @@ class Document(NamedTuple):
         if min(begin, length, offset, count, stride - 1) < 0 or begin + length > len(buffer):
             raise ContentError(f"its buffer view {index} exceeds the {len(buffer)} bytes there are")
         if count and offset + stride * (count - 1) + size > length:
-            raise ContentError(f"promises {count} values, which {length} bytes cannot hold")
+            raise ContentError(f"declares {count} values, which {length} bytes cannot hold")
         return np.ndarray((count, width), kind, buffer, begin + offset, (stride, kind.itemsize))
 
     def _buffer(self, index: int, extensions: str) -> bytes:

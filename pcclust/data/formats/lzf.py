@@ -6,7 +6,7 @@ d + 1 bytes back, where l is c // 32, with the next byte added where that is 7, 
 liblzf's lzf_d.c (http://oldhome.schmorp.de/marc/liblzf.html).
 """
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 
 LITERAL = 32
 LONG = 7

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 from pcclust.data.formats._rows import Rows, numbers, read_text, rows_of, strip_comments
 from pcclust.data.mesh import Geometry, Polygons, shape_of
 

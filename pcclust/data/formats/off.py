@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 from pcclust.data.formats._rows import Rows, numbers, read_text, rows_of, strip_comments
 from pcclust.data.mesh import Geometry, Polygons, shape_of
 
@@ -34,7 +34,7 @@ class Counts(NamedTuple):
     width: int  # numbers of a vertex, with its normal, colour and texture
 
     def broken(self, rows: Rows) -> ContentError:
-        """Says how the rows differ from what is promised."""
+        """Says how the rows differ from what is declared."""
         if len(rows) == self.vertices + self.faces:
             widths = rows.words[: self.vertices]
             return ContentError(
@@ -42,7 +42,7 @@ class Counts(NamedTuple):
                 f"{self.width} each are expected"
             )
         return ContentError(
-            f"the OFF header promises {self.vertices} vertices and {self.faces} faces, "
+            f"the OFF header declares {self.vertices} vertices and {self.faces} faces, "
             f"but {len(rows)} rows follow"
         )
 
@@ -55,7 +55,7 @@ def load_off(path: Path) -> Geometry:
 
     Raises:
         ContentError: no OFF file, a binary one, one of another dimension; other words than the
-            header promises; corners that are no vertices.
+            header declares; corners that are no vertices.
     """
     counts, rows = _read_header(strip_comments(read_text(path)))
     if min(counts.vertices, counts.faces) < 0 or (

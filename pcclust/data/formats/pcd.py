@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 from pcclust.data._sizes import check_expansion, check_present
 from pcclust.data.formats._numbers import parse_number
 from pcclust.data.formats.lzf import decompress
@@ -67,7 +67,7 @@ def load_pcd(path: Path) -> NDArray[np.float64]:
 
     Raises:
         ContentError: a header that lacks something or contradicts itself, no fields x, y and z,
-            fewer or more points than promised.
+            fewer or more points than declared.
     """
     content = path.read_bytes()
     header = read_header(content)
@@ -140,7 +140,7 @@ def _count_points(said: dict[str, list[str]]) -> int:
     if grid is None and points is None:
         raise ContentError("its PCD header has neither POINTS nor WIDTH")
     if grid is not None and points is not None and grid != points:
-        raise ContentError(f"its PCD header promises {points} points in a grid of {grid}")
+        raise ContentError(f"its PCD header declares {points} points in a grid of {grid}")
     return points if grid is None and points is not None else grid or 0
 
 
@@ -163,7 +163,7 @@ def _read_ascii(header: Header, body: memoryview) -> NDArray[np.float64]:
     rows = [row for row in bytes(body).splitlines() if row.strip()]
     if len(rows) != header.points:
         raise ContentError(
-            f"the PCD header promises {header.points} points, but {len(rows)} follow"
+            f"the PCD header declares {header.points} points, but {len(rows)} follow"
         )
     starts = np.cumsum([0, *(field.values for field in header.fields)])
     wanted = [int(starts[at]) for at in _xyz(header.fields)]
@@ -183,13 +183,13 @@ def _read_ascii(header: Header, body: memoryview) -> NDArray[np.float64]:
 
 
 def _read_binary(header: Header, body: memoryview) -> NDArray[np.float64]:
-    promised = header.points * header.width
-    check_present(promised, len(body), f"{header.points:,} points")
-    spare = body[promised:]
+    declared = header.points * header.width
+    check_present(declared, len(body), f"{header.points:,} points")
+    spare = body[declared:]
     # Some writers fill up the last page of the disk, or end with a line break.
     if len(spare) >= header.width and bytes(spare).strip(b"\0"):
         raise ContentError(
-            f"the PCD header promises {header.points:,} points of {header.width} bytes, but "
+            f"the PCD header declares {header.points:,} points of {header.width} bytes, but "
             f"{len(body):,} bytes follow"
         )
     starts = np.cumsum([0, *(field.width for field in header.fields)])
@@ -201,26 +201,26 @@ def _read_binary(header: Header, body: memoryview) -> NDArray[np.float64]:
             "itemsize": header.width,
         }
     )
-    points = np.frombuffer(body[:promised], record)
+    points = np.frombuffer(body[:declared], record)
     return np.column_stack([points[axis].astype(np.float64) for axis in "xyz"])
 
 
 def _read_compressed(header: Header, body: memoryview) -> NDArray[np.float64]:
     """Reads points that were first laid out field by field, then compressed with LZF."""
     check_present(PREFIX, len(body), "compressed points")
-    packed, promised = (int(size) for size in np.frombuffer(body[:PREFIX], "<u4"))
+    packed, declared = (int(size) for size in np.frombuffer(body[:PREFIX], "<u4"))
     check_present(packed, len(body) - PREFIX, "compressed points")
     # The Point Cloud Library leaves padding out here, others keep it.
     fields = header.fields
-    if promised != header.points * header.width:
+    if declared != header.points * header.width:
         fields = [field for field in fields if field.name != "_"]
     needed = header.points * sum(field.width for field in fields)
-    if promised != needed:
+    if declared != needed:
         raise ContentError(
-            f"its {header.points:,} points are {needed:,} bytes, but {promised:,} are compressed"
+            f"its {header.points:,} points are {needed:,} bytes, but {declared:,} are compressed"
         )
-    check_expansion(promised, packed, "compressed points")
-    values = decompress(body[PREFIX : PREFIX + packed], promised)
+    check_expansion(declared, packed, "compressed points")
+    values = decompress(body[PREFIX : PREFIX + packed], declared)
     starts = np.cumsum([0, *(field.width for field in fields)]) * header.points
     columns = [
         np.frombuffer(values, fields[at].dtype, header.points, int(starts[at]))

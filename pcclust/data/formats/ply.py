@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 from pcclust.data.formats.ply_body import Table, read_body
 from pcclust.data.formats.ply_header import read_header
 from pcclust.data.formats.strips import triangles_of_strips
@@ -24,7 +24,7 @@ def load_ply(path: Path) -> Geometry:
 
     Raises:
         ContentError: no PLY file; vertices without x, y and z; elements with corners that are not
-            known; less or more than the header promises; corners that are no vertices.
+            known; less or more than the header declares; corners that are no vertices.
     """
     content = path.read_bytes()
     header = read_header(content)

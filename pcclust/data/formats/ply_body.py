@@ -1,4 +1,4 @@
-"""Bodies of PLY files: the instances of the elements that a header promises."""
+"""Bodies of PLY files: the instances of the elements that a header declares."""
 
 import struct
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 from pcclust.data.formats._rows import Rows, numbers, rows_of
 from pcclust.data.formats.ply_header import Element, Header
 
@@ -76,13 +76,13 @@ def read_body(content: bytes, header: Header) -> dict[str, Table]:
     """Finds the instances of all elements, by the elements' names.
 
     Raises:
-        ContentError: less or more follows than the header promises.
+        ContentError: less or more follows than the header declares.
     """
     if header.order:
         tables = _read_elements(content, header.end, header.elements)
         if tables is None or content[_end(tables, header.end) :].strip(b"\0\r\n\t "):
             raise ContentError(
-                f"the PLY header promises {_promised(header)}, which the "
+                f"the PLY header declares {_declared(header)}, which the "
                 f"{len(content) - header.end} bytes that follow do not fit"
             )
     else:
@@ -90,7 +90,7 @@ def read_body(content: bytes, header: Header) -> dict[str, Table]:
         tables = _read_text(rows, header.elements)
         if tables is None:
             raise ContentError(
-                f"the PLY header promises {_promised(header)}, but {len(rows)} rows follow, "
+                f"the PLY header declares {_declared(header)}, but {len(rows)} rows follow, "
                 "or rows with other numbers of values"
             )
     return {table.element.name: table for table in tables}
@@ -122,7 +122,7 @@ def _read_text(rows: Rows, elements: list[Element]) -> list[Table] | None:
     return tables if len(starts) != len(rows) or (starts == rows.offsets).all() else None
 
 
-def _promised(header: Header) -> str:
+def _declared(header: Header) -> str:
     return " and ".join(f"{element.instances} {element.name} rows" for element in header.elements)
 
 

@@ -1,4 +1,4 @@
-"""Headers of PLY files: the elements they promise and the properties of each.
+"""Headers of PLY files: the elements they declare and the properties of each.
 
 Source: Turk, "The PLY polygon file format" (1994).
 """
@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 
 TYPES = {
     **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
@@ -31,7 +31,7 @@ class Property(NamedTuple):
 
 
 class Element(NamedTuple):
-    """What a header promises: so many vertices, faces or others, and their properties."""
+    """What a header declares: so many vertices, faces or others, and their properties."""
 
     name: str
     instances: int

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 from pcclust.data.formats._rows import numbers, read_text
 from pcclust.data.mesh import Geometry, Polygons, shape_of
 
@@ -29,24 +29,24 @@ def load_stl(path: Path) -> Geometry:
 
     Raises:
         ContentError: no STL file, text that breaks the grammar, or another number of triangles than
-            a binary file promises.
+            a binary file declares.
     """
     content = path.read_bytes()
-    promised = int.from_bytes(content[80:HEAD], "little")
-    needed = HEAD + promised * TRIANGLE.itemsize
+    declared = int.from_bytes(content[80:HEAD], "little")
+    needed = HEAD + declared * TRIANGLE.itemsize
     if len(content) != needed and _is_text(content):
         return _load_text(read_text(path))
     if len(content) < max(needed, HEAD):
         raise ContentError(
-            f"not an STL file, or cut off: {len(content)} bytes cannot hold the {promised} "
-            "triangles that its header promises"
+            f"not an STL file, or cut off: {len(content)} bytes cannot hold the {declared} "
+            "triangles that its header declares"
         )
     spare = content[needed:]
     if len(spare) and len(spare) % TRIANGLE.itemsize == 0 and spare.strip(b"\0"):
-        found = promised + len(spare) // TRIANGLE.itemsize
-        raise ContentError(f"its header promises {promised} triangles, but {found} follow")
-    corners = np.frombuffer(content, TRIANGLE, promised, HEAD)["corners"].reshape(-1, 3)
-    return shape_of(corners.astype(np.float64), _in_turn(np.full(promised, 3, np.int64)))
+        found = declared + len(spare) // TRIANGLE.itemsize
+        raise ContentError(f"its header declares {declared} triangles, but {found} follow")
+    corners = np.frombuffer(content, TRIANGLE, declared, HEAD)["corners"].reshape(-1, 3)
+    return shape_of(corners.astype(np.float64), _in_turn(np.full(declared, 3, np.int64)))
 
 
 def _is_text(content: bytes) -> bool:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 from pcclust.data.formats._numbers import parse_number
 from pcclust.data.formats.table_layout import (
     SHOWN,
@@ -46,7 +46,7 @@ def load_table(path: Path) -> NDArray[np.float64]:
 
     Raises:
         ContentError: a row that is no point, rows of different width, names without x, y and z,
-            another number of points than promised; the message says in which row.
+            another number of points than declared; the message says in which row.
     """
     lines = text_lines(path.read_bytes())
     layout, first = find_layout(_rows(lines, 1))
@@ -96,7 +96,7 @@ class _Body:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.promised, self.promise_row, self.found = layout.promised, layout.promise_row, 0
+        self.declared, self.declared_row, self.found = layout.declared, layout.declared_row, 0
         self.point, self.comma = 0, 0  # the first rows with a decimal point, and with a comma
         self.decimal = False  # whether a comma was decimal for certain
 
@@ -111,10 +111,10 @@ class _Body:
         return points
 
     def finish(self) -> None:
-        """Raises ContentError where another number of points was promised than found."""
-        if self.promised is not None and self.promised != self.found:
+        """Raises ContentError where another number of points was declared than found."""
+        if self.declared is not None and self.declared != self.found:
             raise ContentError(
-                f"row {self.promise_row} promises {self.promised} points, but {self.found} follow"
+                f"row {self.declared_row} declares {self.declared} points, but {self.found} follow"
             )
 
     def _read_fast(self, lines: list[str]) -> NDArray[np.float64] | None:
@@ -143,9 +143,9 @@ class _Body:
         for row in _rows(lines, first):
             text = row.without_comment()
             fields = split_row(text, self.layout.delimiter, row.number) if text else []
-            if self.promised is not None and is_count(fields):
+            if self.declared is not None and is_count(fields):
                 self.finish()
-                self.promised, self.promise_row, self.found = int(fields[0]), row.number, 0
+                self.declared, self.declared_row, self.found = int(fields[0]), row.number, 0
             elif fields:
                 fields = without_empty_end(fields, self.layout.width)
                 self._check_width(row, fields)

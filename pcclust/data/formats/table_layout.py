@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 from pcclust.data.formats._numbers import parse_number
 from pcclust.data.formats.columns import Names, columns_of, find_xyz
 
@@ -56,8 +56,8 @@ class Layout(NamedTuple):
         row: the number of the first row with a point.
         named: whether the columns have names.
         counts: whether that row may be the numbers 0, 1, 2, … of the columns.
-        promised: how many points are said to follow, or None.
-        promise_row: where that is said.
+        declared: how many points are said to follow, or None.
+        declared_row: where that is said.
     """
 
     delimiter: str | None
@@ -66,8 +66,8 @@ class Layout(NamedTuple):
     row: int
     named: bool
     counts: bool
-    promised: int | None
-    promise_row: int
+    declared: int | None
+    declared_row: int
 
 
 class _Head:
@@ -77,8 +77,8 @@ class _Head:
         self.names: Names | None = None
         self.in_comment: Names | None = None
         self.delimiter: str | None = None  # of the names, which the points most likely have, too
-        self.promised: int | None = None
-        self.promise_row = 0
+        self.declared: int | None = None
+        self.declared_row = 0
         self.notes: list[Row] = []
 
 
@@ -118,12 +118,12 @@ def _read_comment(row: Row, head: _Head) -> None:
 
 
 def _read_count(row: Row, count: int, head: _Head) -> None:
-    if head.promised is not None:
+    if head.declared is not None:
         raise ContentError(
-            f"row {head.promise_row} promises {head.promised} points, but row {row.number} is "
+            f"row {head.declared_row} declares {head.declared} points, but row {row.number} is "
             f"another count, {count}"
         )
-    head.promised, head.promise_row = count, row.number
+    head.declared, head.declared_row = count, row.number
 
 
 def _read_names(row: Row, text: str, head: _Head) -> bool:
@@ -167,8 +167,8 @@ def _layout(row: Row, text: str, head: _Head) -> Layout | None:
                 row.number,
                 named is not None,
                 counts,
-                head.promised,
-                head.promise_row,
+                head.declared,
+                head.declared_row,
             )
         if fields and all(_is_number(field) for field in fields):
             narrow = max(narrow, len(fields))

@@ -3,7 +3,7 @@
 import codecs
 import io
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 
 # UTF-32 comes first: its mark begins with that of UTF-16.
 MARKS = {
@@ -21,7 +21,7 @@ def text_lines(content: bytes) -> io.StringIO:
 
     Args:
         content: UTF-8, or UTF-16 and UTF-32 with a mark or with every other byte zero; what is none
-            of these is taken for Latin-1, which leaves numbers as they are.
+            of these is read as Latin-1, which leaves numbers as they are.
 
     Raises:
         ContentError: bytes that are no text.

@@ -15,12 +15,12 @@ FACET = (
 TEXT = f"solid a\n{FACET}endsolid a\n"
 
 
-def binary(count=1, *, head=b"made by CAD", promised=None, attribute=0):
+def binary(count=1, *, head=b"made by CAD", declared=None, attribute=0):
     rows = np.zeros(count, TRIANGLE)
     rows["corners"] = [(0, 0, 0), (1, 0, 0), (0, 1, 0)]
     rows["attribute"] = attribute
     return (
-        head.ljust(80) + struct.pack("<I", count if promised is None else promised) + rows.tobytes()
+        head.ljust(80) + struct.pack("<I", count if declared is None else declared) + rows.tobytes()
     )
 
 
@@ -95,9 +95,9 @@ def test_meshes_of_trimesh(tmp_path, kind):
     ("content", "message"),
     [
         (binary(2)[:-1], "183 bytes cannot hold the 2 triangles"),
-        (binary(promised=10**9), "cannot hold the 1000000000 triangles"),
-        (binary(3, promised=2), "promises 2 triangles, but 3 follow"),
-        (binary(3, promised=0), "promises 0 triangles, but 3 follow"),
+        (binary(declared=10**9), "cannot hold the 1000000000 triangles"),
+        (binary(3, declared=2), "declares 2 triangles, but 3 follow"),
+        (binary(3, declared=0), "declares 0 triangles, but 3 follow"),
         (b"anything", "not an STL file"),
         (TEXT.replace("endsolid a\n", ""), "cut off: a solid has no endsolid"),
         (TEXT[:60], "breaks its grammar, or is cut off, at 'facet normal"),

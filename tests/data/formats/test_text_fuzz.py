@@ -7,7 +7,7 @@ tokenizer of the test must find the same in it.
 import numpy as np
 import pytest
 
-from pcclust.data._blame import ContentError
+from pcclust.data._parse_errors import ContentError
 from pcclust.data.formats import BY_SUFFIX
 from pcclust.data.mesh import Mesh, Polygons, shape_of
 from tests.data.formats.slow_ply import read_ply

@@ -17,7 +17,7 @@ class LockedError(OSError):
 
 
 @contextmanager
-def blaming(path: Path, what: str) -> Iterator[None]:
+def naming_file(path: Path, what: str) -> Iterator[None]:
     """Turns whatever a parser raises on a broken file into a ValueError that names the file.
 
     A missing optional library is no fault of the file: it stays an ImportError, which names both.
