@@ -85,16 +85,11 @@ def flatten(
     else:
         starts, sizes = _from_batch(points, lengths, name)
     rows = working_precision(points).reshape(-1, points.shape[-1]).contiguous()
-    clouds = Clouds(
-        rows,
-        starts,
-        sizes,
-        tuple(points.shape[:-1]),
-        offsets is not None,
-        _smallest(points, sizes, lengths is None and offsets is None),
-    )
-    if readable(clouds.rows) and readable(sizes):
-        return clouds._replace(ordinary=_look(clouds, name))
+    smallest = _smallest(points, sizes, lengths is None and offsets is None)
+    shape = tuple(points.shape[:-1])
+    clouds = Clouds(rows, starts, sizes, shape, offsets is not None, smallest)
+    if readable(rows) and readable(sizes) and not _look(clouds, name):
+        return clouds._replace(ordinary=False)
     return clouds
 
 
@@ -117,6 +112,11 @@ def working_precision(points: Tensor) -> Tensor:
 def working_dtype(dtype: torch.dtype) -> torch.dtype:
     """Returns float32 for float16 and bfloat16, and the dtype itself otherwise."""
     return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
+
+
+def per_point(rows: Tensor, clouds: Clouds) -> Tensor:
+    """Returns what was computed for each row in the leading shape of the input."""
+    return rows if len(clouds.shape) == 1 else rows.view(*clouds.shape, *rows.shape[1:])
 
 
 def cloud_of_rows(clouds: Clouds) -> Tensor:
@@ -280,13 +280,17 @@ def _look(clouds: Clouds, name: str) -> bool:
     """Refuses NaN and inf; returns whether all clouds are surely `ORDINARY`, in one fast pass."""
     if clouds.rows.numel() == 0:
         return True
-    low, high = (float(value) for value in clouds.rows.detach().aminmax())
-    if not (math.isfinite(low) and math.isfinite(high)):
+    rows = clouds.rows.detach()
+    low, high = rows.aminmax()
+    largest = max(-float(low), float(high))
+    if not math.isfinite(largest):
         check_finite(clouds, name)
-    least, most = ORDINARY[clouds.rows.dtype]
+    least, most = ORDINARY[rows.dtype]
+    if len(clouds.shape) == 1 and not clouds.packed:
+        return least <= largest <= most
     # Where the first point of a cloud is large enough, so is the largest.
-    first = clouds.rows.detach().index_select(0, clouds.starts).abs().amax(dim=1)
-    return -most <= low and high <= most and float(first.min()) >= least
+    first = rows.index_select(0, clouds.starts).abs().amax(dim=1)
+    return largest <= most and float(first.min()) >= least
 
 
 def check_finite(clouds: Clouds, name: str) -> None:

@@ -148,8 +148,10 @@ def call(name: str, *args: Any) -> Any:  # noqa: ANN401
     if torch.compiler.is_compiling():
         return getattr(torch.ops.pcclust, name)(*args)
     device = next(a.device.type for a in args if isinstance(a, torch.Tensor))
-    _refuse_unless_served(forced_backend(), device)
-    if forced_backend() == "torch":
+    backend = forced_backend()
+    if backend is not None:
+        _refuse_unless_served(backend, device)
+    if backend == "torch":
         name += TWIN
     else:
         say_if_slower(device)
@@ -223,9 +225,9 @@ def why_missing(backend: Backend) -> str | None:
     return None
 
 
-def _refuse_unless_served(backend: Backend | None, device: str) -> None:
+def _refuse_unless_served(backend: Backend, device: str) -> None:
     """Raises where the demanded backend is missing or does not run on the tensors' device."""
-    reason = why_missing(backend) if backend is not None else None
+    reason = why_missing(backend)
     if reason is None and backend in ("cpu", "cuda") and device != backend:
         reason = f"the points are on {device!r}"
     if reason is not None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pcclust.ops._arrays import accepts_numpy
 from pcclust.ops._checks import require
-from pcclust.ops._clouds import Clouds, check_count, flatten
+from pcclust.ops._clouds import Clouds, check_count, flatten, per_point
 from pcclust.ops._distance import gathered_distances, nearest_rows, query_rows
 from pcclust.ops._magnitude import brought_near, of_rows
 from pcclust.ops._registry import call, declare
@@ -77,9 +77,8 @@ def ball_query(
     check_count(max_neighbors, clouds._replace(smallest=None), "max_neighbors")
     distances, indices, counts = ball_search(clouds, asked, radius, max_neighbors, exclude_self)
     distances = differentiable_distances(clouds, asked, distances, indices)
-    leading = (asked or clouds).shape
-    shape = (*leading, max_neighbors)
-    return Ball(distances.view(shape), indices.view(shape), counts.view(leading))
+    source = asked or clouds
+    return Ball(*(per_point(result, source) for result in (distances, indices, counts)))
 
 
 def ball_search(

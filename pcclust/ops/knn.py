@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pcclust.ops._arrays import accepts_numpy
-from pcclust.ops._clouds import Clouds, check_count, flatten
+from pcclust.ops._clouds import Clouds, check_count, flatten, per_point
 from pcclust.ops._distance import (
     gathered_distances,
     may_be_differentiated,
@@ -83,8 +83,8 @@ def knn(
     if near.factors is not None:
         distances = gathered_distances(clouds, asked, indices)
     distances = differentiable_distances(clouds, asked, distances, indices)
-    shape = (*(asked or clouds).shape, k)
-    return Neighbors(distances.view(shape), indices.view(shape))
+    source = asked or clouds
+    return Neighbors(per_point(distances, source), per_point(indices, source))
 
 
 def flatten_queries(

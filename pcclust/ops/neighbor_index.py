@@ -9,7 +9,7 @@ from torch import Tensor
 from pcclust.ops import _registry
 from pcclust.ops._arrays import to_numpy, to_tensor
 from pcclust.ops._checks import check_points, require
-from pcclust.ops._clouds import Clouds, check_count, flatten
+from pcclust.ops._clouds import Clouds, check_count, flatten, per_point
 from pcclust.ops._objects import open_points
 from pcclust.ops._registry import declare
 from pcclust.ops.ball_query import Ball, ball_search, checked_radius
@@ -90,8 +90,8 @@ class NeighborIndex:
         asked = self._asked(queries, exclude_self, query_lengths, query_offsets)
         check_count(k, self._clouds, "k", spare=int(exclude_self))
         distances, indices, _ = self._search(asked, float("inf"), k, exclude_self)
-        shape = (*(asked or self._clouds).shape, k)
-        return self._returned(Neighbors(distances.view(shape), indices.view(shape)))
+        source = asked or self._clouds
+        return self._returned(Neighbors(per_point(distances, source), per_point(indices, source)))
 
     def ball_query(
         self,
@@ -107,12 +107,9 @@ class NeighborIndex:
         asked = self._asked(queries, exclude_self, query_lengths, query_offsets)
         check_count(max_neighbors, self._clouds._replace(smallest=None), "max_neighbors")
         radius = checked_radius(radius)
-        distances, indices, counts = self._search(asked, radius, max_neighbors, exclude_self)
-        leading = (asked or self._clouds).shape
-        shape = (*leading, max_neighbors)
-        return self._returned(
-            Ball(distances.view(shape), indices.view(shape), counts.view(leading))
-        )
+        found = self._search(asked, radius, max_neighbors, exclude_self)
+        source = asked or self._clouds
+        return self._returned(Ball(*(per_point(result, source) for result in found)))
 
     def _asked(
         self,
@@ -135,7 +132,7 @@ class NeighborIndex:
     ) -> tuple[Tensor, Tensor, Tensor]:
         clouds = self._clouds
         ordinary = clouds.ordinary and (asked is None or asked.ordinary)
-        if self._trees is None or not ordinary or _registry.forced_backend() == "torch":
+        if self._trees is None or not ordinary:
             found = ball_search(clouds, asked, radius, k, exclude_self)
         else:
             arguments = (*search_arguments(clouds, asked), radius, k, exclude_self)

@@ -14,6 +14,7 @@ from pcclust.ops._clouds import (
     check_count,
     cloud_of_rows,
     flatten,
+    per_point,
     transposed_hint,
 )
 from pcclust.ops._distance import may_be_differentiated, nearest_rows, neighbor_rows
@@ -97,7 +98,7 @@ def rri(
         (torch.Size([100, 20, 4]), True)
     """
     clouds = flatten(points, lengths, offsets, batch=batch)
-    return linked_features(clouds, k, center, links=False)[0].view(*clouds.shape, k, 4)
+    return per_point(linked_features(clouds, k, center, links=False)[0], clouds)
 
 
 def linked_features(clouds: Clouds, k: int, center: Center, links: bool) -> Links:

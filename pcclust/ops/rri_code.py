@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pcclust.ops._arrays import accepts_numpy, to_numpy, to_tensor
-from pcclust.ops._clouds import Clouds, cloud_of_rows, flatten
+from pcclust.ops._clouds import Clouds, cloud_of_rows, flatten, per_point
 from pcclust.ops._gluing import glue
 from pcclust.ops._neighborhoods import DIRECTION_TOLERANCE
 from pcclust.ops.rri import Center, linked_features
@@ -66,8 +66,7 @@ def rri_encode(
     features, neighbors, successors = linked_features(clouds, k, center, links=True)
     if clouds.packed:
         neighbors = neighbors + clouds.starts[cloud_of_rows(clouds)][:, None]
-    shape = (*clouds.shape, k)
-    return RRICode(features.view(*shape, 4), neighbors.view(shape), successors.view(shape))
+    return RRICode(*(per_point(part, clouds) for part in (features, neighbors, successors)))
 
 
 def rri_decode(
@@ -126,7 +125,7 @@ def rri_decode(
             points[rows] = torch.from_numpy(glue(*parts, tolerance))
         except ValueError as error:
             raise ValueError(f"cloud {cloud} cannot be decoded: {error}") from None
-    result = points.to(tensors.features.dtype).view(*clouds.shape, 3).to(tensors.features.device)
+    result = per_point(points.to(tensors.features.dtype), clouds).to(tensors.features.device)
     return to_numpy(result) if tensors.features is not code.features else result
 
 
