@@ -134,8 +134,8 @@ def edge_convolution(sizes: str, points: Tensor, k: int, channels: int) -> list[
 
     def gradient(reduce: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., Tensor]:
         def run(*inputs: Tensor) -> Tensor:
-            peaks, sums = reduce(*inputs)
-            (found,) = torch.autograd.grad(peaks.sum() + sums.sum(), inputs[0])
+            maxima, sums = reduce(*inputs)
+            (found,) = torch.autograd.grad(maxima.sum() + sums.sum(), inputs[0])
             return found
 
         return run

@@ -93,16 +93,16 @@ template <class T>
 struct EdgeReduceArguments {
   EdgeArguments<T> edges;
   const T* sign;     // (channels,) 1: the largest edge counts, -1: the smallest, 0: the first
-  T* peaks;          // (rows, channels) that edge's value
-  int32_t* chosen;   // (rows, channels) and the position of its neighbour
+  T* maxima;         // (rows, channels) that edge's value
+  int32_t* argmax;   // (rows, channels) and the position of its neighbour
   double* moments;   // (2, channels) sums over all edges of values and squares, or null
 };
 
 template <class T>
 struct EdgeReduceBackwardArguments {
   EdgeArguments<T> edges;
-  const int32_t* chosen;
-  const T* peak_gradient;         // (rows, channels)
+  const int32_t* argmax;
+  const T* max_gradient;          // (rows, channels)
   const double* moment_gradient;  // (2, channels), or null where it is zero
   T* gradient;                    // (rows, 2, channels)
 };
@@ -142,21 +142,21 @@ struct GroupMomentsBackwardArguments {
 };
 
 template <class T>
-struct GroupPeaksArguments {
+struct GroupMaxArguments {
   GroupLayer<T> layer;
   const T* out_weight;  // (channels, hidden) of the second layer
   int64_t channels;
-  T* peaks;             // (groups, channels) the largest of each group
-  int32_t* chosen;      // (groups, channels) and the first member that has it
+  T* maxima;            // (groups, channels) the largest of each group
+  int32_t* argmax;      // (groups, channels) and the first member that has it
 };
 
 template <class T>
-struct GroupPeaksBackwardArguments {
+struct GroupMaxBackwardArguments {
   GroupLayer<T> layer;
   const T* out_weight;
   int64_t channels;
-  const int32_t* chosen;   // all of them valid
-  const T* peak_gradient;  // (groups, channels)
+  const int32_t* argmax;   // all of them valid
+  const T* max_gradient;   // (groups, channels)
   GroupGradient<T> gradient;
   T* out_weight_gradient;  // (channels, hidden)
 };

@@ -67,22 +67,22 @@ void reduce_rows(const EdgeReduceArguments<T>& a, EdgeRows rows, int64_t channel
   for (int64_t row = rows.begin; row < rows.end; ++row) {
     const int64_t* near = e.neighbors + row * e.k;
     const V u = load<V>(e.projected + row * stride + channel);
-    V peak = load<V>(values + near[0] * stride);
-    V key = peak * sign;
-    typename C::Mask chosen = C::fill(near[0]);
-    V sum = u + peak, square = sum * sum;
+    V best = load<V>(values + near[0] * stride);
+    V key = best * sign;
+    typename C::Mask argmax = C::fill(near[0]);
+    V sum = u + best, square = sum * sum;
     for (int64_t j = 1; j < e.k; ++j) {
       const V v = load<V>(values + near[j] * stride);
       const V candidate = v * sign, edge = u + v;
       const auto better = candidate > key;
       key = better ? candidate : key;
-      peak = better ? v : peak;
-      chosen = better ? C::fill(near[j]) : chosen;
+      best = better ? v : best;
+      argmax = better ? C::fill(near[j]) : argmax;
       sum += edge;
       square += edge * edge;
     }
-    store(a.peaks + row * e.channels + channel, u + peak);
-    store(a.chosen + row * e.channels + channel, C::narrow(chosen));
+    store(a.maxima + row * e.channels + channel, u + best);
+    store(a.argmax + row * e.channels + channel, C::narrow(argmax));
     total += C::widen(sum);
     total_square += C::widen(square);
   }
@@ -159,12 +159,12 @@ void reduce_cloud_backward(const EdgeReduceBackwardArguments<T>& a, int64_t clou
     twice_second[lane] = static_cast<T>(2 * a.moment_gradient[e.channels + channel + lane]);
   }
   for (int64_t row = start; row < start + size; ++row) {
-    V gradient = load<V>(a.peak_gradient + row * e.channels + channel);
+    V gradient = load<V>(a.max_gradient + row * e.channels + channel);
     T each[C::count];
     store(each, gradient);
     for (int lane = 0; lane < C::count; ++lane) {
-      const int32_t chosen = a.chosen[row * e.channels + channel + lane];
-      pull[chosen * C::count + lane] += each[lane];
+      const int32_t argmax = a.argmax[row * e.channels + channel + lane];
+      pull[argmax * C::count + lane] += each[lane];
     }
     if (a.moment_gradient) {
       gradient += spread_moments<V>(e, e.neighbors + row * e.k, values,

@@ -11,10 +11,10 @@
 #include <limits>
 #include <vector>
 
+#include "core/argmax.h"
 #include "core/arguments.h"
 #include "core/buffer.h"
 #include "core/parallel.h"
-#include "core/peak.h"
 #include "core/placed_tree.h"
 #include "core/tree.h"
 
@@ -50,21 +50,21 @@ class FarthestPoints {
       const bool used = tree.leaf[place / kFan].id[place % kFan] >= 0;
       distance_[place] = used ? std::numeric_limits<T>::infinity() : T(-1);
     }
-    while (static_cast<int>(peaks_.size()) < tree.levels) peaks_.emplace_back();
+    while (static_cast<int>(argmax_.size()) < tree.levels) argmax_.emplace_back();
     int64_t nodes = tree.leaves;
     for (int level = 0; level < tree.levels; ++level, nodes = (nodes + kFan - 1) / kFan) {
       const int64_t groups = (nodes + kFan - 1) / kFan;
-      peaks_[level].resize(groups);
+      argmax_[level].resize(groups);
       for (int64_t node = 0; node < groups * kFan; ++node) {
-        Peaks<T>& peaks = peaks_[level][node / kFan];
-        peaks.value[node % kFan] = node < nodes ? std::numeric_limits<T>::infinity() : T(-1);
-        peaks.id[node % kFan] = tree.level[level][node / kFan].first[node % kFan];
+        ArgmaxOfSiblings<T>& found = argmax_[level][node / kFan];
+        found.value[node % kFan] = node < nodes ? std::numeric_limits<T>::infinity() : T(-1);
+        found.id[node % kFan] = tree.level[level][node / kFan].first[node % kFan];
       }
     }
   }
 
   // Chooses a point for good and returns the one that is now the farthest.
-  Peak<T> take(int32_t id) {
+  Argmax<T> take(int32_t id) {
     taken_ = points_.place[id];
     distance_[taken_] = T(-1);
     points_.copy_coordinates(taken_, at_.data());
@@ -72,38 +72,38 @@ class FarthestPoints {
   }
 
   // Shortens the distances below the 16 siblings of `group`; `holds` where the taken point is there.
-  Peak<T> shorten(const Position<T>& from, int level, int64_t group, bool holds) {
-    Peaks<T>& peaks = peaks_[level][group];
+  Argmax<T> shorten(const Position<T>& from, int level, int64_t group, bool holds) {
+    ArgmaxOfSiblings<T>& found = argmax_[level][group];
     alignas(64) T gap[kFan];
     Searcher<T>::box_distances(from, points_.tree.level[level][group], gap);
     const int home = holds ? (taken_ >> (4 * (level + 1))) % kFan : -1;
     uint32_t left = holds ? 1u << home : 0;  // also where all that is left is duplicates of it
     for (int lane = 0; lane < kFan; lane += kLanes) {
-      left |= bits(load<V>(gap + lane) < load<V>(peaks.value + lane)) << lane;
+      left |= bits(load<V>(gap + lane) < load<V>(found.value + lane)) << lane;
     }
     for (; left; left &= left - 1) {
       const int lane = __builtin_ctz(left);
       const int64_t child = group * kFan + lane;
-      const Peak<T> peak = level > 0 ? shorten(from, level - 1, child, lane == home)
+      const Argmax<T> best = level > 0 ? shorten(from, level - 1, child, lane == home)
                                      : shorten_leaf(from, child);
-      peaks.value[lane] = peak.value;
-      peaks.id[lane] = peak.id;
+      found.value[lane] = best.value;
+      found.id[lane] = best.id;
     }
-    return peak_of(peaks.value, peaks.id);
+    return argmax_of(found.value, found.id);
   }
 
-  Peak<T> shorten_leaf(const Position<T>& from, int64_t l) {
+  Argmax<T> shorten_leaf(const Position<T>& from, int64_t l) {
     T* distances = distance_.data() + l * kFan;
     for (int lane = 0; lane < kFan; lane += kLanes) {
       const V now = points_.squared_distances(from, at_.data(), l, lane);
       store(distances + lane, minimum(now, load<V>(distances + lane)));
     }
-    return peak_of(distances, points_.tree.leaf[l].id);
+    return argmax_of(distances, points_.tree.leaf[l].id);
   }
 
   PlacedTree<T> points_;
   Buffer<T> distance_;                   // of each place, to the nearest chosen point; -1 once chosen
-  std::vector<Buffer<Peaks<T>>> peaks_;  // as the tree's boxes
+  std::vector<Buffer<ArgmaxOfSiblings<T>>> argmax_;  // as the tree's boxes
   Buffer<T> at_;                         // coordinates of the point being taken
   int32_t taken_ = 0;                    // and its place
 };

@@ -22,8 +22,8 @@ struct KernelsOf {
   void (*edge_reduce_backward)(const EdgeReduceBackwardArguments<T>&, const Threads&);
   void (*group_moments)(const GroupMomentsArguments<T>&, const Threads&);
   void (*group_moments_backward)(const GroupMomentsBackwardArguments<T>&, const Threads&);
-  void (*group_peaks)(const GroupPeaksArguments<T>&, const Threads&);
-  void (*group_peaks_backward)(const GroupPeaksBackwardArguments<T>&, const Threads&);
+  void (*group_max)(const GroupMaxArguments<T>&, const Threads&);
+  void (*group_max_backward)(const GroupMaxBackwardArguments<T>&, const Threads&);
   void (*kmeans_assign)(const KmeansAssignArguments<T>&, const Threads&);
   void (*greedy_seeds)(const SeedArguments<T>&, const Threads&);
   void (*sum_clusters)(const KmeansUpdateArguments<T>&, const Threads&);

@@ -58,8 +58,8 @@ void raise_refusal(const DeviceOf& device, const Tensor& refusal, const Tensor& 
                     " hold ", element<int64_t>(device, neighbors, at), ", but the cloud has ",
                     size_of(cloud), " points");
   }
-  STD_TORCH_CHECK(found.chosen == kNothingWrong, "chosen holds positions outside of cloud ",
-                  static_cast<int64_t>(found.chosen));
+  STD_TORCH_CHECK(found.argmax == kNothingWrong, "argmax holds positions outside of cloud ",
+                  static_cast<int64_t>(found.argmax));
 }
 
 Tensor new_refusal(const Tensor& like) { return new_workspace(like, sizeof(Refusal)); }
@@ -71,16 +71,16 @@ std::tuple<Tensor, Tensor, Tensor> forward(Tensor projected, Tensor neighbors, T
   check_tensor(sign, "sign", projected, projected.scalar_type(), {channels});
   const DeviceOf device(projected);
   const Tensor refusal = new_refusal(projected);
-  Tensor peaks = torch::stable::new_empty(projected, {rows, channels});
-  Tensor chosen = torch::stable::new_empty(projected, {rows, channels}, ScalarType::Int);
+  Tensor maxima = torch::stable::new_empty(projected, {rows, channels});
+  Tensor argmax = torch::stable::new_empty(projected, {rows, channels}, ScalarType::Int);
   Tensor sums = torch::stable::new_empty(projected, {2, channels}, ScalarType::Double);
   if (!moments) torch::stable::fill_(sums, 0);
   with_floating(projected, [&](auto zero) {
     using T = decltype(zero);
     EdgeReduceArguments<T> a{edges_of<T>(projected, neighbors, starts, sizes, refusal),
                              sign.const_data_ptr<T>(),
-                             peaks.mutable_data_ptr<T>(),
-                             chosen.mutable_data_ptr<int32_t>(),
+                             maxima.mutable_data_ptr<T>(),
+                             argmax.mutable_data_ptr<int32_t>(),
                              moments ? sums.mutable_data_ptr<double>() : nullptr,
                              nullptr};
     const Tensor workspace = new_workspace(projected, edge_reduce_workspace(a));
@@ -88,17 +88,17 @@ std::tuple<Tensor, Tensor, Tensor> forward(Tensor projected, Tensor neighbors, T
     check(edge_reduce(a, device.stream()), "edge_reduce");
   });
   raise_refusal(device, refusal, neighbors, starts, sizes);
-  return {peaks, chosen, sums};
+  return {maxima, argmax, sums};
 }
 
-Tensor backward(Tensor peak_gradient, Tensor moment_gradient, Tensor projected, Tensor neighbors,
-                Tensor starts, Tensor sizes, Tensor chosen, bool moments) {
+Tensor backward(Tensor max_gradient, Tensor moment_gradient, Tensor projected, Tensor neighbors,
+                Tensor starts, Tensor sizes, Tensor argmax, bool moments) {
   check_edges(projected, neighbors, starts, sizes);
   const int64_t rows = projected.size(0), channels = projected.size(2);
   const ScalarType dtype = projected.scalar_type();
-  check_tensor(peak_gradient, "peak_gradient", projected, dtype, {rows, channels});
+  check_tensor(max_gradient, "max_gradient", projected, dtype, {rows, channels});
   check_tensor(moment_gradient, "moment_gradient", projected, ScalarType::Double, {2, channels});
-  check_tensor(chosen, "chosen", projected, ScalarType::Int, {rows, channels});
+  check_tensor(argmax, "argmax", projected, ScalarType::Int, {rows, channels});
   const DeviceOf device(projected);
   const Tensor refusal = new_refusal(projected);
   Tensor gradient = torch::stable::new_empty(projected, {rows, 2, channels});
@@ -108,8 +108,8 @@ Tensor backward(Tensor peak_gradient, Tensor moment_gradient, Tensor projected, 
     const Tensor workspace = new_workspace(projected, edge_reduce_backward_workspace(edges));
     const EdgeReduceBackwardArguments<T> a{
         edges,
-        chosen.const_data_ptr<int32_t>(),
-        peak_gradient.const_data_ptr<T>(),
+        argmax.const_data_ptr<int32_t>(),
+        max_gradient.const_data_ptr<T>(),
         moments ? moment_gradient.const_data_ptr<double>() : nullptr,
         gradient.mutable_data_ptr<T>(),
         workspace.mutable_data_ptr()};

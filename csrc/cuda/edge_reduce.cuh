@@ -2,11 +2,12 @@
 //
 // A warp takes a row and 32 packs of channels: it reads the row's neighbours once, hands them round
 // by shuffles, and for each loads the pack of v, so that every load of a row is one coalesced
-// stretch of up to 512 bytes. Maximum, chosen neighbour and the two sums stay in registers. Sums of
-// a row are made in the order of its neighbours, those of rows in a fixed order in double: the bits
-// are the same in every run and on every device, those of peaks and chosen also on every backend.
+// stretch of up to 512 bytes. Maximum, the neighbour that has it and the two sums stay in
+// registers. Sums of a row are made in the order of its neighbours, those of rows in a fixed order
+// in double: the bits are the same in every run and on every device, those of maxima and argmax
+// also on every backend.
 //
-// Per row and channel of float32: 4 bytes u and 4 v once from memory, 4 peaks, 4 chosen; per row 8k
+// Per row and channel of float32: 4 bytes u and 4 v once from memory, 4 maxima, 4 argmax; per row 8k
 // of neighbours; 5 operations an edge and channel. For 32 clouds of 1024 points, k = 20, C = 64:
 // 39 MB, or 12 µs at 3.35 TB/s, against 0.21 GFLOP, or 3 µs at 67 TFLOP/s: memory is the bound. But
 // v is read k times, 168 MB, which the L2 cache serves (8 MB of v fit its 50 MB): at about 5.5 TB/s
@@ -21,8 +22,8 @@ template <class T>
 struct EdgeReduceArguments {
   EdgeArguments<T> edges;
   const T* sign;    // (channels,) 1: the largest edge counts, -1: the smallest, 0: the first
-  T* peaks;         // (rows, channels) that edge's value, 0 on padding
-  int32_t* chosen;  // (rows, channels) and the position of its neighbour, -1 on padding
+  T* maxima;        // (rows, channels) that edge's value, 0 on padding
+  int32_t* argmax;  // (rows, channels) and the position of its neighbour, -1 on padding
   double* moments;  // (2, channels) sums over all edges of values and squares, or null
   void* workspace;  // edge_reduce_workspace bytes; may be null where moments is
 };
@@ -43,8 +44,8 @@ inline int64_t edge_blocks(int64_t rows) {
 // What one row's edges come to in the channels of one lane.
 template <class T, int kWidth>
 struct RowReduction {
-  Pack<T, kWidth> u{}, peak{}, key{}, sum{}, square{};
-  Pack<int32_t, kWidth> chosen{};
+  Pack<T, kWidth> u{}, best{}, key{}, sum{}, square{};
+  Pack<int32_t, kWidth> argmax{};
   bool empty = true;
 
   __device__ __forceinline__ void take(const Pack<T, kWidth>& v, const T* sign, int position) {
@@ -54,8 +55,8 @@ struct RowReduction {
       const T squared = rounded_multiply(edge, edge);
       const bool better = empty || candidate > key.of[i];
       key.of[i] = better ? candidate : key.of[i];
-      peak.of[i] = better ? v.of[i] : peak.of[i];
-      chosen.of[i] = better ? position : chosen.of[i];
+      best.of[i] = better ? v.of[i] : best.of[i];
+      argmax.of[i] = better ? position : argmax.of[i];
       sum.of[i] = empty ? edge : rounded_add(sum.of[i], edge);
       square.of[i] = empty ? squared : rounded_add(square.of[i], squared);
     }
@@ -66,15 +67,15 @@ struct RowReduction {
 template <class T, int kWidth>
 __device__ void store_row(const EdgeReduceArguments<T>& a, int64_t at,
                           const RowReduction<T, kWidth>& row) {
-  Pack<T, kWidth> peaks;
-  Pack<int32_t, kWidth> chosen;
+  Pack<T, kWidth> maxima;
+  Pack<int32_t, kWidth> argmax;
 #pragma unroll
   for (int i = 0; i < kWidth; ++i) {
-    peaks.of[i] = row.empty ? T(0) : rounded_add(row.u.of[i], row.peak.of[i]);
-    chosen.of[i] = row.empty ? -1 : row.chosen.of[i];
+    maxima.of[i] = row.empty ? T(0) : rounded_add(row.u.of[i], row.best.of[i]);
+    argmax.of[i] = row.empty ? -1 : row.argmax.of[i];
   }
-  store_pack(a.peaks + at, peaks);
-  store_pack(a.chosen + at, chosen);
+  store_pack(a.maxima + at, maxima);
+  store_pack(a.argmax + at, argmax);
 }
 
 // Adds the block's warps in order, and stores the sums of the block's rows.

@@ -6,10 +6,10 @@
 // place (in any order: the place changes no result), is filled by integer atomics, and sorted by
 // source. So every sum is made in the order of the sources, whichever thread was first.
 //
-// Per row and channel of float32: 4 bytes u, 4 v, 4 gradient, 4 chosen read, 8 written; per edge
+// Per row and channel of float32: 4 bytes u, 4 v, 4 gradient, 4 argmax read, 8 written; per edge
 // 8 bytes neighbour three times and 12 of lists; 8 operations an edge and channel. For 32 clouds of
 // 1024 points, k = 20, C = 64: 73 MB, or 22 µs at 3.35 TB/s, against 0.34 GFLOP, or 5 µs. Each edge
-// gathers v_j, then u_i and chosen_i, and the gradient where chosen: 168 MB each from the L2 cache,
+// gathers v_j, then u_i and argmax_i, and the gradient where it is j: 168 MB each from the L2 cache,
 // about 120 µs at 5.5 TB/s. Expected: 15 to 20 % of the bound from memory. A scatter by atomics
 // would make k additions in L2 for every row and channel in place of the second gather, and
 // differ from run to run.
@@ -22,8 +22,8 @@ namespace pcclust::cuda {
 template <class T>
 struct EdgeReduceBackwardArguments {
   EdgeArguments<T> edges;
-  const int32_t* chosen;          // (rows, channels)
-  const T* peak_gradient;         // (rows, channels)
+  const int32_t* argmax;          // (rows, channels)
+  const T* max_gradient;          // (rows, channels)
   const double* moment_gradient;  // (2, channels), or null where it is zero
   T* gradient;                    // (rows, 2, channels), 0 on padding
   void* workspace;                // edge_reduce_backward_workspace bytes
@@ -167,11 +167,11 @@ struct RowGradient {
     return rounded_add(common, rounded_multiply(twice_second[i], v));
   }
 
-  __device__ __forceinline__ void check_chosen(const Pack<int32_t, kWidth>& chosen) const {
+  __device__ __forceinline__ void check_argmax(const Pack<int32_t, kWidth>& argmax) const {
 #pragma unroll
     for (int i = 0; i < kWidth; ++i) {
-      if (chosen.of[i] < 0 || chosen.of[i] >= cloud.size) {
-        atomicMin(&a.edges.refusal->chosen, static_cast<unsigned long long>(cloud.cloud));
+      if (argmax.of[i] < 0 || argmax.of[i] >= cloud.size) {
+        atomicMin(&a.edges.refusal->argmax, static_cast<unsigned long long>(cloud.cloud));
       }
     }
   }
@@ -180,8 +180,8 @@ struct RowGradient {
     Pack<T, kWidth> gradient{}, sum{}, u{};
     if (works) {
       const int64_t at = row * a.edges.channels + channel;
-      gradient = load_pack<kWidth>(a.peak_gradient + at);
-      check_chosen(load_pack<kWidth>(a.chosen + at));
+      gradient = load_pack<kWidth>(a.max_gradient + at);
+      check_argmax(load_pack<kWidth>(a.argmax + at));
       u = load_pack<kWidth>(projected(row));
     }
     if (!a.moment_gradient) return gradient;
@@ -199,16 +199,16 @@ struct RowGradient {
   }
 
   // Adds what comes from one source; `again` where the source has this row for a neighbour twice,
-  // of which it can have chosen one.
+  // of which one can be its argmax.
   __device__ __forceinline__ void add_source(Pack<T, kWidth>& sum, const Pack<T, kWidth>& v,
                                              int64_t source, bool again) const {
     const int64_t at = source * a.edges.channels + channel;
-    const auto chosen = load_pack<kWidth>(a.chosen + at);
+    const auto argmax = load_pack<kWidth>(a.argmax + at);
     const int32_t me = static_cast<int32_t>(row - cloud.start);
 #pragma unroll
     for (int i = 0; i < kWidth; ++i) {
-      if (!again && chosen.of[i] == me) {
-        sum.of[i] = rounded_add(sum.of[i], __ldg(a.peak_gradient + at + i));
+      if (!again && argmax.of[i] == me) {
+        sum.of[i] = rounded_add(sum.of[i], __ldg(a.max_gradient + at + i));
       }
     }
     if (!a.moment_gradient) return;

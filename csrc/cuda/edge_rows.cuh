@@ -11,7 +11,7 @@ namespace pcclust::cuda {
 struct Refusal {
   unsigned long long cloud;     // one that does not lie inside the rows
   unsigned long long neighbor;  // row * k + column of one that is no point of its cloud
-  unsigned long long chosen;    // a cloud of which a chosen position is none
+  unsigned long long argmax;    // a cloud of which an argmax is no position
 };
 constexpr unsigned long long kNothingWrong = ~0ull;
 

@@ -18,7 +18,7 @@
 //   half of it, or the launch where that takes longer.
 #pragma once
 
-#include "cuda/peak.cuh"
+#include "cuda/argmax.cuh"
 #include "cuda/platform.cuh"
 #include "cuda/search.cuh"
 
@@ -84,8 +84,8 @@ class Kept {
   }
 
   // Shortens the distances by the point `chosen`, at `from`; the farthest of the points then.
-  __device__ Peak<T> shorten(const T (&from)[kHeld], uint32_t chosen) {
-    Peak<T> best = no_peak<T>();
+  __device__ Argmax<T> shorten(const T (&from)[kHeld], uint32_t chosen) {
+    Argmax<T> best = no_argmax<T>();
 #pragma unroll
     for (int i = 0; i < kItems; ++i) {
       const T now = distance_to(i, from, chosen);
@@ -118,9 +118,9 @@ class Kept {
 // Shortens the distances of the points `begin`, `begin` + `step`, … in memory, which are not set
 // yet where `fresh`; the farthest of them then.
 template <int kDims, class T>
-__device__ Peak<T> shorten_in_memory(const T* points, int64_t dims, int64_t size, uint32_t chosen,
+__device__ Argmax<T> shorten_in_memory(const T* points, int64_t dims, int64_t size, uint32_t chosen,
                                      int64_t begin, int64_t step, bool fresh, T* distances) {
-  Peak<T> best = no_peak<T>();
+  Argmax<T> best = no_argmax<T>();
   const T* from = points + chosen * dims;
   for (int64_t at = begin; at < size; at += step) {
     T distance = fresh ? infinity<T>() : distances[at];
@@ -155,28 +155,29 @@ __global__ void __launch_bounds__(kMostThreads, 1)
     T from[Points::kHeld]{};
 #pragma unroll
     for (int d = 0; d < kDims; ++d) from[d] = points[int64_t{chosen} * kDims + d];
-    Peak<T> best = kept.shorten(from, chosen);
+    Argmax<T> best = kept.shorten(from, chosen);
     if (extent.size > kept_points) {
       best.raise(shorten_in_memory<kDims>(points, dims, extent.size, chosen,
                                           kept_points + threadIdx.x, blockDim.x, s == 1,
                                           distances + extent.start));
     }
-    chosen = block_peak(best, s & 1).at;
+    chosen = block_argmax(best, s & 1).at;
   }
 }
 
 // Takes the farthest point of every cloud and shortens all distances by it: block (i, cloud) those
-// of slice i, whose peak it leaves for the next step.
+// of slice i, whose argmax it leaves for the next step.
 template <class T, int kDims>
 __global__ void __launch_bounds__(kSliceThreads)
-    advance_slices(FarthestPointSampleArguments<T> a, int64_t step, Peak<T>* peaks, T* distances) {
+    advance_slices(FarthestPointSampleArguments<T> a, int64_t step, Argmax<T>* found,
+                   T* distances) {
   const int64_t cloud = blockIdx.y, slices = gridDim.x, dims = a.points.dims;
   const Extent extent = extent_of(a.points, cloud);
-  const Peak<T>* before = peaks + (((step - 1) & 1) * a.points.count + cloud) * slices;
-  Peak<T>* after = peaks + ((step & 1) * a.points.count + cloud) * slices;
-  Peak<T> best = no_peak<T>();
+  const Argmax<T>* before = found + (((step - 1) & 1) * a.points.count + cloud) * slices;
+  Argmax<T>* after = found + ((step & 1) * a.points.count + cloud) * slices;
+  Argmax<T> best = no_argmax<T>();
   for (int64_t i = threadIdx.x; step > 1 && i < slices; i += blockDim.x) best.raise(before[i]);
-  const uint32_t farthest = block_peak(best, 0).at;
+  const uint32_t farthest = block_argmax(best, 0).at;
   const uint32_t chosen = step > 1 ? farthest : first_position(a.first[cloud], extent.size);
   if (blockIdx.x == 0 && threadIdx.x == 0) {
     const int64_t index = chosen + (a.packed ? extent.start : 0);
@@ -186,7 +187,7 @@ __global__ void __launch_bounds__(kSliceThreads)
   best = shorten_in_memory<kDims>(a.points.rows + extent.start * dims, dims, extent.size, chosen,
                                   int64_t{blockIdx.x} * blockDim.x + threadIdx.x,
                                   slices * blockDim.x, step == 1, distances + extent.start);
-  best = block_peak(best, 1);
+  best = block_argmax(best, 1);
   if (threadIdx.x == 0) after[blockIdx.x] = best;
 }
 
@@ -231,12 +232,12 @@ cudaError_t sample_one_by_one(const FarthestPointSampleArguments<T>& a, cudaStre
 template <class T, int kDims>
 cudaError_t sample_by_slices(const FarthestPointSampleArguments<T>& a, cudaStream_t stream) {
   const int64_t slices = slices_of(a.points.row_count, a.points.count);
-  Peak<T>* peaks = static_cast<Peak<T>*>(a.workspace);
-  T* distances = reinterpret_cast<T*>(peaks + 2 * a.points.count * slices);
+  Argmax<T>* found = static_cast<Argmax<T>*>(a.workspace);
+  T* distances = reinterpret_cast<T*>(found + 2 * a.points.count * slices);
   const dim3 grid(static_cast<unsigned>(slices), static_cast<unsigned>(a.points.count));
   cudaError_t status = cudaSuccess;
   for (int64_t step = 1; step <= a.num_samples && status == cudaSuccess; ++step) {
-    status = launch(advance_slices<T, kDims>, grid, kSliceThreads, 0, stream, a, step, peaks,
+    status = launch(advance_slices<T, kDims>, grid, kSliceThreads, 0, stream, a, step, found,
                     distances);
   }
   return status;
@@ -248,7 +249,7 @@ template <class T>
 size_t farthest_point_sample_workspace(int64_t rows, int64_t clouds) {
   using namespace farthest_point;
   if (is_spread(rows, clouds)) {
-    return 2 * clouds * slices_of(rows, clouds) * sizeof(Peak<T>) + rows * sizeof(T);
+    return 2 * clouds * slices_of(rows, clouds) * sizeof(Argmax<T>) + rows * sizeof(T);
   }
   const BlockShape shape = block_shape<T>(rows, clouds);
   return rows <= int64_t{shape.threads} * shape.items ? 0 : rows * sizeof(T);

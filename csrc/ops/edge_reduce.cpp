@@ -49,8 +49,8 @@ bool has_padding(const EdgeArguments<T>& e, int64_t rows) {
 std::tuple<Tensor, Tensor, Tensor> forward(Tensor projected, Tensor neighbors, Tensor starts,
                                            Tensor sizes, Tensor sign, bool moments) {
   const int64_t rows = projected.size(0), channels = projected.size(2);
-  Tensor peaks = torch::stable::new_empty(projected, {rows, channels});
-  Tensor chosen = torch::stable::new_empty(projected, {rows, channels}, ScalarType::Int);
+  Tensor maxima = torch::stable::new_empty(projected, {rows, channels});
+  Tensor argmax = torch::stable::new_empty(projected, {rows, channels}, ScalarType::Int);
   Tensor sums = torch::stable::new_empty(projected, {2, channels}, ScalarType::Double);
   STD_TORCH_CHECK(sign.dim() == 1 && sign.is_cpu() && sign.is_contiguous() && sign.numel() == channels &&
                       sign.scalar_type() == projected.scalar_type(),
@@ -60,43 +60,43 @@ std::tuple<Tensor, Tensor, Tensor> forward(Tensor projected, Tensor neighbors, T
     const EdgeReduceArguments<T> a{
         .edges = edges_of<T>(projected, neighbors, starts, sizes),
         .sign = sign.const_data_ptr<T>(),
-        .peaks = peaks.mutable_data_ptr<T>(),
-        .chosen = chosen.mutable_data_ptr<int32_t>(),
+        .maxima = maxima.mutable_data_ptr<T>(),
+        .argmax = argmax.mutable_data_ptr<int32_t>(),
         .moments = moments ? sums.mutable_data_ptr<double>() : nullptr,
     };
     if (has_padding(a.edges, rows)) {
-      torch::stable::fill_(peaks, 0);
-      torch::stable::fill_(chosen, -1);
+      torch::stable::fill_(maxima, 0);
+      torch::stable::fill_(argmax, -1);
     }
     if (!moments) torch::stable::fill_(sums, 0);
     kernels_of<T>().edge_reduce(a, torch_threads());
   });
-  return {peaks, chosen, sums};
+  return {maxima, argmax, sums};
 }
 
-Tensor backward(Tensor peak_gradient, Tensor moment_gradient, Tensor projected, Tensor neighbors,
-                Tensor starts, Tensor sizes, Tensor chosen, bool moments) {
+Tensor backward(Tensor max_gradient, Tensor moment_gradient, Tensor projected, Tensor neighbors,
+                Tensor starts, Tensor sizes, Tensor argmax, bool moments) {
   const int64_t rows = projected.size(0), channels = projected.size(2);
-  check_matrix(peak_gradient, "peak_gradient", projected.scalar_type(), rows, channels);
+  check_matrix(max_gradient, "max_gradient", projected.scalar_type(), rows, channels);
   check_matrix(moment_gradient, "moment_gradient", ScalarType::Double, 2, channels);
-  check_matrix(chosen, "chosen", ScalarType::Int, rows, channels);
+  check_matrix(argmax, "argmax", ScalarType::Int, rows, channels);
   Tensor gradient = torch::stable::new_empty(projected, {rows, 2, channels});
   with_floating(projected, [&](auto zero) {
     using T = decltype(zero);
     const EdgeReduceBackwardArguments<T> a{
         .edges = edges_of<T>(projected, neighbors, starts, sizes),
-        .chosen = chosen.const_data_ptr<int32_t>(),
-        .peak_gradient = peak_gradient.const_data_ptr<T>(),
+        .argmax = argmax.const_data_ptr<int32_t>(),
+        .max_gradient = max_gradient.const_data_ptr<T>(),
         .moment_gradient = moments ? moment_gradient.const_data_ptr<double>() : nullptr,
         .gradient = gradient.mutable_data_ptr<T>(),
     };
     for (int64_t cloud = 0; cloud < a.edges.clouds; ++cloud) {
-      const int32_t* begin = a.chosen + a.edges.starts[cloud] * channels;
+      const int32_t* begin = a.argmax + a.edges.starts[cloud] * channels;
       bool valid = true;
       for (int64_t i = 0; i < a.edges.sizes[cloud] * channels; ++i) {
         valid &= begin[i] >= 0 && begin[i] < a.edges.sizes[cloud];
       }
-      STD_TORCH_CHECK(valid, "chosen holds positions outside of cloud ", cloud);
+      STD_TORCH_CHECK(valid, "argmax holds positions outside of cloud ", cloud);
     }
     if (has_padding(a.edges, rows)) torch::stable::fill_(gradient, 0);
     kernels_of<T>().edge_reduce_backward(a, torch_threads());

@@ -41,10 +41,10 @@ def activate_and_pool(
     if isinstance(sizes, Uniform):
         y = F.leaky_relu(torch.addcmul(shift, z, scale), negative_slope).view(*sizes, -1)
         return y.amax(dim=1), y.mean(dim=1)
-    peaks, means = _ActivateAndPool.apply(  # type: ignore[no-untyped-call]
+    maxima, means = _ActivateAndPool.apply(  # type: ignore[no-untyped-call]
         z, scale, shift, sizes, negative_slope
     )
-    return peaks, means
+    return maxima, means
 
 
 class _ChannelSums(torch.autograd.Function):
@@ -73,20 +73,20 @@ class _ActivateAndPool(torch.autograd.Function):
         sizes: list[int],
         negative_slope: float,
     ) -> tuple[Tensor, Tensor]:
-        peaks, means = [], []
+        maxima, means = [], []
         for part in z.split_with_sizes(sizes):
             y = F.leaky_relu_(torch.addcmul(shift, part, scale), negative_slope)
-            peaks.append(y.amax(dim=0))
+            maxima.append(y.amax(dim=0))
             means.append(y.mean(dim=0))
         ctx.sizes, ctx.negative_slope = sizes, negative_slope
         ctx.save_for_backward(z, scale, shift)
-        return torch.stack(peaks), torch.stack(means)
+        return torch.stack(maxima), torch.stack(means)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(
         ctx: Any,  # noqa: ANN401
-        to_peaks: Tensor,
+        to_maxima: Tensor,
         to_means: Tensor,
     ) -> tuple[Tensor | None, ...]:
         z, scale, shift = ctx.saved_tensors
@@ -95,9 +95,9 @@ class _ActivateAndPool(torch.autograd.Function):
         parts = zip(
             z.split_with_sizes(ctx.sizes), gradient.split_with_sizes(ctx.sizes), strict=True
         )
-        for (part, out), to_peak, to_mean in zip(parts, to_peaks, to_means, strict=True):
+        for (part, out), to_max, to_mean in zip(parts, to_maxima, to_means, strict=True):
             y = torch.addcmul(shift, part, scale)
-            each = (to_mean / len(part)).expand_as(y) + _peak_gradient(y, to_peak)
+            each = (to_mean / len(part)).expand_as(y) + _max_gradient(y, to_max)
             torch.ops.aten.leaky_relu_backward.grad_input(
                 each, y, ctx.negative_slope, False, grad_input=out
             )
@@ -108,8 +108,8 @@ class _ActivateAndPool(torch.autograd.Function):
         return gradient, *sums, None, None
 
 
-def _peak_gradient(x: Tensor, to_peaks: Tensor) -> Tensor:
-    """Returns the gradient of ``x`` where ``to_peaks`` is that of ``x.amax(0)``.
+def _max_gradient(x: Tensor, to_maxima: Tensor) -> Tensor:
+    """Returns the gradient of ``x`` where ``to_maxima`` is that of ``x.amax(0)``.
 
     As in torch, entries that share a maximum share its gradient. A difference is 0 at maxima and
     below -tiny elsewhere; a comparison by `threshold_backward` is several times as fast as one
@@ -117,5 +117,5 @@ def _peak_gradient(x: Tensor, to_peaks: Tensor) -> Tensor:
     """
     below = x - x.amax(0)
     tiny = torch.finfo(x.dtype).tiny
-    at_peak: Tensor = torch.ops.aten.threshold_backward(torch.ones_like(below), below, -tiny)
-    return at_peak.mul_(to_peaks / at_peak.sum(0))
+    at_max: Tensor = torch.ops.aten.threshold_backward(torch.ones_like(below), below, -tiny)
+    return at_max.mul_(to_maxima / at_max.sum(0))

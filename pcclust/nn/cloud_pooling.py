@@ -50,8 +50,8 @@ class CloudPooling(nn.Module):
         """
         z = linear(x, self.linear.weight)
         scale, shift = self._scale_and_shift(z, sizes)
-        peaks, means = activate_and_pool(z, scale, shift, sizes, self.negative_slope)
-        return torch.cat([peaks, means], dim=1) if self.mean else peaks
+        maxima, means = activate_and_pool(z, scale, shift, sizes, self.negative_slope)
+        return torch.cat([maxima, means], dim=1) if self.mean else maxima
 
     def _scale_and_shift(self, z: Tensor, sizes: Sizes) -> tuple[Tensor, Tensor]:
         """Returns the BatchNorm as one multiplication and addition."""

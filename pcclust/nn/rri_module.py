@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from pcclust.nn._folded_norm import Moments, fold
 from pcclust.ops._clouds import working_precision
-from pcclust.ops.group_mlp import group_moments, group_peaks
+from pcclust.ops.group_max import group_max
+from pcclust.ops.group_moments import group_moments
 
 
 class RRIModule(nn.Module):
@@ -15,7 +16,7 @@ class RRIModule(nn.Module):
     The four numbers, r_ik taken relative to r_i, are standardised; then follow two linear layers,
     each with BatchNorm and LeakyReLU, shared by all neighbours of all points. The paper says only
     that a PointNet is applied to the K four-vectors of a point; all of this is our choice. What the
-    layers make of all neighbours is never held: see `pcclust.ops.group_mlp`.
+    layers make of all neighbours is never held: see `pcclust.ops.group_max`.
 
     Args:
         out_channels: channels of the output.
@@ -67,8 +68,8 @@ class RRIModule(nn.Module):
         first = self._first_layer(edges)
         second, bias = self._second_layer(edges, first)
         # What follows is monotone, so it may follow the maximum instead of preceding it.
-        peaks = group_peaks(edges, *first, second, self.negative_slope) + bias
-        y = F.leaky_relu(peaks, self.negative_slope).to(self.linear2.weight.dtype)
+        maxima = group_max(edges, *first, second, self.negative_slope) + bias
+        y = F.leaky_relu(maxima, self.negative_slope).to(self.linear2.weight.dtype)
         return y.view(*features.shape[:-2], self.out_channels)
 
     def _first_layer(self, edges: Tensor) -> tuple[Tensor, Tensor]:

@@ -38,10 +38,10 @@ def edge_reduce(
         ``(R, C)`` the wanted edge of each point (0 on padding), and ``(2, C)`` float64 sums of all
         edges and of their squares (0 without ``moments``).
     """
-    peaks, sums, _ = _EdgeReduce.apply(  # type: ignore[no-untyped-call]
+    maxima, sums, _ = _EdgeReduce.apply(  # type: ignore[no-untyped-call]
         projected, neighbors, starts, sizes, sign, moments
     )
-    return peaks, sums
+    return maxima, sums
 
 
 class _EdgeReduce(torch.autograd.Function):
@@ -54,10 +54,10 @@ class _EdgeReduce(torch.autograd.Function):
         sign: Tensor,
         moments: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        peaks, chosen, sums = call(
+        maxima, argmax, sums = call(
             "edge_reduce", projected.contiguous(), neighbors, starts, sizes, sign, moments
         )
-        return peaks, sums, chosen
+        return maxima, sums, argmax
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ANN401
@@ -70,20 +70,20 @@ class _EdgeReduce(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(
         ctx: Any,  # noqa: ANN401
-        peak_gradient: Tensor,
+        max_gradient: Tensor,
         moment_gradient: Tensor,
         _: Tensor,
     ) -> tuple[Tensor | None, ...]:
-        projected, neighbors, starts, sizes, chosen = ctx.saved_tensors
+        projected, neighbors, starts, sizes, argmax = ctx.saved_tensors
         gradient = call(
             "edge_reduce_backward",
-            peak_gradient.contiguous(),
+            max_gradient.contiguous(),
             moment_gradient.contiguous(),
             projected.contiguous(),
             neighbors,
             starts,
             sizes,
-            chosen,
+            argmax,
             ctx.moments,
         )
         return gradient, None, None, None, None, None
@@ -95,45 +95,45 @@ def _edge_reduce_torch(
     rows, inside = _neighbor_rows(projected, neighbors, starts, sizes)
     check_matrix(sign, "sign", projected.shape[2:], projected.dtype)
     u, v = projected.unbind(dim=1)
-    peak = v[rows[:, 0]]
-    chosen = neighbors[:, :1].expand_as(peak)
-    total, squares = u + peak, (u + peak).square()
+    best = v[rows[:, 0]]
+    argmax = neighbors[:, :1].expand_as(best)
+    total, squares = u + best, (u + best).square()
     for j in range(1, neighbors.shape[1]):
         value = v[rows[:, j]]
-        better = value * sign > peak * sign
-        peak = torch.where(better, value, peak)
-        chosen = torch.where(better, neighbors[:, j, None], chosen)
+        better = value * sign > best * sign
+        best = torch.where(better, value, best)
+        argmax = torch.where(better, neighbors[:, j, None], argmax)
         total += u + value
         squares += (u + value).square()
     sums = torch.stack([torch.where(inside, s, 0).double().sum(dim=0) for s in (total, squares)])
     return (
-        torch.where(inside, u + peak, 0),
-        torch.where(inside, chosen, -1).int(),
+        torch.where(inside, u + best, 0),
+        torch.where(inside, argmax, -1).int(),
         sums if moments else torch.zeros_like(sums),
     )
 
 
 def _edge_reduce_backward_torch(
-    peak_gradient: Tensor,
+    max_gradient: Tensor,
     moment_gradient: Tensor,
     projected: Tensor,
     neighbors: Tensor,
     starts: Tensor,
     sizes: Tensor,
-    chosen: Tensor,
+    argmax: Tensor,
     moments: bool,
 ) -> Tensor:
     rows, inside = _neighbor_rows(projected, neighbors, starts, sizes)
-    _check_gradients(peak_gradient, moment_gradient, projected, chosen)
-    chosen = torch.where(inside, chosen, 0)
+    _check_gradients(max_gradient, moment_gradient, projected, argmax)
+    argmax = torch.where(inside, argmax, 0)
     cloud = cloud_of_rows(Clouds(neighbors, starts, sizes, (), False, None))[:, None]
-    valid = (chosen >= 0) & (~inside | (chosen < _of_rows(sizes, cloud)))
-    require(bool(valid.all()), "chosen holds positions outside of a cloud")
+    valid = (argmax >= 0) & (~inside | (argmax < _of_rows(sizes, cloud)))
+    require(bool(valid.all()), "argmax holds positions outside of a cloud")
     u, v = projected.unbind(dim=1)
-    to_u = torch.where(inside, peak_gradient, 0)
+    to_u = torch.where(inside, max_gradient, 0)
     # Row i, column 0 of `neighbors` is position p at row `rows[i, 0]`: the cloud begins p before.
-    chosen_rows = chosen + (rows[:, :1] - torch.where(inside, neighbors[:, :1], 0))
-    to_v = torch.zeros_like(to_u).scatter_add_(0, chosen_rows, to_u)
+    argmax_rows = argmax + (rows[:, :1] - torch.where(inside, neighbors[:, :1], 0))
+    to_v = torch.zeros_like(to_u).scatter_add_(0, argmax_rows, to_u)
     if moments:
         first, second = moment_gradient.to(u.dtype)
         for j in range(neighbors.shape[1]):
@@ -171,12 +171,12 @@ def _of_rows(table: Tensor, cloud: Tensor) -> Tensor:
 
 
 def _check_gradients(
-    peak_gradient: Tensor, moment_gradient: Tensor, projected: Tensor, chosen: Tensor
+    max_gradient: Tensor, moment_gradient: Tensor, projected: Tensor, argmax: Tensor
 ) -> None:
     rows, _, channels = projected.shape
-    check_matrix(peak_gradient, "peak_gradient", (rows, channels), projected.dtype)
+    check_matrix(max_gradient, "max_gradient", (rows, channels), projected.dtype)
     check_matrix(moment_gradient, "moment_gradient", (2, channels), torch.float64)
-    check_matrix(chosen, "chosen", (rows, channels), torch.int32)
+    check_matrix(argmax, "argmax", (rows, channels), torch.int32)
 
 
 def _edge_reduce_fake(
@@ -191,13 +191,13 @@ def _edge_reduce_fake(
 
 
 def _edge_reduce_backward_fake(
-    peak_gradient: Tensor,
+    max_gradient: Tensor,
     moment_gradient: Tensor,
     projected: Tensor,
     neighbors: Tensor,
     starts: Tensor,
     sizes: Tensor,
-    chosen: Tensor,
+    argmax: Tensor,
     moments: bool,
 ) -> Tensor:
     return torch.empty_like(projected)
@@ -210,8 +210,8 @@ declare(
     _edge_reduce_fake,
 )
 declare(
-    "edge_reduce_backward(Tensor peak_gradient, Tensor moment_gradient, Tensor projected, "
-    "Tensor neighbors, Tensor starts, Tensor sizes, Tensor chosen, bool moments) -> Tensor",
+    "edge_reduce_backward(Tensor max_gradient, Tensor moment_gradient, Tensor projected, "
+    "Tensor neighbors, Tensor starts, Tensor sizes, Tensor argmax, bool moments) -> Tensor",
     _edge_reduce_backward_torch,
     _edge_reduce_backward_fake,
 )

@@ -27,8 +27,8 @@ EMULATED_CALL(edge_reduce) {
     using T = decltype(zero);
     const EdgeArguments<T> edges = edges_of<T>(call);
     EdgeReduceArguments<T> a{edges, call.input<T>("sign"),
-                             call.output<T>("peaks", {edges.rows, edges.channels}),
-                             call.output<int32_t>("chosen", {edges.rows, edges.channels}),
+                             call.output<T>("maxima", {edges.rows, edges.channels}),
+                             call.output<int32_t>("argmax", {edges.rows, edges.channels}),
                              nullptr, nullptr};
     if (call.integer("moments")) a.moments = call.output<double>("sums", {2, edges.channels});
     a.workspace = call.workspace(edge_reduce_workspace(a));
@@ -42,7 +42,7 @@ EMULATED_CALL(edge_reduce_backward) {
     const EdgeArguments<T> edges = edges_of<T>(call);
     call.check(edge_reduce_backward(
         EdgeReduceBackwardArguments<T>{
-            edges, call.input<int32_t>("chosen"), call.input<T>("peak_gradient"),
+            edges, call.input<int32_t>("argmax"), call.input<T>("max_gradient"),
             call.optional<double>("moment_gradient"),
             call.output<T>("gradient", {edges.rows, 2, edges.channels}),
             call.workspace(edge_reduce_backward_workspace(edges))},

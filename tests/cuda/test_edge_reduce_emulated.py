@@ -56,13 +56,13 @@ def test_forward(emulate, sizes, gap, k, channels, dtype):
     given = values(graph, channels, dtype)
     arguments = (given["projected"], *graph.values(), given["sign"], True)
     found = emulate("edge_reduce", **graph, **given, moments=1)
-    peaks, chosen, sums = backend("edge_reduce", "torch", *arguments)
+    maxima, argmax, sums = backend("edge_reduce", "torch", *arguments)
     assert found["refusal"].tolist() == [NOTHING_WRONG] * 3
-    assert same_bits(found["peaks"], peaks)
-    assert same_bits(found["chosen"], chosen)
+    assert same_bits(found["maxima"], maxima)
+    assert same_bits(found["argmax"], argmax)
     assert torch.allclose(found["sums"], sums, rtol=1e-13, atol=1e-10)
     without = emulate("edge_reduce", **graph, **given, moments=0)
-    assert same_bits(without["peaks"], peaks)
+    assert same_bits(without["maxima"], maxima)
     assert "sums" not in without
 
 
@@ -74,15 +74,15 @@ def test_backward(emulate, sizes, gap, k, channels, moments, dtype):
     graph = ragged(sizes, gap, k)
     given = values(graph, channels, dtype)
     projected, tables = given["projected"], tuple(graph.values())
-    peaks, chosen, sums = backend("edge_reduce", "torch", projected, *tables, given["sign"], True)
-    gradients = torch.randn_like(peaks), torch.randn_like(sums)
-    arguments = (*gradients, projected, *tables, chosen, moments)
+    maxima, argmax, sums = backend("edge_reduce", "torch", projected, *tables, given["sign"], True)
+    gradients = torch.randn_like(maxima), torch.randn_like(sums)
+    arguments = (*gradients, projected, *tables, argmax, moments)
     found = emulate(
         "edge_reduce_backward",
         **graph,
         projected=projected,
-        chosen=chosen,
-        peak_gradient=gradients[0],
+        argmax=argmax,
+        max_gradient=gradients[0],
         moment_gradient=gradients[1] if moments else None,
     )
     assert found["refusal"].tolist() == [NOTHING_WRONG] * 3
@@ -98,18 +98,18 @@ def test_all_edges_lead_to_one_point(emulate):
     graph["neighbors"][:] = 3
     given = values(graph, 4, torch.float64)
     arguments = (given["projected"], *graph.values())
-    peaks, chosen, _ = backend("edge_reduce", "torch", *arguments, given["sign"], True)
+    maxima, argmax, _ = backend("edge_reduce", "torch", *arguments, given["sign"], True)
     moment_gradient = torch.randn(2, 4, dtype=torch.float64)
     found = emulate(
         "edge_reduce_backward",
         **graph,
         projected=given["projected"],
-        chosen=chosen,
-        peak_gradient=peaks,
+        argmax=argmax,
+        max_gradient=maxima,
         moment_gradient=moment_gradient,
     )
     (twin,) = backend(
-        "edge_reduce_backward", "torch", peaks, moment_gradient, *arguments, chosen, True
+        "edge_reduce_backward", "torch", maxima, moment_gradient, *arguments, argmax, True
     )
     assert torch.allclose(found["gradient"], twin, rtol=1e-11, atol=1e-11)
 
@@ -119,7 +119,7 @@ def test_no_rows(emulate):
     graph["sizes"] = graph["starts"]
     given = values(graph, 6, torch.float32)
     found = emulate("edge_reduce", **graph, **given, moments=1)
-    assert found["peaks"].shape == (0, 6)
+    assert found["maxima"].shape == (0, 6)
     assert torch.equal(found["sums"], torch.zeros(2, 6, dtype=torch.float64))
 
 
@@ -130,12 +130,12 @@ def test_wrong_input_is_refused_and_read_nowhere(emulate):
     graph["neighbors"][12, 0] = -1
     assert emulate("edge_reduce", **graph, **given, moments=1)["refusal"].tolist() == [-1, 58, -1]
     backward = {
-        "chosen": torch.zeros(30, 8, dtype=torch.int32),
-        "peak_gradient": torch.ones(30, 8),
+        "argmax": torch.zeros(30, 8, dtype=torch.int32),
+        "max_gradient": torch.ones(30, 8),
         "moment_gradient": torch.ones(2, 8, dtype=torch.float64),
         "projected": given["projected"],
     }
-    backward["chosen"][15, 7] = 20
+    backward["argmax"][15, 7] = 20
     found = emulate("edge_reduce_backward", **graph, **backward)
     assert found["refusal"].tolist() == [-1, 58, 1]
     for start, size in ((10, 21), (-1, 20), (31, 1), (10, -3)):

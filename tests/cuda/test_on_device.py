@@ -122,13 +122,13 @@ def test_edge_reduce(channels: int, dtype: torch.dtype) -> None:
     projected = torch.randn(620, 2, channels, dtype=dtype)
     sign = torch.arange(channels).remainder(3).sub(1).to(dtype)
     graph = (projected, neighbors, starts, sizes)
-    peaks, chosen, sums = both("edge_reduce", *graph, sign, True)
-    assert same_bits(*peaks)
-    assert same_bits(*chosen)
+    maxima, argmax, sums = both("edge_reduce", *graph, sign, True)
+    assert same_bits(*maxima)
+    assert same_bits(*argmax)
     assert torch.allclose(*sums, rtol=1e-12, atol=1e-9)
     again = [both("edge_reduce", *graph, sign, True)[2][0] for _ in range(3)]
     assert all(same_bits(other, sums[0]) for other in again)
-    arguments = (peaks[1], sums[1], *graph, chosen[1], True)
+    arguments = (maxima[1], sums[1], *graph, argmax[1], True)
     (found, twin) = both("edge_reduce_backward", *arguments)[0]
     tolerance = 1e-3 if dtype == torch.float32 else 1e-10
     assert torch.allclose(found, twin, rtol=tolerance, atol=tolerance * float(twin.abs().max()))

@@ -92,7 +92,7 @@ def weights(tmp_path_factory):
     """A folder of weights."""
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
-    save_weights(folder, PointNet(), {"model": "pointnet", "settings": {}, "class_names": []})
+    save_weights(folder, PointNet(), {"model": "pointnet", "model_kwargs": {}, "class_names": []})
     return folder
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import pcclust.ops.group_mlp
+import pcclust.ops.group_max
+import pcclust.ops.group_moments
 import pcclust.ops.kmeans_assign
 import pcclust.ops.kmeans_plusplus  # noqa: F401  (each declares its operators)
 
@@ -123,8 +124,8 @@ def edge_reduce(draw: random.Random) -> list[Any]:
 
 def edge_reduce_backward(draw: random.Random) -> list[Any]:
     *arguments, sign, moments = edge_reduce(draw)
-    peaks, chosen, sums = torch.ops.pcclust.edge_reduce(*arguments, sign, moments)
-    return [torch.randn_like(peaks), torch.randn_like(sums), *arguments, chosen, moments]
+    maxima, argmax, sums = torch.ops.pcclust.edge_reduce(*arguments, sign, moments)
+    return [torch.randn_like(maxima), torch.randn_like(sums), *arguments, argmax, moments]
 
 
 def layer(draw: random.Random) -> list[Tensor]:
@@ -144,14 +145,14 @@ def group_moments_backward(draw: random.Random) -> list[Any]:
     return [*gradients, *arguments, draw.random() < 0.5]
 
 
-def group_peaks(draw: random.Random) -> list[Any]:
+def group_max(draw: random.Random) -> list[Any]:
     return [*layer(draw), draw.choice((0.0, 0.2))]
 
 
-def group_peaks_backward(draw: random.Random) -> list[Any]:
-    arguments = group_peaks(draw)
-    peaks, chosen = torch.ops.pcclust.group_peaks(*arguments)
-    return [torch.randn_like(peaks), chosen, *arguments, draw.random() < 0.5]
+def group_max_backward(draw: random.Random) -> list[Any]:
+    arguments = group_max(draw)
+    maxima, argmax = torch.ops.pcclust.group_max(*arguments)
+    return [torch.randn_like(maxima), argmax, *arguments, draw.random() < 0.5]
 
 
 def kmeans_assign(draw: random.Random) -> list[Any]:
@@ -192,8 +193,8 @@ OPERATORS: dict[str, Callable[[random.Random], list[Any]]] = {
         edge_reduce_backward,
         group_moments,
         group_moments_backward,
-        group_peaks,
-        group_peaks_backward,
+        group_max,
+        group_max_backward,
         kmeans_assign,
         kmeans_update,
         kmeans_plusplus,

@@ -8,7 +8,7 @@ from torch import Tensor
 from tests.fuzz.calls import Call
 
 # Labels and choices among candidates that are equal to rounding; only their range is compared.
-LOOSE = {"kmeans_assign": (0,), "kmeans_plusplus": (0, 1, 2), "group_peaks": (1,)}
+LOOSE = {"kmeans_assign": (0,), "kmeans_plusplus": (0, 1, 2), "group_max": (1,)}
 OPAQUE = {"index_build"}  # bytes that only its own backend reads
 # What torch says where there is not enough memory, which is true on one backend and not the other.
 MEMORY = ("can't allocate memory", "alloc", "overflow", "out of memory")

@@ -163,15 +163,15 @@ def test_backends_agree_and_threads_change_no_bit() -> None:
 
 
 def edge_gradients(x: Tensor, indices: Tensor, backend: str) -> list[Tensor]:
-    """Returns peaks, moments and gradient of the reduction alone."""
+    """Returns maxima, moments and gradient of the reduction alone."""
     torch.manual_seed(0)
     projected = torch.randn(1200, 2, 37, requires_grad=True)
     sign = torch.randn(37).sign()
     starts, sizes = torch.arange(3) * 400, torch.full((3,), 400)
     with use_backend(backend):
-        peaks, sums = edge_reduce(projected, indices.view(1200, -1), starts, sizes, sign, True)
-        (peaks.square().sum() + sums.sin().sum()).backward()
-    return [peaks.detach(), sums.detach(), projected.grad]
+        maxima, sums = edge_reduce(projected, indices.view(1200, -1), starts, sizes, sign, True)
+        (maxima.square().sum() + sums.sin().sum()).backward()
+    return [maxima.detach(), sums.detach(), projected.grad]
 
 
 def test_gradcheck() -> None:
@@ -237,9 +237,9 @@ def test_operators_are_well_made() -> None:
     projected, sign = torch.randn(60, 2, 18), torch.randn(18).sign()
     operators = torch.ops.pcclust
     torch.library.opcheck(operators.edge_reduce, (projected, *graph, sign, True))
-    peaks, chosen, sums = operators.edge_reduce(projected, *graph, sign, True)
-    backward = (peaks, sums, projected, *graph, chosen, True)
+    maxima, argmax, sums = operators.edge_reduce(projected, *graph, sign, True)
+    backward = (maxima, sums, projected, *graph, argmax, True)
     torch.library.opcheck(operators.edge_reduce_backward, backward)
     if why_missing("cpu") is None:
-        with pytest.raises(RuntimeError, match="chosen holds positions outside"):
-            operators.edge_reduce_backward(*backward[:-2], chosen + 30, True)
+        with pytest.raises(RuntimeError, match="argmax holds positions outside"):
+            operators.edge_reduce_backward(*backward[:-2], argmax + 30, True)

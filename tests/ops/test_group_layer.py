@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 import pcclust
 from pcclust.ops._registry import why_missing
-from pcclust.ops.group_mlp import group_moments, group_peaks
+from pcclust.ops.group_max import group_max
+from pcclust.ops.group_moments import group_moments
 
 BACKENDS = [backend for backend in ("torch", "cpu") if why_missing(backend) is None]
 TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-12}
@@ -57,14 +58,14 @@ def hidden_of(case: Case, slope: float) -> Tensor:
 def reference(case: Case, slope: float) -> tuple[Tensor, Tensor, Tensor]:
     hidden = hidden_of(case, slope)
     # `max` with indices, unlike `amax`, gives the first of equals the whole gradient.
-    peaks = (hidden @ case.out_weight.T).max(dim=1).values
+    maxima = (hidden @ case.out_weight.T).max(dim=1).values
     flat = hidden.flatten(0, 1)
-    return peaks, flat.sum(dim=0), flat.T @ flat
+    return maxima, flat.sum(dim=0), flat.T @ flat
 
 
 def operators(case: Case, slope: float) -> tuple[Tensor, Tensor, Tensor]:
-    peaks = group_peaks(*case.first, case.out_weight, slope)
-    return peaks, *group_moments(*case.first, slope)
+    maxima = group_max(*case.first, case.out_weight, slope)
+    return maxima, *group_moments(*case.first, slope)
 
 
 def gradients(case: Case, results: tuple[Tensor, Tensor, Tensor]) -> list[Tensor]:
@@ -133,8 +134,8 @@ def test_the_first_of_equal_members_gets_the_gradient(backend: str) -> None:
     case = Case(groups=4, k=6)
     twice = case.features.detach()[:, [0, 1, 2, 0, 1, 2]].requires_grad_()
     with pcclust.use_backend(backend):  # type: ignore[arg-type]
-        peaks = group_peaks(twice, case.weight, case.bias, case.out_weight, 0.2)
-    (gradient,) = torch.autograd.grad(peaks.sum(), twice)
+        maxima = group_max(twice, case.weight, case.bias, case.out_weight, 0.2)
+    (gradient,) = torch.autograd.grad(maxima.sum(), twice)
     assert gradient[:, :3].abs().sum() > 0
     assert gradient[:, 3:].abs().sum() == 0
 
@@ -143,8 +144,8 @@ def test_the_first_of_equal_members_gets_the_gradient(backend: str) -> None:
 def test_no_groups(backend: str) -> None:
     case = Case(groups=0)
     with pcclust.use_backend(backend):  # type: ignore[arg-type]
-        peaks, total, products = operators(case, 0.2)
-    assert peaks.shape == (0, 20)
+        maxima, total, products = operators(case, 0.2)
+    assert maxima.shape == (0, 20)
     assert float(total.abs().sum() + products.abs().sum()) == 0
 
 
@@ -167,7 +168,7 @@ def test_gradcheck(slope: float) -> None:
     case = Case(groups=3, k=4, hidden=5, channels=3)
     assert torch.autograd.gradcheck(lambda *a: group_moments(*a, slope), case.first)
     inputs = [*case.first, case.out_weight]
-    assert torch.autograd.gradcheck(lambda *a: group_peaks(*a, slope), inputs)
+    assert torch.autograd.gradcheck(lambda *a: group_max(*a, slope), inputs)
 
 
 def test_operators_are_well_made() -> None:
@@ -177,10 +178,10 @@ def test_operators_are_well_made() -> None:
     operators = torch.ops.pcclust
     torch.library.opcheck(operators.group_moments, (*first, 0.2))
     torch.library.opcheck(operators.group_moments_backward, (*pulls[1:], *first, 0.2, True))
-    torch.library.opcheck(operators.group_peaks, (*first, weight, 0.2))
-    chosen = operators.group_peaks(*first, weight, 0.2)[1]
+    torch.library.opcheck(operators.group_max, (*first, weight, 0.2))
+    argmax = operators.group_max(*first, weight, 0.2)[1]
     torch.library.opcheck(
-        operators.group_peaks_backward, (pulls[0], chosen, *first, weight, 0.2, False)
+        operators.group_max_backward, (pulls[0], argmax, *first, weight, 0.2, False)
     )
 
 
@@ -194,7 +195,7 @@ def test_kernels_refuse_what_they_would_read_out_of_bounds() -> None:
     with pytest.raises(RuntimeError, match="slope must not be negative"):
         operators.group_moments(*first, -0.1)
     with pytest.raises(RuntimeError, match=r"out_weight must be contiguous \(20, 12\)"):
-        operators.group_peaks(*first, weight[:, :5].contiguous(), 0.2)
-    chosen = torch.full((50, 20), 7, dtype=torch.int32)
+        operators.group_max(*first, weight[:, :5].contiguous(), 0.2)
+    argmax = torch.full((50, 20), 7, dtype=torch.int32)
     with pytest.raises(RuntimeError, match="members that a group does not have"):
-        operators.group_peaks_backward(case.pulls[0].detach(), chosen, *first, weight, 0.2, False)
+        operators.group_max_backward(case.pulls[0].detach(), argmax, *first, weight, 0.2, False)

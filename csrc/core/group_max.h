@@ -29,8 +29,8 @@ void flush(PaddedMatrix<T>& sums, double* totals) {
 
 // The largest of a group's members in N vectors of channels, and which member has it.
 template <int N, class T>
-PCCLUST_INLINE void peak_of_group(const T* hidden, int64_t hidden_width, int64_t depth, int64_t k,
-                                  const T* weight, int64_t width, T* peaks, int32_t* chosen) {
+PCCLUST_INLINE void max_of_group(const T* hidden, int64_t hidden_width, int64_t depth, int64_t k,
+                                  const T* weight, int64_t width, T* maxima, int32_t* argmax) {
   using V = typename Wide<T>::Type;
   using Mask = typename Wide<T>::Mask;
   V best[N];
@@ -51,53 +51,53 @@ PCCLUST_INLINE void peak_of_group(const T* hidden, int64_t hidden_width, int64_t
     }
   });
   for (int n = 0; n < N; ++n) {
-    store(peaks + n * Wide<T>::lanes, best[n]);
-    store(chosen + n * Wide<T>::lanes,
+    store(maxima + n * Wide<T>::lanes, best[n]);
+    store(argmax + n * Wide<T>::lanes,
           __builtin_convertvector(first[n], typename Wide<T>::Positions));
   }
 }
 
 template <class T>
-void group_peaks(const GroupPeaksArguments<T>& a, const Threads& threads) {
+void group_max(const GroupMaxArguments<T>& a, const Threads& threads) {
   const HiddenLayer<T> layer(a.layer);
   const GroupTiles tiles(a.layer.groups, a.layer.k);
   const PaddedMatrix<T> weight = transposed(a.out_weight, a.channels, a.layer.hidden);
   struct Scratch {
-    PaddedMatrix<T> hidden, peaks;
-    std::vector<int32_t> chosen;
+    PaddedMatrix<T> hidden, maxima;
+    std::vector<int32_t> argmax;
   };
   const auto make_scratch = [&] {
     return Scratch{PaddedMatrix<T>(tiles.members(), a.layer.hidden),
                    PaddedMatrix<T>(1, a.channels), std::vector<int32_t>(weight.width())};
   };
   for_each_task_with(threads, tiles.blocks(), make_scratch, [&](int64_t block, Scratch& scratch) {
-    T* peaks = scratch.peaks.row(0);
-    int32_t* chosen = scratch.chosen.data();
+    T* maxima = scratch.maxima.row(0);
+    int32_t* argmax = scratch.argmax.data();
     tiles.for_each(block, [&](int64_t first, int64_t count) {
       layer.compute(first * tiles.k, count * tiles.k, scratch.hidden);
       for (int64_t group = 0; group < count; ++group) {
         for_each_columns<T>(weight.width(), [&]<int N>(int64_t column) {
-          peak_of_group<N>(scratch.hidden.row(group * tiles.k), scratch.hidden.width(),
+          max_of_group<N>(scratch.hidden.row(group * tiles.k), scratch.hidden.width(),
                            a.layer.hidden, tiles.k, weight.row(0) + column, weight.width(),
-                           peaks + column, chosen + column);
+                           maxima + column, argmax + column);
         });
         const int64_t at = (first + group) * a.channels;
-        std::copy(peaks, peaks + a.channels, a.peaks + at);
-        std::copy(chosen, chosen + a.channels, a.chosen + at);
+        std::copy(maxima, maxima + a.channels, a.maxima + at);
+        std::copy(argmax, argmax + a.channels, a.argmax + at);
       }
     });
   });
 }
 
-// Adds to the gradients of one group's hidden rows, and of the second layer, what its peaks get.
+// Adds to the gradients of one group's hidden rows, and of the second layer, what its maxima get.
 template <class T>
-void pull_peaks(const GroupPeaksBackwardArguments<T>& a, int64_t group, const PaddedMatrix<T>& weight,
+void pull_max(const GroupMaxBackwardArguments<T>& a, int64_t group, const PaddedMatrix<T>& weight,
                 const T* hidden, T* gradient, PaddedMatrix<T>& to_weight) {
   using V = typename Wide<T>::Type;
   for (int64_t channel = 0; channel < a.channels; ++channel) {
     const int64_t at = group * a.channels + channel;
-    const int64_t row = a.chosen[at] * weight.width();
-    const V pull = splat<V>(a.peak_gradient[at]);
+    const int64_t row = a.argmax[at] * weight.width();
+    const V pull = splat<V>(a.max_gradient[at]);
     for (int64_t c = 0; c < weight.width(); c += Wide<T>::lanes) {
       T* to = gradient + row + c;
       store(to, multiply_add(pull, load<V>(weight.row(channel) + c), load<V>(to)));
@@ -108,7 +108,7 @@ void pull_peaks(const GroupPeaksBackwardArguments<T>& a, int64_t group, const Pa
 }
 
 template <class T>
-void group_peaks_backward(const GroupPeaksBackwardArguments<T>& a, const Threads& threads) {
+void group_max_backward(const GroupMaxBackwardArguments<T>& a, const Threads& threads) {
   const HiddenLayer<T> layer(a.layer);
   const LayerBackward<T> backward{layer, a.gradient};
   const GroupTiles tiles(a.layer.groups, a.layer.k);
@@ -133,7 +133,7 @@ void group_peaks_backward(const GroupPeaksBackwardArguments<T>& a, const Threads
           gradient.clear();
           for (int64_t group = 0; group < count; ++group) {
             const int64_t row = group * tiles.k;
-            pull_peaks(a, first + group, weight, x.row(row), gradient.row(row), scratch.to_weight);
+            pull_max(a, first + group, weight, x.row(row), gradient.row(row), scratch.to_weight);
           }
           layer.through_slope(count * tiles.k, x, gradient);
           backward.add(gradient, first * tiles.k, count * tiles.k, totals);

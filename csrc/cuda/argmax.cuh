@@ -10,11 +10,11 @@ namespace pcclust::cuda {
 
 // A distance, not negative or -1, and the lowest position where it is found.
 template <class T>
-struct Peak {
+struct Argmax {
   T distance;
   uint32_t at;
 
-  __device__ __forceinline__ void raise(const Peak& other) {
+  __device__ __forceinline__ void raise(const Argmax& other) {
     const bool higher = other.distance > distance;
     if (higher || (other.distance == distance && other.at < at)) *this = other;
   }
@@ -24,23 +24,23 @@ struct Peak {
 template <class T>
 constexpr T kNever = T(-1);
 template <class T>
-__device__ __forceinline__ Peak<T> no_peak() {
+__device__ __forceinline__ Argmax<T> no_argmax() {
   return {kNever<T>, 0};
 }
 
 // The bits of -1 and of numbers that are not negative order as integers do; 32 of them are reduced
 // at a time, by one instruction where there is one.
-__device__ __forceinline__ Peak<float> warp_peak(Peak<float> own) {
+__device__ __forceinline__ Argmax<float> warp_argmax(Argmax<float> own) {
   int bits;
   memcpy(&bits, &own.distance, sizeof(bits));
   const int top = warp_max(bits);
-  Peak<float> peak;
-  memcpy(&peak.distance, &top, sizeof(top));
-  peak.at = warp_min(bits == top ? own.at : UINT32_MAX);
-  return peak;
+  Argmax<float> best;
+  memcpy(&best.distance, &top, sizeof(top));
+  best.at = warp_min(bits == top ? own.at : UINT32_MAX);
+  return best;
 }
 
-__device__ __forceinline__ Peak<double> warp_peak(Peak<double> own) {
+__device__ __forceinline__ Argmax<double> warp_argmax(Argmax<double> own) {
   long long bits;
   memcpy(&bits, &own.distance, sizeof(bits));
   const int high = static_cast<int>(bits >> 32), top_high = warp_max(high);
@@ -49,23 +49,23 @@ __device__ __forceinline__ Peak<double> warp_peak(Peak<double> own) {
   const bool top = high == top_high && low == top_low;
   const long long top_bits =
       static_cast<long long>(static_cast<unsigned long long>(top_high) << 32 | top_low);
-  Peak<double> peak;
-  memcpy(&peak.distance, &top_bits, sizeof(top_bits));
-  peak.at = warp_min(top ? own.at : UINT32_MAX);
-  return peak;
+  Argmax<double> best;
+  memcpy(&best.distance, &top_bits, sizeof(top_bits));
+  best.at = warp_min(top ? own.at : UINT32_MAX);
+  return best;
 }
 
-// The peak of all threads of a block of whole warps; every thread gets it. There is one barrier
+// The argmax of all threads of a block of whole warps; every thread gets it. There is one barrier
 // inside: calls take turns 0 and 1, so that nobody writes what another still reads.
 template <class T>
-__device__ __forceinline__ Peak<T> block_peak(Peak<T> own, int turn) {
-  __shared__ Peak<T> peaks[2][kWarp];
+__device__ __forceinline__ Argmax<T> block_argmax(Argmax<T> own, int turn) {
+  __shared__ Argmax<T> of_warp[2][kWarp];
   const int warps = static_cast<int>(blockDim.x) / kWarp;
-  own = warp_peak(own);
+  own = warp_argmax(own);
   if (warps == 1) return own;
-  if (lane_index() == 0) peaks[turn][threadIdx.x / kWarp] = own;
+  if (lane_index() == 0) of_warp[turn][threadIdx.x / kWarp] = own;
   __syncthreads();
-  return warp_peak(lane_index() < warps ? peaks[turn][lane_index()] : no_peak<T>());
+  return warp_argmax(lane_index() < warps ? of_warp[turn][lane_index()] : no_argmax<T>());
 }
 
 }  // namespace pcclust::cuda

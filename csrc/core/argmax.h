@@ -9,34 +9,34 @@
 namespace pcclust::inline PCCLUST_ISA {
 
 template <class T>
-struct Peak {
+struct Argmax {
   T value;
   int32_t id;
 };
 
-// The peak of each of 16 siblings.
+// The argmax of each of 16 siblings.
 template <class T>
-struct alignas(64) Peaks {
+struct alignas(64) ArgmaxOfSiblings {
   T value[kFan];
   int32_t id[kFan];
 };
 
 template <class T>
-PCCLUST_INLINE Peak<T> peak_of(const T* value, const int32_t* id) {
+PCCLUST_INLINE Argmax<T> argmax_of(const T* value, const int32_t* id) {
   using V = typename Vector<T>::Type;
   constexpr int lanes = Vector<T>::lanes;
   V most = load<V>(value);
   for (int lane = lanes; lane < kFan; lane += lanes) most = maximum(most, load<V>(value + lane));
-  Peak<T> peak{largest_lane(most), INT32_MAX};
+  Argmax<T> best{largest_lane(most), INT32_MAX};
   uint32_t tied = 0;
   for (int lane = 0; lane < kFan; lane += lanes) {
-    tied |= bits(load<V>(value + lane) == splat<V>(peak.value)) << lane;
+    tied |= bits(load<V>(value + lane) == splat<V>(best.value)) << lane;
   }
   for (; tied; tied &= tied - 1) {
     const int32_t candidate = id[__builtin_ctz(tied)];
-    peak.id = candidate < peak.id ? candidate : peak.id;
+    best.id = candidate < best.id ? candidate : best.id;
   }
-  return peak;
+  return best;
 }
 
 }  // namespace pcclust::inline PCCLUST_ISA
