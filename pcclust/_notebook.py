@@ -11,5 +11,5 @@ class InNotebooks:
     """
 
     def _repr_html_(self) -> str:
-        html: str = import_module("pcclust.report.notebook").html_of(self)
-        return html
+        # No markup, to which others could not add theirs without its being escaped.
+        return str(import_module("pcclust.report.notebook").html_of(self))

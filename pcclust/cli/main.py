@@ -42,6 +42,10 @@ COMMANDS = {
         "pcclust rri scans/ --out rri.h5",
     ),
     "train": ("Trains a classifier of shapes.", "pcclust train modelnet40 --rotation so3"),
+    "view": (
+        "Shows any shapes on one page, to be turned and coloured.",
+        "pcclust view scans/ --out scans.html",
+    ),
 }
 DESCRIPTION = "Cluster 3-D shapes from bare point clouds, in any orientation, without labels."
 
