@@ -23,7 +23,7 @@ from pcclust.evaluate.forward import Layout, Model
 from pcclust.evaluate.model_source import find_model
 from pcclust.evaluate.own_clusters import OwnClusters
 from pcclust.nn import Clusterer
-from pcclust.nn.cluster_heads import ClusterHead
+from pcclust.nn.cluster_head import ClusterHead
 from pcclust.nn.rri_statistics import rri_statistics
 from pcclust.nn.weights import load
 

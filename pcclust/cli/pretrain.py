@@ -14,7 +14,8 @@ from pcclust.cli._config_file import config_file, option
 from pcclust.cli._training_display import TrainingDisplay
 from pcclust.cli.console import ExitCode, errors, output
 from pcclust.methods import METHODS, find_recipe
-from pcclust.methods.stages import Pipeline, Recipe
+from pcclust.methods.pipeline import Pipeline
+from pcclust.methods.stages import Recipe
 from pcclust.training import Callback, Outcome, read_config
 from pcclust.training.allocator import keep_freed_memory, limit_kernel_caches
 from pcclust.training.config import built_config

@@ -8,14 +8,13 @@ from pcclust.cluster.pseudo_labels import ClusterCollapseWarning, PseudoLabels, 
 from pcclust.cluster.silhouette import silhouette
 
 if TYPE_CHECKING:
+    from pcclust.cluster.contingency import ClusterMap, fit_cluster_map
     from pcclust.cluster.kernel_map import KernelMap
     from pcclust.cluster.kmeans import KMeans
     from pcclust.cluster.metrics import (
-        ClusterMap,
         adjusted_rand_index,
         class_mean_accuracy,
         clustering_accuracy,
-        fit_cluster_map,
         normalized_mutual_information,
         purity,
     )

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from pcclust.cluster._inputs import Data, as_points
+from pcclust.cluster.contingency import contingency_table
 from pcclust.cluster.kmeans import KMeans
-from pcclust.cluster.metrics import adjusted_rand_index, contingency_table
+from pcclust.cluster.metrics import adjusted_rand_index
 from pcclust.cluster.silhouette import silhouette
 
 # A clustering is supported where it predicts held-out pairs this well: the paper's 0.8 to 0.9.

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Generator
 
 from pcclust.cluster._inputs import Data, as_points
-from pcclust.cluster.metrics import Labels, normalized_mutual_information, size_perplexity
+from pcclust.cluster.contingency import Labels
+from pcclust.cluster.metrics import normalized_mutual_information, size_perplexity
 
 if TYPE_CHECKING:
     from pcclust.cluster.whitening import PCAWhitening

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pcclust.cluster._inputs import Data, as_points
 from pcclust.cluster._magnitude import exponent_of, times_two_to
-from pcclust.cluster.metrics import Labels, as_labels
+from pcclust.cluster.contingency import Labels, as_labels
 
 BLOCK = 1 << 24  # distances at once
 

@@ -18,7 +18,8 @@ from pcclust.cluster import (
     unit_length,
 )
 from pcclust.cluster._inputs import Data, as_points
-from pcclust.cluster.metrics import Labels, as_labels, size_perplexity
+from pcclust.cluster.contingency import Labels, as_labels
+from pcclust.cluster.metrics import size_perplexity
 from pcclust.evaluate.cluster_methods import METHODS, OWN, Clustering
 from pcclust.evaluate.clustering_report import ClusteringReport, MethodRuns, Run
 

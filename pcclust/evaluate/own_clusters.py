@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pcclust.nn.cluster_heads import ClusterHead
+from pcclust.nn.cluster_head import ClusterHead
 
 
 class OwnClusters:

@@ -13,7 +13,7 @@ from pcclust.cluster.metrics import normalized_mutual_information, size_perplexi
 from pcclust.cluster.pseudo_labels import COLLAPSED, ClusterCollapseWarning
 from pcclust.methods.pretext import SILENT, Pretext, PretextConfig, Views
 from pcclust.nn import Clusterer
-from pcclust.nn.cluster_heads import ClusterHead
+from pcclust.nn.cluster_head import ClusterHead
 
 __all__ = ["SILENT", "DeepClustering", "DeepClusteringConfig", "Views"]
 

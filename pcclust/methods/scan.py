@@ -18,7 +18,8 @@ from pcclust.methods.simclr import SimCLR, SimCLRConfig
 from pcclust.methods.stages import Previous, Recipe, Shapes, Stage, of_stage
 from pcclust.methods.views import StageFields
 from pcclust.nn import Clusterer
-from pcclust.nn.cluster_heads import ClusterHead, LinearHead
+from pcclust.nn.cluster_head import ClusterHead
+from pcclust.nn.cluster_heads import LinearHead
 from pcclust.ops import knn
 from pcclust.training import Progress
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pcclust.nn.auto_encoder import AutoEncoder
 from pcclust.nn.classifier import Classifier
-from pcclust.nn.cluster_heads import ClusterHead
+from pcclust.nn.cluster_head import ClusterHead
 
 
 class Clusterer(nn.Module):

@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from pcclust.nn._batch_norm import running_statistics, scale_and_shift, update_running
 from pcclust.nn._linear import linear
-from pcclust.ops._clouds import FLOATING, readable, working_precision
+from pcclust.ops._clouds import working_precision
+from pcclust.ops._layouts import FLOATING, readable
 from pcclust.ops.edge_reduce import edge_reduce
 
 

@@ -16,8 +16,9 @@ import torch
 from torch._ops import OpOverload
 
 from pcclust.ops._checks import check_dense, check_together
-from pcclust.ops._clouds import Clouds, check_finite, readable
+from pcclust.ops._clouds import Clouds, check_finite
 from pcclust.ops._interrupt import raise_pending, watch
+from pcclust.ops._layouts import readable
 from pcclust.ops._libraries import load_cuda, load_native, warn_of_fallback
 
 Backend = Literal["torch", "cpu", "cuda"]

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from pcclust.ops._arrays import accepts_numpy
 from pcclust.ops._checks import check_matrix, check_points, require
-from pcclust.ops._clouds import Clouds, check_count, flatten, readable
+from pcclust.ops._clouds import Clouds, check_count, flatten
+from pcclust.ops._layouts import readable
 from pcclust.ops._magnitude import brought_near
 from pcclust.ops._registry import call, declare
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from pcclust import ops
-from pcclust.ops._clouds import FLOATING, INTEGERS, working_precision
+from pcclust.ops._clouds import working_precision
+from pcclust.ops._layouts import FLOATING, INTEGERS
 from pcclust.ops.ball_query import checked_radius
 
 Flow: TypeAlias = Literal["source_to_target", "target_to_source"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.cluster.metrics import contingency_table
+from pcclust.cluster.contingency import contingency_table
 from pcclust.report.figure import QUIET, RULE, inline_svg, new_figure, page_style
 from pcclust.report.rotation_drawings import CELL
 from pcclust.report.templates import Markup

@@ -15,7 +15,7 @@ from benchmarks import ship_weights
 from benchmarks.ship_weights import DATA_FIELDS, FIELDS, Settings, ship, summary
 from pcclust.evaluate import Rotations, clustering, rotation
 from pcclust.methods.contrastnet_presets import RECIPE
-from pcclust.methods.stages import Pipeline
+from pcclust.methods.pipeline import Pipeline
 from pcclust.nn import weights_source
 from tests.methods.test_classification import CLUSTERS, shapes, write
 from tests.methods.tiny_pipeline import tiny_config

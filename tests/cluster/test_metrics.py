@@ -9,12 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pcclust.cluster.contingency import contingency_table, fit_cluster_map
 from pcclust.cluster.metrics import (
     adjusted_rand_index,
     class_mean_accuracy,
     clustering_accuracy,
-    contingency_table,
-    fit_cluster_map,
     normalized_mutual_information,
     purity,
     size_perplexity,

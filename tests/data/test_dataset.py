@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from pcclust.data import PointDataset
-from pcclust.data.dataset import MemoryStorage
+from pcclust.data.storage import MemoryStorage
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from pcclust.cluster import KMeans, PCAWhitening, unit_length
-from pcclust.cluster.metrics import clustering_accuracy, fit_cluster_map
+from pcclust.cluster.contingency import fit_cluster_map
+from pcclust.cluster.metrics import clustering_accuracy
 from pcclust.evaluate.cluster_methods import METHODS, OWN
 from pcclust.evaluate.clustering import clustering
 from pcclust.report.clustering import clustering_markdown, clustering_table

@@ -16,7 +16,7 @@ from pcclust.evaluate.pretrained_runs import open_run
 from pcclust.evaluate.rotations import Rotations
 from pcclust.evaluate.run_comparison import Baselines, RunComparison, Shown
 from pcclust.methods.cc import RECIPE
-from pcclust.methods.stages import Pipeline
+from pcclust.methods.pipeline import Pipeline
 from pcclust.nn import RRIStatistics
 from pcclust.report.cluster_runs import gallery_pages, run_markdown, run_tables, runs_page
 from tests.methods.families import family_set, write_families

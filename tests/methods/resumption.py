@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from pcclust.methods import find_recipe
-from pcclust.methods.stages import Pipeline
+from pcclust.methods.pipeline import Pipeline
 from pcclust.training import Callback
 from pcclust.training.config import built_config
 

@@ -10,7 +10,8 @@ from pcclust.data import PointDataset
 from pcclust.losses import imbalance
 from pcclust.methods.base import DeepClustering, DeepClusteringConfig
 from pcclust.methods.features import FeatureSet
-from pcclust.methods.stages import Pipeline, Recipe, Stage, features_first, features_of
+from pcclust.methods.pipeline import Pipeline
+from pcclust.methods.stages import Recipe, Stage, features_first, features_of
 from pcclust.nn import Clusterer, PointNet, weights
 from pcclust.nn.cluster_heads import LinearHead
 from pcclust.training import RunFolder, fit

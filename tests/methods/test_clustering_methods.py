@@ -7,7 +7,7 @@ import pytest
 import pcclust
 from pcclust.cluster.metrics import clustering_accuracy
 from pcclust.methods import find_recipe
-from pcclust.methods.stages import Pipeline
+from pcclust.methods.pipeline import Pipeline
 from tests.methods.families import POINTS, families, write_families
 from tests.methods.resumption import check_same_bits_after_kills
 

@@ -21,8 +21,8 @@ from pcclust.data.transforms import UnitSphere
 from pcclust.methods import contrastnet_pipeline
 from pcclust.methods._backbone import create_seeded
 from pcclust.methods.contrastnet_presets import RECIPE
+from pcclust.methods.pipeline import Pipeline
 from pcclust.methods.pseudo_label_file import labels_key, read_labels
-from pcclust.methods.stages import Pipeline
 from pcclust.nn.rri_statistics import rri_statistics
 from pcclust.training import Callback
 from tests.methods.test_classification import CLUSTERS, shapes, write

@@ -6,7 +6,7 @@ import pcclust
 from pcclust.cluster import PCAWhitening, unit_length
 from pcclust.cluster.metrics import clustering_accuracy
 from pcclust.methods.deepcluster import RECIPE, DeepCluster
-from pcclust.methods.stages import Pipeline
+from pcclust.methods.pipeline import Pipeline
 from tests.methods.families import POINTS, families, family_set, write_families
 from tests.methods.resumption import check_same_bits_after_kills
 

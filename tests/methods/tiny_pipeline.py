@@ -7,8 +7,8 @@ from pathlib import Path
 from pcclust.methods.contrastnet import ContrastNetConfig
 from pcclust.methods.contrastnet_pipeline import PipelineConfig
 from pcclust.methods.contrastnet_presets import RECIPE
+from pcclust.methods.pipeline import Pipeline
 from pcclust.methods.pseudo_label_network import PseudoLabelConfig
-from pcclust.methods.stages import Pipeline
 from pcclust.training import Callback
 
 ENCODER = {

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import pcclust
-from pcclust.ops._clouds import FLOATING, INTEGERS, cloud_of_rows, flatten
+from pcclust.ops._clouds import cloud_of_rows, flatten
+from pcclust.ops._layouts import FLOATING, INTEGERS
 from tests.ops.sample_clouds import same_bits, sample_cloud
 
 POINTS = sample_cloud("normal", 24)
