@@ -2,14 +2,13 @@
 
 from torch import Tensor
 
-from pcclust.ops.knn import knn
+from pcclust.ops.chamfer_distance import chamfer_distance
 
 
 def chamfer(x: Tensor, y: Tensor) -> Tensor:
     """Returns the mean squared distance of points to the nearest of the other cloud, both ways.
 
-    ``mean_i min_j ‖x_i - y_j‖² + mean_j min_i ‖x_i - y_j‖²`` of each pair of clouds. The
-    nearest points come from `pcclust.knn`, in memory O(N + M).
+    `pcclust.chamfer_distance` of each pair of clouds, in memory O(N + M).
 
     Args:
         x: ``(B, N, D)`` clouds; float16 and bfloat16 are computed in float32.
@@ -34,6 +33,4 @@ def chamfer(x: Tensor, y: Tensor) -> Tensor:
         raise ValueError(
             f"x must be (B, N, D) and y (B, M, D), got {tuple(x.shape)} and {tuple(y.shape)}"
         )
-    there = knn(y, 1, queries=x).distances
-    back = knn(x, 1, queries=y).distances
-    return there.mean(dim=(1, 2)) + back.mean(dim=(1, 2))
+    return chamfer_distance(x, y)
