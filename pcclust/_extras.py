@@ -9,8 +9,10 @@ EXTRAS = {
     "huggingface_hub": "hub",
     "laspy": "las",
     "matplotlib": "report",
+    "mlflow": "mlflow",
     "tensorboard": "tensorboard",
     "torch_geometric": "pyg",
+    "wandb": "wandb",
     "yaml": "train",
 }
 

@@ -19,6 +19,7 @@ from pcclust.methods.stages import Recipe
 from pcclust.training import Callback, Outcome, read_config
 from pcclust.training.allocator import keep_freed_memory, limit_kernel_caches
 from pcclust.training.config import built_config
+from pcclust.training.logger import TENSORBOARD, LoggerName, logging_callbacks
 
 if TYPE_CHECKING:
     Name = str
@@ -77,10 +78,12 @@ def _command(recipe: Recipe, defaults: Any, chosen: str) -> Callable[..., int]: 
         out: Path | None = None,
         resume: bool = False,
         minutes: float | None = None,
+        logger: tuple[LoggerName, ...] = (),
         tensorboard: bool = False,
     ) -> int:
+        loggers = (*logger, *TENSORBOARD * tensorboard)
         return _run(
-            recipe, run, out or _default_folder(recipe, run, preset), resume, minutes, tensorboard
+            recipe, run, out or _default_folder(recipe, run, preset), resume, minutes, loggers
         )
 
     command.__doc__ = f"{recipe.about.strip()}\n\n{_ARGUMENTS}"
@@ -104,7 +107,9 @@ _ARGUMENTS = """\
         resume: go on with the run in that folder; pcclust pretrain METHOD --resume --out FOLDER
             suffices.
         minutes: stop training and save after so long; --resume goes on.
-        tensorboard: write curves for TensorBoard, too, into the folder of each stage.
+        logger: log curves of each stage to these, too: tensorboard (into the run's folder), wandb,
+            mlflow.
+        tensorboard: the same as --logger tensorboard.
 """
 
 
@@ -114,15 +119,11 @@ def _run(
     out: Path,
     resume: bool,
     minutes: float | None,
-    tensorboard: bool,
+    loggers: tuple[LoggerName, ...],
 ) -> int:
     if minutes is not None and not minutes > 0:
         raise ValueError(f"--minutes {minutes} must be positive")
-    callbacks: list[Callback] = [TrainingDisplay()]
-    if tensorboard:
-        from pcclust.training.tensorboard import TensorBoard
-
-        callbacks.append(TensorBoard(out / "tensorboard"))
+    callbacks: list[Callback] = [TrainingDisplay(), *logging_callbacks(loggers, out)]
     keep_freed_memory()
     limit_kernel_caches()
     with _loud_warnings():

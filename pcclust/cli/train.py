@@ -13,6 +13,7 @@ from pcclust.cli.console import ExitCode, errors, output
 from pcclust.methods.classification import Classification, ClassificationConfig
 from pcclust.training import Callback, Outcome, RunFolder, fit
 from pcclust.training.allocator import keep_freed_memory, limit_kernel_caches
+from pcclust.training.logger import TENSORBOARD, LoggerName, logging_callbacks
 
 
 def train(
@@ -22,6 +23,7 @@ def train(
     out: Path | None = None,
     resume: bool = False,
     minutes: float | None = None,
+    logger: tuple[LoggerName, ...] = (),
     tensorboard: bool = False,
 ) -> int:
     """Trains a classifier of shapes, and tests it once at the end.
@@ -40,16 +42,14 @@ def train(
         out: the run's folder; by default runs/DATASET-MODEL-ROTATION.
         resume: go on with the run in that folder; `pcclust train --resume --out FOLDER` suffices.
         minutes: stop and save after so long; --resume goes on.
-        tensorboard: write curves for TensorBoard, too, into the run's folder.
+        logger: log curves to these, too: tensorboard (into the run's folder), wandb, mlflow.
+        tensorboard: the same as --logger tensorboard.
     """
     if minutes is not None and not minutes > 0:
         raise ValueError(f"--minutes {minutes} must be positive")
     folder = RunFolder(out or _default_folder(run))
     callbacks: list[Callback] = [TrainingDisplay()]
-    if tensorboard:
-        from pcclust.training.tensorboard import TensorBoard
-
-        callbacks.append(TensorBoard(folder.path / "tensorboard"))
+    callbacks += logging_callbacks((*logger, *TENSORBOARD * tensorboard), folder.path)
     keep_freed_memory()
     limit_kernel_caches()
     outcome = fit(Classification(run), folder, resume=resume, minutes=minutes, callbacks=callbacks)

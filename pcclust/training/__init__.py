@@ -2,6 +2,7 @@
 
 from pcclust.training.callback import Callback, Step
 from pcclust.training.config import TrainingConfig, read_config, write_config
+from pcclust.training.logger import Logger, Logging, create_logger
 from pcclust.training.loop import DivergedError, Outcome, fit
 from pcclust.training.method import Method, Progress
 from pcclust.training.run_folder import Position, RunFolder
@@ -9,6 +10,8 @@ from pcclust.training.run_folder import Position, RunFolder
 __all__ = [
     "Callback",
     "DivergedError",
+    "Logger",
+    "Logging",
     "Method",
     "Outcome",
     "Position",
@@ -16,6 +19,7 @@ __all__ = [
     "RunFolder",
     "Step",
     "TrainingConfig",
+    "create_logger",
     "fit",
     "read_config",
     "write_config",

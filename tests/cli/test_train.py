@@ -137,6 +137,6 @@ def test_tensorboard_gets_the_curves(file, tmp_path):
 def test_a_missing_extra_is_named(file, missing, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.setitem(sys.modules, f"torch.utils.{missing}", None)
-    assert run(file, *SMALL, "--tensorboard") == 2
+    assert run(file, *SMALL, "--logger", "tensorboard") == 2
     extra = "tensorboard" if missing == "tensorboard" else "train"
     assert f"pip install 'pcclust[{extra}]'" in capsys.readouterr().err
