@@ -40,7 +40,13 @@ def test_native_facts_are_those_of_the_library():
         assert facts.native is None
         assert facts.native_reason
     else:
-        assert facts.native["instruction_set"] in ("baseline", "avx2", "avx512", "avx512vnni")
+        assert facts.native["instruction_set"] in (
+            "baseline",
+            "avx2",
+            "avx512",
+            "avx512vnni",
+            "avx512bf16",
+        )
         assert int(facts.native["torch_target_version"], 16) >= 0x020B << 48
         assert facts.native["compiler"]
 

@@ -20,7 +20,7 @@ STABLE = re.compile(r"aoti_torch_|torch_|aoti_")
 STANDARD = re.compile(r"_ZN?K?V?S|_Znw|_Zdl|_ZT[VIS]N?S")
 # Namespaces of torch's C++ ABI, which changes from release to release, in mangled names.
 UNSTABLE = re.compile(r"_ZN?K?[^ ]*(2at|3c10|5torch3jit|5torch8autograd)")
-INSTRUCTION_SETS = ("avx2", "avx512", "avx512vnni")
+INSTRUCTION_SETS = ("avx2", "avx512", "avx512vnni", "avx512bf16")
 
 
 def build(folder: Path, **environment: str) -> tuple[Path, str]:
@@ -127,7 +127,7 @@ def test_wide_registers_stay_inside_their_kernels(library: Path) -> None:
     """A function that all kernels share must run on a processor that has none of the wide ones."""
     for registers, allowed in (
         (r"%ymm|\bv[a-z]+[^#<]*%xmm", INSTRUCTION_SETS),
-        (r"%zmm|%k[1-7]\b", ("avx512", "avx512vnni")),
+        (r"%zmm|%k[1-7]\b", ("avx512", "avx512vnni", "avx512bf16")),
     ):
         functions = functions_with(library, registers)
         assert any(f"::{isa}::" in name for name in functions for isa in allowed)

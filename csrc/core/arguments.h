@@ -161,6 +161,60 @@ struct GroupMaxBackwardArguments {
   T* out_weight_gradient;  // (channels, hidden)
 };
 
+// Rows that lie in several matrices side by side.
+template <class T>
+struct RowParts {
+  const T* const* data;   // each (rows, widths[part])
+  const int64_t* widths;
+  int64_t count;
+};
+
+// A layer on such rows.
+template <class T>
+struct RowLayer {
+  const T* weight;  // (outputs, inputs)
+  const T* bias;    // (outputs,)
+  int64_t inputs, outputs;
+  T slope;          // of the LeakyReLU that follows, not negative
+  bool half;        // whether products are those of bfloat16
+};
+
+template <class T>
+struct RowLayerArguments {
+  RowParts<T> rows;
+  int64_t count;
+  RowLayer<T> layer;
+  T* out;  // (count, outputs)
+};
+
+// Such a layer, and its maxima and means over segments of rows.
+template <class T>
+struct LinearPoolArguments {
+  RowParts<T> rows;
+  RowLayer<T> layer;
+  const int64_t* members;  // the rows of one segment after the other, or null: they lie so
+  const int64_t* starts;   // (segments,) where each begins, in `members` or in the rows
+  const int64_t* sizes;    // (segments,)
+  int64_t segments;
+  T* maxima;               // (segments, outputs)
+  T* means;                // (segments, outputs)
+};
+
+// An EdgeConv with its BatchNorm folded: the layer gives u and then v, 2 · channels outputs, and a
+// row's output is the LeakyReLU of u and the largest v of its neighbours.
+template <class T>
+struct EdgeLayerArguments {
+  RowParts<T> rows;
+  RowLayer<T> layer;         // bias (channels,)
+  int64_t channels;
+  const int64_t* neighbors;  // (rows, k) positions in the cloud, all of them valid
+  int64_t k;
+  const int64_t* starts;     // (clouds,)
+  const int64_t* sizes;      // (clouds,)
+  int64_t clouds;
+  T* out;                    // (rows, channels)
+};
+
 // RRI features of every point, and the links of the lossless code where asked for.
 template <class T>
 struct RriArguments {

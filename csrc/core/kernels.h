@@ -24,6 +24,9 @@ struct KernelsOf {
   void (*group_moments_backward)(const GroupMomentsBackwardArguments<T>&, const Threads&);
   void (*group_max)(const GroupMaxArguments<T>&, const Threads&);
   void (*group_max_backward)(const GroupMaxBackwardArguments<T>&, const Threads&);
+  void (*row_layer)(const RowLayerArguments<T>&, const Threads&);
+  void (*linear_pool)(const LinearPoolArguments<T>&, const Threads&);
+  void (*edge_layer)(const EdgeLayerArguments<T>&, const Threads&);
   void (*kmeans_assign)(const KmeansAssignArguments<T>&, const Threads&);
   void (*greedy_seeds)(const SeedArguments<T>&, const Threads&);
   void (*sum_clusters)(const KmeansUpdateArguments<T>&, const Threads&);
@@ -35,7 +38,7 @@ struct Kernels {
   KernelsOf<double> f64;
 };
 
-// The best that this processor runs; PCCLUST_ISA=baseline|avx2|avx512|avx512vnni in the environment
+// The best that this processor runs; PCCLUST_ISA=baseline|avx2|avx512|avx512vnni|avx512bf16 in the environment
 // lowers it.
 const Kernels& kernels();
 

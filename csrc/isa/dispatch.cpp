@@ -8,7 +8,7 @@ namespace pcclust {
 
 extern const Kernels baseline_kernels;
 #if defined(__x86_64__)
-extern const Kernels avx2_kernels, avx512_kernels, avx512vnni_kernels;
+extern const Kernels avx2_kernels, avx512_kernels, avx512vnni_kernels, avx512bf16_kernels;
 #endif
 
 namespace {
@@ -22,9 +22,11 @@ const Kernels& choose() {
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl");
   const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+  const bool bf16 = vnni && __builtin_cpu_supports("avx512bf16");
   const auto wished = [&](const char* name) { return !wish || std::strcmp(wish, name) == 0; };
   if (wish && wished("baseline")) return baseline_kernels;
-  if (vnni && wished("avx512vnni")) return avx512vnni_kernels;
+  if (bf16 && wished("avx512bf16")) return avx512bf16_kernels;
+  if (vnni && (wished("avx512vnni") || wished("avx512bf16"))) return avx512vnni_kernels;
   if (avx512 && !(wish && wished("avx2"))) return avx512_kernels;
   if (avx2) return avx2_kernels;
 #endif

@@ -2,27 +2,11 @@
 #include <tuple>
 
 #include "core/kernels.h"
+#include "ops/neighbor_table.h"
 #include "ops/tensors.h"
 
 namespace pcclust {
 namespace {
-
-// Raises where a neighbour is no point of its cloud: kernels do not look.
-template <class T>
-void check_neighbors(const EdgeArguments<T>& e) {
-  for (int64_t cloud = 0; cloud < e.clouds; ++cloud) {
-    const int64_t* begin = e.neighbors + e.starts[cloud] * e.k;
-    const int64_t count = e.sizes[cloud] * e.k;
-    const uint64_t size = static_cast<uint64_t>(e.sizes[cloud]);
-    bool valid = true;
-    for (int64_t i = 0; i < count; ++i) valid &= static_cast<uint64_t>(begin[i]) < size;
-    for (int64_t i = 0; !valid && i < count; ++i) {
-      STD_TORCH_CHECK(static_cast<uint64_t>(begin[i]) < size, "indices of point ", i / e.k,
-                      " of cloud ", cloud, " hold ", begin[i], ", but the cloud has ", size,
-                      " points");
-    }
-  }
-}
 
 template <class T>
 EdgeArguments<T> edges_of(const Tensor& projected, const Tensor& neighbors, const Tensor& starts,
@@ -30,14 +14,9 @@ EdgeArguments<T> edges_of(const Tensor& projected, const Tensor& neighbors, cons
   STD_TORCH_CHECK(projected.dim() == 3 && projected.size(1) == 2 && projected.is_contiguous() &&
                       projected.is_cpu(),
                   "projected must be a contiguous (R, 2, C) on the CPU");
-  STD_TORCH_CHECK(neighbors.dim() == 2 && neighbors.size(1) >= 1, "neighbors must be (R, k)");
-  check_matrix(neighbors, "neighbors", ScalarType::Long, projected.size(0), neighbors.size(1));
-  // The neighbours' rows stand for the clouds' points, so that their checks serve here too.
-  const Clouds<int64_t> clouds = clouds_of<int64_t>(neighbors, starts, sizes);
-  const EdgeArguments<T> edges{projected.const_data_ptr<T>(), clouds.rows, clouds.starts,
-                               clouds.sizes, clouds.count, neighbors.size(1), projected.size(2)};
-  check_neighbors(edges);
-  return edges;
+  const Clouds<int64_t> clouds = neighbors_of(neighbors, projected.size(0), starts, sizes);
+  return {projected.const_data_ptr<T>(), clouds.rows, clouds.starts, clouds.sizes,
+          clouds.count, clouds.dims, projected.size(2)};
 }
 
 template <class T>

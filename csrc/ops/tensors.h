@@ -36,25 +36,31 @@ inline void check_matrix(const Tensor& tensor, const char* name, ScalarType dtyp
                   name, " must be contiguous (", rows, ", ", columns, ") of the right dtype");
 }
 
-// Raises unless the clouds lie inside the tensor one behind the other: whatever Python checked
-// before, no call through torch.ops may read out of bounds or write a row twice.
+// Raises unless the clouds lie inside the rows one behind the other: whatever Python checked before,
+// no call through torch.ops may read out of bounds or write a row twice.
 template <class T>
-Clouds<T> clouds_of(const Tensor& rows, const Tensor& starts, const Tensor& sizes) {
-  STD_TORCH_CHECK(rows.dim() == 2 && rows.is_contiguous() && rows.is_cpu(),
-                  "rows must be a contiguous (R, D) on the CPU");
+Clouds<T> clouds_in(const T* data, int64_t rows, int64_t dims, const Tensor& starts,
+                    const Tensor& sizes) {
   for (const Tensor* table : {&starts, &sizes}) {
     STD_TORCH_CHECK(table->dim() == 1 && table->is_contiguous() &&
                         table->scalar_type() == ScalarType::Long && table->is_cpu(),
                     "starts and sizes must be contiguous int64 on the CPU");
   }
   STD_TORCH_CHECK(starts.numel() == sizes.numel(), "as many starts as sizes are needed");
-  const Clouds<T> clouds{rows.const_data_ptr<T>(), rows.size(1), starts.const_data_ptr<int64_t>(),
+  const Clouds<T> clouds{data, dims, starts.const_data_ptr<int64_t>(),
                          sizes.const_data_ptr<int64_t>(), starts.numel()};
-  const int64_t cloud = first_misplaced(clouds, rows.size(0));
+  const int64_t cloud = first_misplaced(clouds, rows);
   STD_TORCH_CHECK(cloud < 0, "cloud ", cloud, " of ", clouds.sizes[cloud], " points from row ",
-                  clouds.starts[cloud], " on does not lie inside the ", rows.size(0),
+                  clouds.starts[cloud], " on does not lie inside the ", rows,
                   " rows and behind the cloud before it");
   return clouds;
+}
+
+template <class T>
+Clouds<T> clouds_of(const Tensor& rows, const Tensor& starts, const Tensor& sizes) {
+  STD_TORCH_CHECK(rows.dim() == 2 && rows.is_contiguous() && rows.is_cpu(),
+                  "rows must be a contiguous (R, D) on the CPU");
+  return clouds_in(rows.const_data_ptr<T>(), rows.size(0), rows.size(1), starts, sizes);
 }
 
 // Raises where a number is not finite.

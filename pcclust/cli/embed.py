@@ -21,6 +21,7 @@ from pcclust.data.transforms import UnitSphere
 from pcclust.evaluate.embedding import encoder_of
 from pcclust.evaluate.forward import Model, Predictor
 from pcclust.nn.weights import load
+from pcclust.training.allocator import keep_freed_memory
 
 SUFFIXES = (".npz", ".h5", ".hdf5")
 DEFAULT_POINTS = 1024
@@ -67,6 +68,7 @@ def embed(
         output.print(f"{out} is there already, with no interrupted run of it: nothing to resume")
         return ExitCode.DONE
     check_destination(out, False)
+    keep_freed_memory()
     model = load(weights)
     card = model.__dict__["card"]
     count = num_points or card.get("num_points") or DEFAULT_POINTS

@@ -1,12 +1,16 @@
 """The last layer of a backbone: every point is mapped, then each cloud becomes one vector."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from pcclust.nn._batch_norm import running_statistics, scale_and_shift, update_running
+from pcclust.nn._evaluation import folded, fuses, halved, segments
 from pcclust.nn._linear import linear
 from pcclust.nn._norm_pool import activate_and_pool, channel_sums
 from pcclust.nn._packed import Sizes
+from pcclust.ops.linear_pool import linear_pool
 
 
 class CloudPooling(nn.Module):
@@ -38,17 +42,25 @@ class CloudPooling(nn.Module):
         self.linear = nn.Linear(in_channels, channels, bias=False)
         self.norm = nn.BatchNorm1d(channels)
 
-    def forward(self, x: Tensor, sizes: Sizes) -> Tensor:
+    def forward(self, x: Tensor | Sequence[Tensor], sizes: Sizes) -> Tensor:
         """Maps and pools.
 
         Args:
-            x: ``(ΣN, in_channels)`` the points of all clouds, one cloud after the other.
+            x: ``(ΣN, in_channels)`` the points of all clouds, one cloud after the other; or several
+                matrices that have these channels side by side.
             sizes: the points of each cloud.
 
         Returns:
             ``(B, out_channels)``.
         """
-        z = linear(x, self.linear.weight)
+        parts, weight = [x] if isinstance(x, Tensor) else list(x), self.linear.weight
+        if fuses(self.norm, weight, parts):
+            layer, runs = folded(weight, self.norm), segments(sizes, weight.device)
+            peaks, means = linear_pool(
+                parts, *layer, *runs, self.negative_slope, half=halved(weight)
+            )
+            return torch.cat([peaks, means], dim=1) if self.mean else peaks
+        z = linear(torch.cat(parts, dim=1) if len(parts) > 1 else parts[0], weight)
         scale, shift = self._scale_and_shift(z, sizes)
         maxima, means = activate_and_pool(z, scale, shift, sizes, self.negative_slope)
         return torch.cat([maxima, means], dim=1) if self.mean else maxima

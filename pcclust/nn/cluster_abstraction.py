@@ -1,8 +1,13 @@
 """Cluster abstraction, the pooling layer of ClusterNet."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 
+from pcclust.nn._evaluation import folded, fuses, halved
 from pcclust.nn.shared_mlp import shared_mlp
+from pcclust.ops.linear_pool import linear_pool
 
 
 class ClusterAbstraction(nn.Module):
@@ -33,13 +38,15 @@ class ClusterAbstraction(nn.Module):
         super().__init__()
         self.in_channels = in_channels
         self.out_channels = out_channels
+        self.negative_slope = negative_slope
         self.layer = shared_mlp([in_channels, out_channels], negative_slope=negative_slope)
 
-    def forward(self, x: Tensor, clusters: Tensor, num_clusters: int) -> Tensor:
+    def forward(self, x: Tensor | Sequence[Tensor], clusters: Tensor, num_clusters: int) -> Tensor:
         """Pools.
 
         Args:
-            x: ``(R, in_channels)`` members of all clusters.
+            x: ``(R, in_channels)`` members of all clusters; or several matrices that have these
+                channels side by side.
             clusters: ``(R,)`` int64, the cluster of each, from 0; every cluster has a member.
             num_clusters: how many clusters.
 
@@ -49,11 +56,24 @@ class ClusterAbstraction(nn.Module):
         Raises:
             ValueError: wrong shapes.
         """
-        if x.dim() != 2 or x.shape[1] != self.in_channels:
-            raise ValueError(f"x must be (R, {self.in_channels}), got {tuple(x.shape)}")
-        if clusters.shape != x.shape[:1]:
-            raise ValueError(f"clusters must be {tuple(x.shape[:1])}, got {tuple(clusters.shape)}")
-        y: Tensor = self.layer(x)
+        parts = [x] if isinstance(x, Tensor) else list(x)
+        self._check(parts, clusters)
+        weight, norm = self.layer.weight_and_norm(0)
+        if fuses(norm, weight, parts):
+            members = clusters.argsort(stable=True)
+            sizes = torch.bincount(clusters, minlength=num_clusters)
+            runs = (sizes.cumsum(dim=0) - sizes, sizes)
+            layer, slope, half = folded(weight, norm), self.negative_slope, halved(weight)
+            return linear_pool(parts, *layer, *runs, slope, members=members, half=half)[0]
+        y: Tensor = self.layer(torch.cat(parts, dim=1) if len(parts) > 1 else parts[0])
         pooled = y.new_zeros(num_clusters, self.out_channels)
         owners = clusters[:, None].expand_as(y)
         return pooled.scatter_reduce(0, owners, y, reduce="amax", include_self=False)
+
+    def _check(self, parts: list[Tensor], clusters: Tensor) -> None:
+        rows, channels = parts[0].shape[:1], sum(part.shape[-1] for part in parts)
+        if any(part.dim() != 2 for part in parts) or channels != self.in_channels:
+            shapes = ", ".join(str(tuple(part.shape)) for part in parts)
+            raise ValueError(f"x must be (R, {self.in_channels}), got {shapes}")
+        if clusters.shape != rows:
+            raise ValueError(f"clusters must be {tuple(rows)}, got {tuple(clusters.shape)}")

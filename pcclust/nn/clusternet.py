@@ -125,7 +125,7 @@ class ClusterNet(nn.Module):
         labels = self._packed_labels(clusters, points, clouds)
         all_points = nodes = point_nodes(clouds)
         of_points = torch.arange(nodes.positions.shape[0], device=points.device)
-        x: Tensor | None = None
+        x: Tensor | None = None  # what clusters know of their members
         pooled, dtype = [], working_dtype(weight.dtype)
         for depth, (level, pooling) in enumerate(zip(self.levels, self.poolings, strict=True)):
             rri, nearest = neighborhoods(nodes, self.neighbors[depth], dtype)
@@ -133,18 +133,17 @@ class ClusterNet(nn.Module):
             if self.coordinates:
                 positions = nodes.positions.to(weight.dtype)
                 x = positions if x is None else torch.cat([x, positions.to(x)], dim=1)
-            x = level(x, rri, nearest, nodes, wide)
-            pooled.append(pooling(x, nodes.sizes))
+            parts = level(x, rri, nearest, nodes, wide)
+            pooled.append(pooling(parts, nodes.sizes))
             if depth < len(self.num_clusters):
                 most = self.num_clusters[depth]
                 grouping, of_points = group(all_points, nodes, of_points, labels[:, depth], most)
-                members = [x, grouping.places.to(x)]
+                members = [*parts, grouping.places.to(parts[0])]
                 if self.coordinates:
                     centers = grouping.clusters.positions[grouping.owners]
-                    members.append((nodes.positions - centers).to(x))
+                    members.append((nodes.positions - centers).to(parts[0]))
                 nodes = grouping.clusters
-                x = torch.cat(members, dim=1)
-                x = self.abstractions[depth](x, grouping.owners, nodes.positions.shape[0])
+                x = self.abstractions[depth](members, grouping.owners, nodes.positions.shape[0])
                 x = torch.cat([x, grouping.shapes.to(x)], dim=1)
         return torch.cat(pooled, dim=1)
 
@@ -251,7 +250,7 @@ class ClusterLevel(nn.Module):
         neighbors: Tensor,
         nodes: Nodes,
         wide_rri: Tensor | None = None,
-    ) -> Tensor:
+    ) -> list[Tensor]:
         """Maps the nodes of one level.
 
         Args:
@@ -262,17 +261,32 @@ class ClusterLevel(nn.Module):
             wide_rri: ``(M, k', 4)`` of wider neighbourhoods, where the level has a module for them.
 
         Returns:
-            ``(M, out_channels)``.
+            Matrices that have ``(M, out_channels)`` side by side; one where gradients are wanted.
         """
         described = [self.rri_module(rri)]
         if self.wide_module is not None:
             described.append(self.wide_module(wide_rri))
-        y = torch.cat(described if x is None else [x, *described], dim=1)
+        outputs = described if x is None else [x, *described]
+        if all(edge_conv.fuses(outputs) for edge_conv in self._edge_convs()):
+            return self._evaluated(outputs, neighbors, nodes)
+        y = torch.cat(outputs, dim=1)
         outputs = [y]
         for edge_conv in self.edge_convs:
             y = edge_conv(y, neighbors, offsets=nodes.offsets)
             outputs.append(y)
-        return torch.cat(outputs, dim=1)
+        return [torch.cat(outputs, dim=1)]
+
+    def _edge_convs(self) -> list[EdgeConv]:
+        return [layer for layer in self.edge_convs if isinstance(layer, EdgeConv)]
+
+    def _evaluated(self, parts: list[Tensor], neighbors: Tensor, nodes: Nodes) -> list[Tensor]:
+        starts, sizes = nodes.offsets[:-1], nodes.offsets.diff()
+        first = starts.repeat_interleave(sizes)[:, None]
+        outputs, given = list(parts), parts
+        for edge_conv in self._edge_convs():
+            given = [edge_conv.evaluated(given, neighbors - first, starts, sizes)]
+            outputs += given
+        return outputs
 
 
 def _check_sizes(num_clusters: Sequence[int], neighbors: Sequence[int], channels: int) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from pcclust.nn._packed import Packed, count_clouds, pack
@@ -90,7 +89,7 @@ class DGCNN(nn.Module):
         for edge_conv in self.edge_convs:
             x = self._convolve(edge_conv, x, clouds)
             layers.append(x)
-        pooled: Tensor = self.pooling(torch.cat(layers, dim=1), clouds.sizes)
+        pooled: Tensor = self.pooling(layers, clouds.sizes)
         return pooled
 
     def _convolve(self, edge_conv: nn.Module, x: Tensor, clouds: Packed) -> Tensor:

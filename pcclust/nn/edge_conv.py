@@ -1,5 +1,6 @@
 """EdgeConv, the layer of DGCNN, in memory that does not grow with the number of neighbours."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -7,9 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pcclust.nn._batch_norm import running_statistics, scale_and_shift, update_running
+from pcclust.nn._evaluation import folded, fuses, halved
 from pcclust.nn._linear import linear
 from pcclust.ops._clouds import working_precision
 from pcclust.ops._layouts import FLOATING, readable
+from pcclust.ops.edge_layer import edge_layer
 from pcclust.ops.edge_reduce import edge_reduce
 
 
@@ -80,6 +83,9 @@ class EdgeConv(nn.Module):
             RuntimeError: an index that is no point of its cloud.
         """
         graph = self._checked_graph(x, indices, lengths, offsets)
+        if self.fuses([x]):
+            rows = x.reshape(-1, self.in_channels)
+            return self.evaluated([rows], *graph).view(*x.shape[:-1], self.out_channels)
         if lengths is not None:
             x = x.masked_fill(graph.padding(x), 0)
         projected, shift = self._project(x.reshape(-1, self.in_channels))
@@ -91,6 +97,28 @@ class EdgeConv(nn.Module):
         y = F.leaky_relu(y, self.negative_slope, inplace=True).to(projected.dtype)
         y = y.view(*x.shape[:-1], self.out_channels)
         return y if lengths is None else y.masked_fill(graph.padding(y), 0)
+
+    def fuses(self, parts: Sequence[Tensor]) -> bool:
+        """Returns whether `evaluated` may be asked about such rows."""
+        return not self._batch_statistics and fuses(self.norm, self.linear.weight, parts)
+
+    def evaluated(
+        self, parts: Sequence[Tensor], neighbors: Tensor, starts: Tensor, sizes: Tensor
+    ) -> Tensor:
+        """Applies the layer in evaluation, as one operator without gradient.
+
+        Args:
+            parts: matrices that have the ``in_channels`` of all rows side by side.
+            neighbors: ``(ΣN, k)`` int64 positions in the cloud.
+            starts: ``(B,)`` the first row of each cloud.
+            sizes: ``(B,)`` its rows; others are padding, of which the output is 0.
+        """
+        weight = self.linear.weight
+        scaled, shift = folded(weight, self.norm)
+        a, b = scaled.chunk(2, dim=1)
+        graph = (neighbors, starts, sizes)
+        layer = (torch.cat([a - b, b]), shift)
+        return edge_layer(parts, *layer, *graph, self.negative_slope, halved(weight))
 
     @property
     def _batch_statistics(self) -> bool:

@@ -5,10 +5,12 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from pcclust.nn._evaluation import folded, fuses, halved
 from pcclust.nn._linear import linear
+from pcclust.ops.row_layer import row_layer
 
 
-def shared_mlp(channels: Sequence[int], *, negative_slope: float = 0.0) -> nn.Sequential:
+def shared_mlp(channels: Sequence[int], *, negative_slope: float = 0.0) -> "SharedMLP":
     """Builds linear layers, each followed by BatchNorm and a (leaky) ReLU, for rows of points.
 
     Args:
@@ -29,7 +31,31 @@ def shared_mlp(channels: Sequence[int], *, negative_slope: float = 0.0) -> nn.Se
         # BatchNorm takes away any constant, so a bias would never learn anything.
         layers += [RowLinear(width, out, bias=False), nn.BatchNorm1d(out)]
         layers.append(nn.LeakyReLU(negative_slope, inplace=True))
-    return nn.Sequential(*layers)
+    return SharedMLP(*layers)
+
+
+class SharedMLP(nn.Sequential):
+    """Linear layers, each followed by BatchNorm and a LeakyReLU; `shared_mlp` builds it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``(R, …)`` rows."""
+        for number in range(len(self) // 3):
+            weight, norm = self.weight_and_norm(number)
+            linear_layer, activation = self[3 * number], self[3 * number + 2]
+            if fuses(norm, weight, [x]):
+                assert isinstance(activation, nn.LeakyReLU)
+                slope = activation.negative_slope
+                x = row_layer([x], *folded(weight, norm), slope, halved(weight))
+            else:
+                x = activation(norm(linear_layer(x)))
+        return x
+
+    def weight_and_norm(self, number: int) -> tuple[Tensor, nn.BatchNorm1d]:
+        """Returns the weight of a linear layer and the BatchNorm after it."""
+        linear_layer, norm = self[3 * number], self[3 * number + 1]
+        assert isinstance(linear_layer, nn.Linear)
+        assert isinstance(norm, nn.BatchNorm1d)
+        return linear_layer.weight, norm
 
 
 class RowLinear(nn.Linear):

@@ -149,6 +149,16 @@ def _neighbor_rows(
     """Returns ``(R, k)`` rows of the neighbours and ``(R, 1)`` which rows are no padding."""
     check_matrix(projected, "projected", (None, 2, None))
     check_matrix(neighbors, "neighbors", (projected.shape[0], None), torch.int64)
+    return neighbor_table(neighbors, starts, sizes)
+
+
+def neighbor_table(neighbors: Tensor, starts: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns ``(R, k)`` rows of the neighbours and ``(R, 1)`` which rows are no padding.
+
+    Raises:
+        RuntimeError: a neighbour that is no point of its cloud.
+    """
+    check_matrix(neighbors, "neighbors", (None, None), torch.int64)
     require(neighbors.shape[1] >= 1, "at least one neighbour is needed")
     check_clouds(neighbors, starts, sizes)
     cloud = cloud_of_rows(Clouds(neighbors, starts, sizes, (), False, None))[:, None]

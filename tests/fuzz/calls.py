@@ -7,10 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+import pcclust.ops.edge_layer
 import pcclust.ops.group_max
 import pcclust.ops.group_moments
 import pcclust.ops.kmeans_assign
-import pcclust.ops.kmeans_plusplus  # noqa: F401  (each declares its operators)
+import pcclust.ops.kmeans_plusplus
+import pcclust.ops.linear_pool
+import pcclust.ops.row_layer  # noqa: F401  (each declares its operators)
 
 Call = tuple[str, list[Any]]
 DTYPES = (torch.float32, torch.float64)
@@ -155,6 +158,37 @@ def group_max_backward(draw: random.Random) -> list[Any]:
     return [torch.randn_like(maxima), argmax, *arguments, draw.random() < 0.5]
 
 
+def parts_of(draw: random.Random, count: int, dtype: torch.dtype) -> list[Tensor]:
+    widths = [draw.choice((0, 1, 3, 17)) for _ in range(draw.randint(1, 3))]
+    return [torch.randn(count, width, dtype=dtype) for width in widths]
+
+
+def row_layer(draw: random.Random) -> list[Any]:
+    dtype = draw.choice(DTYPES)
+    parts, outputs = parts_of(draw, draw.choice((0, 1, 40)), dtype), draw.choice((0, 1, 5, 70))
+    weight = torch.randn(outputs, sum(part.shape[1] for part in parts), dtype=dtype)
+    half = dtype == torch.float32 and draw.random() < 0.5
+    return [parts, weight, torch.randn(outputs, dtype=dtype), draw.choice((0.0, 0.2)), half]
+
+
+def linear_pool(draw: random.Random) -> list[Any]:
+    rows, starts, sizes = rows_of(draw)
+    _, weight, bias, slope, half = row_layer(draw)
+    parts = parts_of(draw, len(rows), bias.dtype)
+    weight = torch.randn(len(bias), sum(part.shape[1] for part in parts), dtype=bias.dtype)
+    members = torch.randperm(len(rows)) if draw.random() < 0.5 else None
+    return [parts, weight, bias, members, starts, sizes, slope, half]
+
+
+def edge_layer(draw: random.Random) -> list[Any]:
+    projected, neighbors, starts, sizes, *_ = edge_reduce(draw)
+    _, _, bias, slope, half = row_layer(draw)
+    parts = parts_of(draw, len(projected), bias.dtype)
+    inputs = sum(part.shape[1] for part in parts)
+    weight = torch.randn(2 * len(bias), inputs, dtype=bias.dtype)
+    return [parts, weight, bias, neighbors, starts, sizes, slope, half]
+
+
 def kmeans_assign(draw: random.Random) -> list[Any]:
     count, clusters, dims = (draw.choice(some) for some in ((0, 1, 70), (1, 5, 40), (1, 3, 33)))
     dtype = draw.choice(DTYPES)
@@ -195,6 +229,9 @@ OPERATORS: dict[str, Callable[[random.Random], list[Any]]] = {
         group_moments_backward,
         group_max,
         group_max_backward,
+        row_layer,
+        linear_pool,
+        edge_layer,
         kmeans_assign,
         kmeans_update,
         kmeans_plusplus,
@@ -211,13 +248,22 @@ def changed(value: Any, draw: random.Random) -> Any:
     if isinstance(value, float):
         return draw.choice(FLOATS)
     if isinstance(value, list):
-        return [*value, draw.choice(INTEGERS)]
+        return changed_list(value, draw)
     if value is None:
         return torch.randint(-1, 5, (draw.randint(0, 5),))
     try:
         return draw.choice(CHANGES)(value, draw)
     except (RuntimeError, IndexError):  # not everything can be done to a tensor changed before
         return value
+
+
+def changed_list(values: list[Any], draw: random.Random) -> list[Any]:
+    """Returns a list with a number more, or a tensor changed or left out."""
+    if not any(isinstance(value, Tensor) for value in values):
+        return [*values, draw.choice(INTEGERS)]
+    at = draw.randrange(len(values))
+    other = [] if draw.random() < 0.2 else [changed(values[at], draw)]
+    return [*values[:at], *other, *values[at + 1 :]]
 
 
 def with_values(tensor: Tensor, draw: random.Random) -> Tensor:
