@@ -7,7 +7,7 @@ SOURCES := $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu*' 2>/de
 	$(wildcard build_backend/*.py csrc/Makefile csrc/*.mk) setup.py pyproject.toml
 
 .PHONY: setup demo test test-slow wheels clean-check test-sanitize cuda-check cuda-compile gpu-check bench
-.PHONY: lint format clean mutants fuzz fuzz-long
+.PHONY: lint format clean mutants fuzz fuzz-long docs docs-links notebooks notebooks-check
 
 setup: .venv/installed
 
@@ -35,6 +35,27 @@ bench: .venv/bench
 .venv/bench: setup
 	$(BIN)/pip install --quiet --no-build-isolation --editable ".[bench]"
 	-$(BIN)/pip install --quiet --no-build-isolation torch-cluster
+	touch $@
+
+# Pages of docs/ and the docstrings as a site, without a warning, in out/docs; notebooks as they are.
+docs: .venv/docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs out/docs
+
+# Asks every address outside, and needs the network.
+docs-links: .venv/docs
+	$(BIN)/sphinx-build -q -W --keep-going -b linkcheck docs out/docs-links
+
+# The .py is what is written; the .ipynb is made of it and keeps what running it shows.
+NBMAKE := pytest -q -n0 -c /dev/null --rootdir=. -p no:cacheprovider --nbmake
+notebooks: .venv/docs
+	$(BIN)/jupytext --quiet --sync notebooks/*.py
+	OMP_NUM_THREADS=1 $(BIN)/$(NBMAKE) --overwrite notebooks/*.ipynb
+
+notebooks-check: .venv/docs
+	OMP_NUM_THREADS=1 $(BIN)/$(NBMAKE) notebooks/*.ipynb
+
+.venv/docs: setup
+	$(BIN)/pip install --quiet --no-build-isolation --editable ".[docs]"
 	touch $@
 
 test-slow: setup
@@ -71,7 +92,8 @@ mutants: setup .venv/mutants/installed
 	.venv/mutants/bin/pip install --quiet "cosmic-ray==8.7.0"
 	touch $@
 
-# Nothing but the wheel, and then the README line by line, and every bundled file.
+# Nothing but the wheel, and then the README and the documentation line by line, and every bundled file.
+PAGES := README.md docs/install.md $(sort $(wildcard docs/tutorials/*.md docs/howto/*.md))
 CLEAN := $(CURDIR)/build/clean
 clean-check: setup
 	rm -rf $(CLEAN) && mkdir -p $(CLEAN)/work
@@ -81,7 +103,7 @@ clean-check: setup
 	$(CLEAN)/venv/bin/pip install --quiet "$(TORCH)"
 	$(CLEAN)/venv/bin/pip install --quiet $(CLEAN)/*.whl
 	cd $(CLEAN)/work && $(CLEAN)/venv/bin/python $(CURDIR)/tests/clean_environment/check.py \
-		$(CURDIR)/README.md $(CURDIR)/data .
+		$(CURDIR)/data . $(PAGES:%=$(CURDIR)/%)
 
 # The native kernels under AddressSanitizer and UBSan, through the tests of the operators.
 SANITIZE := -fsanitize=address,undefined

@@ -22,10 +22,10 @@ def ward_linkage(
 ) -> Tensor:
     """Merges the points of a cloud step by step, always the two clusters that cost least.
 
-    Merging clusters a and b costs the growth of the sum of squares, |a||b| / (|a| + |b|) times the
-    squared distance of their centroids; the height of the merge is the square root of twice that,
-    as in SciPy. Everything is computed in float64 about the middle of the cloud, in O(N) memory and
-    about O(N log N) time for points in space (O(N²) at worst).
+    Merging clusters a and b costs the growth of the sum of squares, ``|a| |b| / (|a| + |b|)`` times
+    the squared distance of their centroids; the height of the merge is the square root of twice
+    that, as in SciPy. Everything is computed in float64 about the middle of the cloud, in O(N)
+    memory and about O(N log N) time for points in space (O(N²) at worst).
 
     Args:
         points: as for `knn`; any dimension.

@@ -1,9 +1,9 @@
-"""Runs every command line and Python block of the README where nothing but the wheel is installed.
+"""Runs every command line and Python block of pages where nothing but the wheel is installed.
 
 First without any extra: what fails has to name the extra that it needs, or wants what such a line
-would have made. It runs again with the extras that the README names. `make clean-check` sets up the
-environment. Called with the README, the folder of the bundled shapes, and an empty folder to work
-in, by the environment's own Python.
+would have made. It runs again with the extras that the pages name. `make clean-check` sets up the
+environment. Called with the folder of the bundled shapes, an empty folder to work in, and the
+README and the pages of the documentation, by the environment's own Python.
 """
 
 import os
@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from readme import Item, items_of
+from pages import Item, items_of_all
 
 BIN = Path(sys.executable).parent
 # Against what never ends: on a busy machine a command waits for most of its time.
@@ -54,8 +54,10 @@ class Failure:
 def run_all(items: list[Item], work: Path, note: str) -> list[Failure]:
     """Runs items in their order, and prints a line on each; returns what failed."""
     failures: list[Failure] = []
-    earlier = ""
+    earlier, page = "", ""
     for item in items:
+        if item.page != page:
+            earlier, page = "", item.page
         wall, cpu = time.perf_counter(), cpu_seconds()
         fault = None if item.skipped else run(item, earlier, work)
         wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
@@ -93,21 +95,22 @@ def paths_of(item: Item) -> set[str]:
     return set(PATH.findall(item.command + item.code))
 
 
-def main(readme_file: str, shapes: str, folder: str) -> int:
-    """Runs everything; returns 1 where something of the README fails."""
-    readme, work = Path(readme_file).read_text(encoding="utf-8"), Path(folder)
+def main(shapes: str, folder: str, *files: str) -> int:
+    """Runs everything; returns 1 where something of a page fails."""
+    work, pages = Path(folder), [Path(file).resolve() for file in files]
     (work / "data").symlink_to(Path(shapes).resolve())
     prepare = Path(__file__).with_name("prepare.py").resolve()
     items = [
-        Item("all bundled files are read", f"python {prepare} {Path(readme_file).resolve()}"),
+        Item("all bundled files are read", f"python {prepare} {' '.join(map(str, pages))}"),
         *(Item(line, line) for line in ("pcclust --version", "python -m pcclust --version")),
         Item("pcclust info", "pcclust info"),
-        *items_of(readme),
+        *items_of_all(pages),
     ]
     failures = run_all(items, work, "no extras")
     wrong = [failure for failure in failures if not failure.excuse]
     faults = "\n".join(failure.fault for failure in failures)
-    extras = set(EXTRA.findall(faults)) & set(EXTRA.findall(readme))
+    named = "".join(page.read_text(encoding="utf-8") for page in pages)
+    extras = set(EXTRA.findall(faults)) & set(EXTRA.findall(named))
     if extras:
         libraries = f"pcclust[{','.join(sorted(extras))}]"
         subprocess.run([BIN / "pip", "install", "--quiet", libraries], check=True)
@@ -116,8 +119,8 @@ def main(readme_file: str, shapes: str, folder: str) -> int:
         again = [item for item in items if item in failed or item.code]
         wrong += run_all(again, work, "extras   ")
     for failure in wrong:
-        print(f"\nFAILED: {failure.item.shown}\n{failure.fault}")
-    print(f"\n{len(items)} items of the README, {len(wrong)} failed")
+        print(f"\nFAILED: {failure.item.page}: {failure.item.shown}\n{failure.fault}")
+    print(f"\n{len(items)} items of {len(pages)} pages, {len(wrong)} failed")
     return 1 if wrong else 0
 
 

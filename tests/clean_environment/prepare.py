@@ -1,6 +1,6 @@
 """Reads every bundled file, from the package and from data/; writes the small data of the check.
 
-Called in the folder of the check with the README, whose model and weights it writes, too.
+Called in the folder of the check with the pages, whose models and weights it writes, too.
 """
 
 import runpy
@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
-from readme import models_of, weights_of
+from pages import models_of, weights_of
 
 import pcclust
 from pcclust.data import count_clouds, read_clouds
@@ -55,9 +55,10 @@ for name, classes, shapes in (("small10", 4, 36), ("small40", 40, 120)):
         lines = [f"OFF\n{POINTS} 0 0", *(f"{x} {y} {z}" for x, y, z in cloud)]
         (folder / f"{kind}_{number:04}.off").write_text("\n".join(lines))
 
-# What the README says somebody has: a model of one's own, and its weights.
-readme = Path(sys.argv[1]).read_text(encoding="utf-8")
-for file, code in models_of(readme).items():
-    Path(file).write_text(code)
-for file, name, weights in weights_of(readme):
-    torch.save(runpy.run_path(file)[name]().state_dict(), weights)
+# What pages say somebody has: a model of one's own, and its weights.
+for argument in sys.argv[1:]:
+    page = Path(argument).read_text(encoding="utf-8")
+    for file, code in models_of(page).items():
+        Path(file).write_text(code)
+    for file, name, weights in weights_of(page):
+        torch.save(runpy.run_path(file)[name]().state_dict(), weights)

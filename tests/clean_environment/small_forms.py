@@ -1,6 +1,6 @@
-"""How lines of the README are made small enough for every change; all others run as they stand.
+"""How lines of pages are made small enough for every change; all others run as they stand.
 
-A line that no longer stands in the README is no fault here: its row is then of no use, and may go.
+A line that no longer stands in a page is no fault here: its row is then of no use, and may go.
 """
 
 from typing import NamedTuple
@@ -34,6 +34,7 @@ REPLACED = (
     Replaced("data/furniture.h5", "small_data/furniture.h5", "every fifteenth shape of it"),
     Replaced("modelnet40", "small40", "it is no part of the package: bundled shapes in its layout"),
     Replaced("modelnet10", "small10", "the same"),
+    Replaced("5-20", "2-6", "there are 23 shapes"),
     Replaced("RUN", "pcclust.nn:ClusterNet", "it stands for any model; this is the README's own"),
 )
 EXTENDED = (
@@ -42,6 +43,7 @@ EXTENDED = (
     Extended("pretrain .* small", "--epochs 1 --num-points 128 --batch-size 8", "an hour"),
     Extended("pretrain contrastnet", "--rounds 1 --clusters 4", "hours: a small network a round"),
     Extended("pretrain contrastnet", "--network.epochs 1 --network.batch-size 8", "the same"),
+    Extended("pretrain temi", "--clusters 4 --least-steps 10", "minutes"),
     Extended("evaluate linear .*small", "--num-points 128 --limit 20", "an hour"),
     Extended("evaluate (rotation|corruption) .*small", "--limit 20", "the same"),
     Extended("evaluate (rotation|linear)", "--rotations 1", "four fifths of the clouds"),
