@@ -116,10 +116,15 @@ class DeepClustering(Pretext):
 
     def saved(self) -> tuple[nn.Module, dict[str, Any]]:
         """Returns the `Clusterer` of encoder and cluster head, and its card."""
-        head = self.model.heads["cluster"]
-        assert isinstance(head, ClusterHead)
+        head = self._saved_head()
         clusterer = Clusterer(self._saved_encoder().network, head)
         return clusterer, self._card(clusterer) | clusterer.card()
+
+    def _saved_head(self) -> ClusterHead:
+        """Returns what scores clusters by the features of the saved encoder."""
+        head = self.model.heads["cluster"]
+        assert isinstance(head, ClusterHead)
+        return head
 
     def _learned(self, width: int) -> dict[str, Tensor]:
         return {"assigned": torch.full((len(self.shapes),), NOT_YET)} | self.buffers(width)

@@ -1,6 +1,7 @@
 """What methods that learn an encoder by heads on its features have in common."""
 
 import dataclasses
+import math
 from abc import abstractmethod
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -110,7 +111,8 @@ class Pretext(Method):
         self.model = HeadedEncoder(
             network, heads, learned, frozen=self.frozen_encoder, posed=config.posed
         )
-        self.steps_per_epoch = len(shapes) // self.config.batch_size
+        least = math.ceil(self._least_steps() / max(config.epochs, 1))
+        self.steps_per_epoch = max(len(shapes) // self.config.batch_size, least)
         if isinstance(shapes, PointDataset):
             pose = self._pose(network) if config.posed else None
             self.augment = views(config, shapes.up_axis, config.dataset, pose)
@@ -140,7 +142,9 @@ class Pretext(Method):
     def order(self, epoch: int) -> Tensor:
         """Returns the shapes of an epoch in their order, at least a batch for each step."""
         generator = seeded_generator(self.config.seed, epoch)
-        return torch.randperm(len(self.shapes), generator=generator)
+        rounds = math.ceil(self.steps_per_epoch * self.config.batch_size / len(self.shapes))
+        orders = [torch.randperm(len(self.shapes), generator=generator) for _ in range(rounds)]
+        return torch.cat(orders)
 
     def views(self, rows: Tensor, epoch: int, step: int) -> Tensor:
         """Returns views of shapes; called in threads, ahead of the step.
@@ -243,6 +247,10 @@ class Pretext(Method):
 
     def _check(self) -> None:
         """Refuses settings that do not fit the data, before anything is built."""
+
+    def _least_steps(self) -> int:
+        """Returns how many steps the training has at least, however few the shapes are."""
+        return 0
 
     def _buffer(self, name: str) -> Tensor:
         buffer = getattr(self.model, name)

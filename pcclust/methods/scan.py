@@ -31,10 +31,14 @@ class SCANConfig(DeepClusteringConfig):
     Attributes:
         neighbors: of each shape, by the cosine of its features; fewer where there are fewer shapes.
         entropy_weight: of even cluster sizes.
+        least_steps: of the whole training on given features, where a step takes milliseconds: few
+            shapes make few batches, which leave the head where it began. Each epoch then sees every
+            shape several times.
     """
 
     neighbors: int = 20
     entropy_weight: float = 5.0
+    least_steps: int = 2000
     epochs: int = 50
     batch_size: int = 128
     learning_rate: float | None = 1e-4
@@ -46,8 +50,9 @@ class SCANConfig(DeepClusteringConfig):
         super().__post_init__()
         if self.neighbors < 1:
             raise ValueError(f"neighbors={self.neighbors} must be positive")
-        if self.entropy_weight < 0:
-            raise ValueError(f"entropy_weight={self.entropy_weight} must not be negative")
+        for name in ("entropy_weight", "least_steps"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +160,9 @@ class SCAN(DeepClustering):
         """Returns the loss of the pairs."""
         scores = model(batch.points.flatten(0, 1))["cluster"].unflatten(0, (-1, 2))
         return {"loss": scan(scores[:, 0], scores[:, 1], self.config.entropy_weight)}
+
+    def _least_steps(self) -> int:
+        return self.config.least_steps if isinstance(self.shapes, FeatureSet) else 0
 
     @property
     def _neighbors(self) -> Tensor:

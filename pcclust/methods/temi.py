@@ -1,7 +1,6 @@
 """TEMI: heads on frozen features learn that neighbours share clusters."""
 
 import copy
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,9 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pcclust.cluster import PCAWhitening
 from pcclust.data.seeding import seeded_generator
 from pcclust.losses import weighted_pmi
 from pcclust.methods.base import DeepClustering, DeepClusteringConfig, Views
+from pcclust.methods.encoders import Encoder
 from pcclust.methods.features import FeatureSet
 from pcclust.methods.stages import (
     NOTHING,
@@ -23,7 +24,7 @@ from pcclust.methods.stages import (
     features_first,
     features_of,
 )
-from pcclust.nn.cluster_heads import PrototypeHead
+from pcclust.nn.cluster_heads import ClusterHead, PrototypeHead
 from pcclust.ops import knn
 from pcclust.training import Progress
 
@@ -36,6 +37,8 @@ class TEMIConfig(DeepClusteringConfig):
         heads: how many learn beside each other; the one of lowest loss is saved.
         hidden: channels of the first layer.
         bottleneck: channels in which clusters have their prototypes.
+        components: principal ones that heads learn from, which makes a step as many times faster as
+            there are fewer of them than channels; all channels, as in the paper, if None.
         neighbors: of which one at random is the other half of a pair; fewer where there are fewer
             shapes.
         temperature: by which scores are divided.
@@ -49,6 +52,7 @@ class TEMIConfig(DeepClusteringConfig):
     heads: int = 16
     hidden: int = 512
     bottleneck: int = 256
+    components: int | None = None
     neighbors: int = 50
     temperature: float = 0.1
     beta: float = 0.6
@@ -70,6 +74,8 @@ class TEMIConfig(DeepClusteringConfig):
                 raise ValueError(f"{name}={getattr(self, name)} must be positive")
         if not 0.5 < self.beta <= 1:
             raise ValueError(f"beta={self.beta} must be above 0.5 and at most 1")
+        if self.components is not None and self.components < 1:
+            raise ValueError(f"components={self.components} must be positive")
         if self.least_steps < 0:
             raise ValueError(f"least_steps={self.least_steps} must not be negative")
         for name in ("momentum", "marginal_momentum"):
@@ -113,22 +119,22 @@ class TEMI(DeepClustering):
     config: TEMIConfig
     shapes: FeatureSet
     num_views: ClassVar[int] = 0
+    _mean: Tensor
+    _axes: Tensor | None = None
     leaves_parameters_unused: ClassVar[bool] = True
     collapse_advice: ClassVar[str] = "lower --beta, or give other features"
 
     def __init__(
         self, config: TEMIConfig, shapes: FeatureSet, previous: Previous = NOTHING
     ) -> None:
+        self.given = shapes
+        components = config.components or shapes.features.shape[1]
+        if components < shapes.features.shape[1]:
+            whitening = PCAWhitening(components, eps=0).fit(shapes.features)
+            self._mean, self._axes = whitening.mean_, whitening.components_
+            projected = (shapes.features - self._mean) @ self._axes.T
+            shapes = FeatureSet(projected, shapes.sha256)
         super().__init__(config, shapes, previous)
-        least = math.ceil(config.least_steps / max(config.epochs, 1))
-        self.steps_per_epoch = max(self.steps_per_epoch, least)
-
-    def order(self, epoch: int) -> Tensor:
-        """Returns the shapes, each about as often as the steps need."""
-        generator = seeded_generator(self.config.seed, epoch)
-        rounds = math.ceil(self.steps_per_epoch * self.config.batch_size / len(self.shapes))
-        orders = [torch.randperm(len(self.shapes), generator=generator) for _ in range(rounds)]
-        return torch.cat(orders)
 
     def heads(self, width: int) -> dict[str, nn.Module]:
         """Returns students, teachers and the head that is saved."""
@@ -202,6 +208,17 @@ class TEMI(DeepClustering):
         best = int(self._buffer("losses").argmin())
         self.model.heads["cluster"].load_state_dict(self._teachers[best].state_dict())
         return super().evaluate() | {"head": float(best)}
+
+    def _least_steps(self) -> int:
+        return self.config.least_steps
+
+    def _saved_head(self) -> ClusterHead:
+        head = super()._saved_head()
+        assert isinstance(head, PrototypeHead)
+        return head if self._axes is None else head.of_wider(self._mean, self._axes)
+
+    def _saved_encoder(self) -> Encoder:
+        return self.given.encoder or Encoder.of_features(self.given)
 
     @property
     def _students(self) -> Students:

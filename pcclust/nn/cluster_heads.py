@@ -158,6 +158,26 @@ class PrototypeHead(ClusterHead):
         self.mean.copy_(mean)
         self.deviation.copy_(torch.where(deviation > 1e-6 * mean.abs(), deviation, torch.inf))
 
+    @torch.no_grad()
+    def of_wider(self, mean: Tensor, axes: Tensor) -> "PrototypeHead":
+        """Returns the head that scores features as this one does what it was shown of them.
+
+        Args:
+            mean: ``(W,)`` of the features.
+            axes: ``(C, W)``: this head was shown ``(features - mean) @ axes.T``.
+        """
+        settings: dict[str, Any] = self.settings
+        wider = PrototypeHead(axes.shape[1], self.num_clusters, **settings)
+        wider.prototypes.copy_(self.prototypes)
+        wider.layers.load_state_dict(
+            self.layers.state_dict() | {"0.weight": wider.layers[0].weight}
+        )
+        weight = self.layers[0].weight.double() / self.deviation.double()
+        wider.layers[0].weight.copy_(weight @ axes.double())
+        wider.layers[0].bias.sub_((weight @ self.mean.double()).float())
+        wider.mean.copy_(mean)
+        return wider.to(self.mean.device)
+
     def forward(self, features: Tensor, *, learn_prototypes: bool = True) -> Tensor:
         """Returns scores ``(…, K)`` of features ``(…, C)``.
 

@@ -48,6 +48,13 @@ def test_neighbours_are_the_shape_and_the_nearest_by_the_cosine():
     assert torch.equal(method.model.neighbors, expected)
 
 
+def test_few_features_are_seen_often_enough_and_shapes_once():
+    method = on_features(least_steps=40, epochs=5)
+    assert method.steps_per_epoch == 8  # 24 shapes make 4 batches of 6
+    assert method.order(0).bincount().tolist() == [2] * 24
+    assert create(least_steps=40, epochs=5).steps_per_epoch == 4
+
+
 def test_there_are_no_more_neighbours_than_shapes():
     method = on_features(neighbors=50)
     begin(method)

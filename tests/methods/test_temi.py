@@ -41,6 +41,27 @@ def test_there_are_fewer_neighbours_where_there_are_fewer_shapes():
     assert sorted(map(sorted, method.model.neighbors.tolist())) == [[0, 1], [0, 2], [1, 2]]
 
 
+def test_heads_may_learn_from_principal_components_and_are_saved_for_all_channels():
+    method = create(components=3)
+    assert method.shapes.features.shape == (24, 3)
+    batch = begin(method)
+    method.loss(method.model, batch)
+    with torch.no_grad():
+        for parameter in method.model.heads["teachers"].parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+        method.evaluate()
+    model, card = method.saved()
+    assert model.head.width == model.backbone.out_channels == card["settings"]["out_channels"] == 6
+    features = method.given.features
+    torch.testing.assert_close(
+        model(features), method.model.heads["cluster"](method.shapes.features), atol=1e-4, rtol=1e-4
+    )
+    expected = torch.linalg.svd(features - features.mean(dim=0))[2][:3].T
+    ours = method._axes.T @ torch.linalg.pinv(method._axes.T)
+    torch.testing.assert_close(ours, expected @ expected.T, atol=1e-4, rtol=1e-3)
+    assert method.data_sha256 == create().data_sha256
+
+
 def test_few_shapes_are_seen_often_enough():
     method = create(epochs=4, least_steps=50)
     assert method.steps_per_epoch == 13  # 4 · 13 ≥ 50, where 24 shapes make 3 batches of 8

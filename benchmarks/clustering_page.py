@@ -1,0 +1,132 @@
+"""Writes the leaderboard from the reports of ``benchmarks.clustering``.
+
+python -m benchmarks.clustering_page out/clustering --out benchmarks/CLUSTERING.md
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import Positional
+
+from benchmarks.clustering import ROUNDS, ROWS, Row
+from benchmarks.report import put, table
+from pcclust.cluster import adjusted_rand_index
+
+Report = dict[str, Any]
+TITLES = {"modelnet10": "ModelNet10", "modelnet40": "ModelNet40"}
+HEAD = (
+    *("clusters by", "seeds", "train ACC", "train NMI", "test ACC", "test ACC, turned"),
+    *("NMI", "ARI", "class-mean ACC", "purity", "same when turned", "seeds agree", "minutes"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to show.
+
+    Attributes:
+        folder: of benchmarks.clustering.
+        remarks: a text in Markdown that is put below the tables, as it is.
+        out: the page to write; printed if None.
+    """
+
+    folder: Annotated[Path, Positional]
+    remarks: Path | None = None
+    out: Path | None = None
+
+
+def page(folder: Path, remarks: str = "") -> str:
+    """Returns the page in Markdown."""
+    parts = [
+        "# Clusters of shapes, in any orientation",
+        "Written by `python -m benchmarks.clustering_page` from the reports of "
+        "`python -m benchmarks.clustering`; nothing is chosen by labels: settings are in that "
+        "file, clusters are those of the last epoch. Clusterings are fitted on training shapes as "
+        "they stand. ACC: one-to-one map of clusters to classes (Hungarian), fitted on these once; "
+        "test shapes, and turned ones, are measured by that map. NMI: arithmetic mean. “Turned”: "
+        f"every test shape by a uniform rotation ({ROUNDS} round); columns from “test ACC, "
+        "turned” to “purity” are of these. “Same when turned”: training shapes that stay in "
+        "their cluster. “Seeds agree”: mean adjusted Rand index between two runs. All but minutes "
+        "in %, mean ± standard deviation over the seeds. Minutes: of one core, mean of a run, "
+        "without encoding.",
+    ]
+    for dataset, title in TITLES.items():
+        found = {row.name: _reports(folder, dataset, row) for row in ROWS}
+        shown = [row for row in ROWS if found[row.name]]
+        parts += [f"## {title}", table(HEAD, [_cells(row, found[row.name]) for row in shown])]
+        parts += list(_missing(dataset, found))
+    used = [row for row in ROWS if row.settings]
+    settings = "\n".join(f"- {row.title}: `{json.dumps(row.settings)}`" for row in used)
+    parts += [*([remarks.strip()] if remarks else []), "## Settings", _about(folder), settings]
+    return "\n\n".join(parts) + "\n"
+
+
+def _reports(folder: Path, dataset: str, row: Row) -> list[Report]:
+    files = [folder / "rows" / dataset / f"{row.name}-{seed}.json" for seed in range(row.seeds)]
+    return [json.loads(file.read_text("utf-8")) for file in files if file.exists()]
+
+
+def _cells(row: Row, reports: list[Report]) -> list[str]:
+    parts = (
+        *(("fitted", "accuracy"), ("fitted", "nmi"), ("test", "accuracy")),
+        *(("test_turned", name) for name in ("accuracy", "nmi", "ari", "class_mean_accuracy")),
+        *(("test_turned", "purity"), ("fitted_turned", "consistency")),
+    )
+    values = [[100 * told["measures"][part][name] for told in reports] for part, name in parts]
+    return [
+        row.title,
+        str(len(reports)),
+        *map(_spread, values),
+        _agreement(reports),
+        f"{mean(told['minutes'] for told in reports):.1f}",
+    ]
+
+
+def _spread(values: list[float]) -> str:
+    deviation = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{mean(values):.1f}{deviation}"
+
+
+def _agreement(reports: list[Report]) -> str:
+    pairs = list(combinations([told["clusters"] for told in reports], 2))
+    if not pairs:
+        return "–"
+    return f"{100 * mean(adjusted_rand_index(*pair) for pair in pairs):.1f}"
+
+
+def _missing(dataset: str, found: dict[str, list[Report]]) -> Iterator[str]:
+    """Yields what was not run, or with fewer seeds than planned."""
+    planned = [row for row in ROWS if dataset in row.datasets]
+    absent = [row.title for row in planned if not found[row.name]]
+    fewer = [
+        f"{row.title} ({len(found[row.name])} of {row.seeds})"
+        for row in planned
+        if 0 < len(found[row.name]) < row.seeds
+    ]
+    if absent:
+        yield f"Not run, for want of time: {', '.join(absent)}."
+    if fewer:
+        yield f"Fewer seeds than planned: {', '.join(fewer)}."
+
+
+def _about(folder: Path) -> str:
+    """Says where it ran."""
+    reports = sorted(folder.glob("rows/*/*.json"))
+    told = sorted({str(json.loads(path.read_text("utf-8"))["processor"]) for path in reports})
+    return f"One thread of {', '.join(told)}. What is not named has its default."
+
+
+def main(settings: Settings) -> None:
+    """Writes or prints the page."""
+    remarks = "" if settings.remarks is None else settings.remarks.read_text("utf-8")
+    put(page(settings.folder, remarks), settings.out)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings, description=__doc__))
