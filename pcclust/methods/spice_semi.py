@@ -1,7 +1,8 @@
 """SPICE-Semi: shapes whose neighbourhoods agree teach the whole network, by FixMatch."""
 
+import copy
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -11,14 +12,17 @@ from torch.nn import functional as F
 from pcclust.data import PointDataset
 from pcclust.data.seeding import seeded_generator
 from pcclust.losses import fixmatch
-from pcclust.methods.base import DeepClustering, DeepClusteringConfig, Views
+from pcclust.methods.base import SILENT, DeepClustering, DeepClusteringConfig, Views
+from pcclust.methods.encoders import Encoder
 from pcclust.methods.scan import head_before
+from pcclust.methods.stages import Previous, Shapes
+from pcclust.methods.unlabelled import encode_shapes
 from pcclust.methods.views import StageFields
 from pcclust.ops import knn
 from pcclust.training import Progress
 
 NOT_RELIABLE = -1
-TAUGHT = 3  # a use of the seed
+TAUGHT, OTHERS = 3, 4  # uses of the seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,25 +34,35 @@ class SPICESemiConfig(StageFields, DeepClusteringConfig):
         agreement: the least fraction of them that share its cluster.
         confidence: the least probability of its cluster.
         threshold: of the likeliest cluster of other shapes, from which on it is learned.
+        unlabelled_ratio: other shapes that a step sees beside each reliable one; fewer where there
+            are fewer shapes than a step needs.
+        momentum: by how much the average of the weights, which is saved, stays at each step; less
+            in the first steps, while they are hardly more than where it began.
+        batch_size: reliable shapes of a step, in all processes together.
     """
 
     neighbors: int = 100
     agreement: float = 0.9
     confidence: float = 0.99
     threshold: float = 0.95
+    unlabelled_ratio: int = 7
+    momentum: float = 0.999
     epochs: int = 20
-    batch_size: int = 64
+    batch_size: int = 8
     learning_rate: float | None = 1e-4
 
     method: ClassVar[str] = "spice-semi"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.neighbors < 1:
-            raise ValueError(f"neighbors={self.neighbors} must be positive")
+        for name in ("neighbors", "unlabelled_ratio"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be positive")
         for name in ("agreement", "confidence", "threshold"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be in [0, 1]")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum={self.momentum} must be in [0, 1)")
 
 
 class SPICESemi(DeepClustering):
@@ -56,25 +70,37 @@ class SPICESemi(DeepClustering):
 
     A shape is reliable where it and its neighbourhood are sure of one cluster; every cluster then
     keeps as many as the smallest that has any. (With the official code one cluster without a
-    reliable shape takes the labels of all.) A step sees a reliable shape for each other one, where
-    the paper has one for seven, and no average of the weights is kept.
+    reliable shape takes the labels of all.) A step sees several other shapes beside each reliable
+    one; what is saved is the moving average of encoder and head, BatchNorm's statistics too.
 
-    Source: Niu et al., "SPICE: Semantic Pseudo-Labeling for Image Clustering" (2022).
+    Source: Niu et al., "SPICE: Semantic Pseudo-Labeling for Image Clustering" (2022); Sohn et al.,
+    "FixMatch" (2020).
     """
 
     config: SPICESemiConfig
-    num_views: ClassVar[int] = 3
     collapse_advice: ClassVar[str] = "leave this stage out (--semi.epochs 0)"
 
+    def __init__(self, config: SPICESemiConfig, shapes: Shapes, previous: Previous) -> None:
+        super().__init__(config, shapes, previous)
+        size = min(config.batch_size, len(shapes))
+        self.ratio = min(config.unlabelled_ratio, max(len(shapes) // size, 1))
+        self.steps_per_epoch = len(shapes) // (self.config.batch_size * self.ratio)
+
     def heads(self, width: int) -> dict[str, nn.Module]:
-        """Returns the head of the stage before."""
-        return {"cluster": head_before(self.previous)}
+        """Returns the head of the stage before, and the averages that follow it and the encoder."""
+        head = head_before(self.previous)
+        return {
+            "online": head,
+            "cluster": copy.deepcopy(head).requires_grad_(False),
+            "encoder": copy.deepcopy(self.encoder.network).requires_grad_(False),
+        }
 
     def buffers(self, width: int) -> dict[str, Tensor]:
-        """Returns the reliable label of each shape, -1 for none, and the epoch."""
+        """Returns the reliable label of each shape, -1 for none, the epoch and the steps made."""
         return {
             "reliable": torch.full((len(self.shapes),), NOT_RELIABLE),
             "epoch": torch.zeros((), dtype=torch.int64),
+            "steps": torch.zeros((), dtype=torch.int64),
         }
 
     def begin_epoch(self, epoch: int, progress: Progress) -> Iterable[nn.Parameter]:
@@ -99,32 +125,78 @@ class SPICESemi(DeepClustering):
         return ()
 
     def views(self, rows: Tensor, epoch: int, step: int) -> Tensor:
-        """Returns shapes as they are, in a random view, and views of as many reliable ones."""
+        """Returns shapes as they are, in a random view each, and the view of a reliable one.
+
+        Args:
+            rows: ``(B,)`` places in the epoch, each of a reliable shape and R others.
+            epoch: from 0.
+            step: of the epoch, from 0.
+
+        Returns:
+            ``(B, R + R + 1, P, 3)``.
+        """
         assert isinstance(self.shapes, PointDataset)
         keys = (self.config.seed, epoch, step)
-        points = self.shapes.batch(rows)
+        taught, others = self._seen(epoch)
+        points = self.shapes.batch(others[rows].flatten())
         strong = self.augment(points, seeded_generator(*keys))
-        taught = self.shapes.batch(self._taught(epoch)[rows])
-        return torch.stack([points, strong, self.augment(taught, seeded_generator(*keys, 1))], 1)
+        reliable = self.augment(self.shapes.batch(taught[rows]), seeded_generator(*keys, 1))
+        beside = (each.unflatten(0, (len(rows), -1)) for each in (points, strong))
+        return torch.cat([*beside, reliable[:, None]], dim=1)
 
     def loss(self, model: nn.Module, batch: Views) -> dict[str, Tensor]:
         """Returns the cross-entropy of reliable labels plus FixMatch of the others."""
-        scores = self.outputs(model, batch)["cluster"].float()
-        weak, strong, taught = scores.unbind(dim=1)
+        scores = self.outputs(model, batch, ["online"])["online"].float()
+        weak, strong = (part.flatten(0, 1) for part in scores[:, :-1].chunk(2, dim=1))
         reliable = self._buffer("reliable")
-        rows = self._taught(int(self._buffer("epoch"))).to(reliable.device)[batch.indices]
-        supervised = F.cross_entropy(taught, reliable[rows])
+        taught, _ = self._seen(int(self._buffer("epoch")))
+        rows = taught.to(reliable.device)[batch.indices]
+        supervised = F.cross_entropy(scores[:, -1], reliable[rows])
         unsupervised, sure = fixmatch(weak, strong, self.config.threshold)
         return {"loss": supervised + unsupervised, "supervised": supervised, "sure": sure}
 
-    def _taught(self, epoch: int) -> Tensor:
-        """Returns ``(N,)``, the reliable shape that is seen beside each shape in an epoch."""
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Moves the averages towards what learns."""
+        steps = int(self._buffer("steps").add_(1))
+        kept = min(self.config.momentum, steps / (steps + 9))
+        heads = self.model.heads
+        pairs = ((heads["cluster"], heads["online"]), (heads["encoder"], self.model.encoder))
+        for slow, fast in pairs:
+            own = slow.state_dict()
+            for name, value in fast.state_dict().items():
+                if value.is_floating_point():
+                    own[name].lerp_(value, 1 - kept)
+                else:
+                    own[name].copy_(value)
+
+    def features(self, progress: Progress = SILENT) -> Tensor:
+        """Returns the features ``(N, C)`` of all shapes by the average of the encoder."""
+        if self._features is None:
+            assert isinstance(self.shapes, PointDataset)
+            encoder = self.model.heads["encoder"]
+            self._features = encode_shapes(encoder, self.shapes, progress=progress)
+        return self._features
+
+    def _saved_encoder(self) -> Encoder:
+        return replace(self.encoder, network=self.model.heads["encoder"])
+
+    def _seen(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """Returns the reliable shape ``(G,)`` of each place in an epoch, and others ``(G, R)``."""
+        others = torch.randperm(
+            len(self.shapes), generator=seeded_generator(self.config.seed, epoch, 0, 0, OTHERS)
+        )
+        places = self.steps_per_epoch * self.config.batch_size
         rows = (self._buffer("reliable").cpu() != NOT_RELIABLE).nonzero()[:, 0]
         generator = seeded_generator(self.config.seed, epoch, 0, 0, TAUGHT)
-        count = len(self.shapes)
-        rounds = -(-count // len(rows))
+        rounds = -(-places // len(rows))
         orders = [torch.randperm(len(rows), generator=generator) for _ in range(rounds)]
-        return rows[torch.cat(orders)[:count]]
+        taught = rows[torch.cat(orders)[:places]]
+        return taught, others[: places * self.ratio].view(places, self.ratio)
+
+    def order(self, epoch: int) -> Tensor:
+        """Returns the places of an epoch; `_seen` says what is seen there."""
+        return torch.arange(self.steps_per_epoch * self.config.batch_size)
 
 
 def reliable_labels(

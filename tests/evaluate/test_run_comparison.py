@@ -23,7 +23,7 @@ from tests.methods.families import family_set, write_families
 
 TINY = {
     "num_clusters": 3, "num_points": 32, "epochs": 2, "batch_size": 6, "workers": 1,
-    "projection": 8, "model": "dgcnn", "settings": {"k": 4, "channels": [8], "embedding": 16},
+    "projection": 8, "model": "dgcnn", "model_kwargs": {"k": 4, "channels": [8], "embedding": 16},
 }  # fmt: skip
 
 

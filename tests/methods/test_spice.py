@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -5,8 +7,10 @@ from torch.nn import functional as F
 from pcclust.losses import double_softmax
 from pcclust.methods.features import feature_set
 from pcclust.methods.spice import RECIPE, SPICE, SPICEConfig, labelled_rows, stages
-from pcclust.methods.spice_semi import SPICESemiConfig, reliable_labels
+from pcclust.methods.spice_semi import SPICESemi, SPICESemiConfig, reliable_labels
 from pcclust.methods.stages import NOTHING, Previous
+from pcclust.nn import Clusterer, create_backbone
+from pcclust.nn.cluster_heads import LinearHead
 from tests.methods.families import family_set
 
 TINY = {"dataset": "x", "num_clusters": 3, "batch_size": 8, "workers": 1, "heads": 2}
@@ -101,6 +105,79 @@ def test_reliable_labels_keep_as_many_of_every_cluster_that_has_any():
     assert kept.bincount(minlength=4).tolist() == [3, 3, 0, 3]
     assert (found[14:] == -1).all()  # their neighbourhoods disagree
     assert (reliable_labels(p, features, 2, 0.9, 0.99) == -1).all()
+
+
+def semi(count=24, **settings):
+    shapes, _ = family_set(count, num_points=32)
+    backbone = create_backbone("dgcnn", k=4, channels=[8], embedding=16)
+    previous = SimpleNamespace(
+        weights=None, load=lambda: Clusterer(backbone, LinearHead(backbone.out_channels, 3))
+    )
+    sure = {"agreement": 0.0, "confidence": 0.0, "neighbors": 3, "model": "dgcnn"}
+    config = SPICESemiConfig(
+        dataset="x", num_clusters=3, num_points=32, workers=1,
+        model_kwargs={"k": 4, "channels": [8], "embedding": 16}, **(sure | settings),
+    )  # fmt: skip
+    return SPICESemi(config, shapes, previous)
+
+
+def test_a_step_sees_so_many_others_beside_each_reliable_shape():
+    method = semi(batch_size=2, unlabelled_ratio=3)
+    assert method.steps_per_epoch == 4  # 24 / (2 · 3)
+    begin(method)
+    reliable = (method.model.reliable >= 0).nonzero()[:, 0].tolist()
+    others, taught = [], []
+    for batch in method.batches(1, 0):
+        assert batch.points.shape == (2, 7, 32, 3)
+        for cloud in batch.points[:, :3].flatten(0, 1):  # these are plain
+            near = (method.shapes.points - cloud).abs().amax(dim=(1, 2))
+            assert near.min() == 0
+            others.append(int(near.argmin()))
+        taught += method._seen(1)[0][batch.indices].tolist()
+    assert sorted(others) == list(range(24))
+    assert set(taught) <= set(reliable)
+    assert len(taught) == 8
+
+
+def test_few_shapes_are_fewer_beside_each_reliable_one():
+    method = semi(count=9, batch_size=4, unlabelled_ratio=7)
+    assert (method.ratio, method.steps_per_epoch) == (2, 1)
+    assert begin(method).points.shape == (4, 5, 32, 3)
+
+
+def test_both_losses_are_learned():
+    method = semi(batch_size=2, unlabelled_ratio=3, threshold=0.3)
+    batch = begin(method)
+    method.model.eval()
+    found = method.loss(method.model, batch)
+    scores = method.model(batch.points.flatten(0, 1), ["online"])["online"].view(2, 7, 3)
+    labels = method.model.reliable[method._seen(0)[0][batch.indices]]
+    supervised = F.cross_entropy(scores[:, 6], labels)
+    p = scores[:, :3].reshape(-1, 3).softmax(dim=1)
+    costs = F.cross_entropy(scores[:, 3:6].reshape(-1, 3), p.argmax(1), reduction="none")
+    expected = supervised + (costs * (p.amax(1) >= 0.3)).mean()
+    torch.testing.assert_close(found["loss"], expected)
+
+
+def test_what_is_saved_is_the_average_of_weights_and_statistics():
+    method = semi(batch_size=2, unlabelled_ratio=3, momentum=0.5)
+    method.model.train()
+    slow, fast = method.model.heads["encoder"].state_dict(), method.model.encoder.state_dict()
+    expected = {name: value.clone() for name, value in slow.items()}
+    for steps in range(1, 15):
+        with torch.no_grad():
+            for value in fast.values():
+                value.add_(1)
+        method.after_step()
+        kept = min(0.5, steps / (steps + 9))
+        for name, value in fast.items():
+            whole = not value.is_floating_point()
+            before = expected[name]
+            expected[name] = value.clone() if whole else kept * before + (1 - kept) * value
+            torch.testing.assert_close(slow[name], expected[name])
+    model, _ = method.saved()
+    assert model.backbone is method.model.heads["encoder"]
+    assert model.head is method.model.heads["cluster"]
 
 
 def test_stages():

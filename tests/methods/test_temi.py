@@ -51,7 +51,9 @@ def test_heads_may_learn_from_principal_components_and_are_saved_for_all_channel
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
         method.evaluate()
     model, card = method.saved()
-    assert model.head.width == model.backbone.out_channels == card["settings"]["out_channels"] == 6
+    assert (
+        model.head.width == model.backbone.out_channels == card["model_kwargs"]["out_channels"] == 6
+    )
     features = method.given.features
     torch.testing.assert_close(
         model(features), method.model.heads["cluster"](method.shapes.features), atol=1e-4, rtol=1e-4
