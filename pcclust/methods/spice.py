@@ -27,6 +27,7 @@ from pcclust.methods.stages import (
 from pcclust.methods.strong_views import EncodeViews
 from pcclust.nn.cluster_heads import MLPHead
 from pcclust.training import Progress
+from pcclust.training.processes import mean_of_processes
 
 SAMPLE = 3  # a use of the seed
 STRONG = "strong_views"
@@ -178,7 +179,7 @@ class SPICE(DeepClustering):
         scores: Tensor = model(by_head.flatten(0, 1), ["students"])["students"]
         labels = batch.indices // self._each()
         losses = torch.stack([double_softmax(of_head, labels) for of_head in scores])
-        self._buffer("losses").add_(losses.detach())
+        self._buffer("losses").add_(mean_of_processes(losses.detach()))
         return {"loss": losses.mean(), "lowest": losses.min()}
 
     def evaluate(self) -> dict[str, float]:

@@ -27,6 +27,7 @@ from pcclust.methods.stages import (
 from pcclust.nn.cluster_heads import ClusterHead, PrototypeHead
 from pcclust.ops import knn
 from pcclust.training import Progress
+from pcclust.training.processes import mean_of_processes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,10 +191,10 @@ class TEMI(DeepClustering):
         students = _both(model(pairs, ["students"])["students"])
         with torch.no_grad():
             teachers = _both(torch.stack([teacher(pairs) for teacher in self._teachers]))
-            sizes = teachers.softmax(dim=3).mean(dim=(0, 2))
+            sizes = mean_of_processes(teachers.softmax(dim=3).mean(dim=(0, 2)))
             self._buffer("marginal").lerp_(sizes, 1 - self.config.marginal_momentum)
         losses = weighted_pmi(students, teachers, self._buffer("marginal"), self.config.beta)
-        self._buffer("losses").add_(losses.detach())
+        self._buffer("losses").add_(mean_of_processes(losses.detach()))
         return {"loss": losses.mean(), "lowest": losses.min()}
 
     @torch.no_grad()

@@ -166,8 +166,8 @@ class PrototypeHead(ClusterHead):
             mean: ``(W,)`` of the features.
             axes: ``(C, W)``: this head was shown ``(features - mean) @ axes.T``.
         """
-        settings: dict[str, Any] = self.settings
-        wider = PrototypeHead(axes.shape[1], self.num_clusters, **settings)
+        given: dict[str, Any] = self.model_kwargs
+        wider = PrototypeHead(axes.shape[1], self.num_clusters, **given)
         wider.prototypes.copy_(self.prototypes)
         wider.layers.load_state_dict(
             self.layers.state_dict() | {"0.weight": wider.layers[0].weight}

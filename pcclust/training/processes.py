@@ -119,6 +119,11 @@ def gathered(rows: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+def mean_of_processes(values: Tensor) -> Tensor:
+    """Returns the mean of tensors of one shape over all processes; of one, its own."""
+    return gathered(values[None]).mean(dim=0)
+
+
 def _create_accelerator(precision: str) -> "Accelerator":
     require("accelerate", "training")
     from accelerate import Accelerator

@@ -1,7 +1,13 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
+import pcclust
 from pcclust.losses import weighted_pmi
 from pcclust.methods.features import feature_set
 from pcclust.methods.temi import RECIPE, TEMI, TEMIConfig, stages
@@ -140,3 +146,32 @@ def test_shapes_need_an_encoder():
 def test_settings_are_refused(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         TEMIConfig(dataset="x", num_clusters=3, **settings)
+
+
+@pytest.mark.slow
+def test_two_processes_find_the_clusters_of_one(tmp_path):
+    """Within rounding of the weights, so every shape whose cluster is sure has the same."""
+    features = torch.randn(48, 6, generator=torch.Generator().manual_seed(0))
+    features[:24] += 4
+    np.save(tmp_path / "features.npy", features.numpy())
+    settings = [
+        "pretrain", "temi", str(tmp_path / "features.npy"), "--clusters", "3", "--heads", "2",
+        "--hidden", "12", "--bottleneck", "8", "--neighbors", "4", "--epochs", "3",
+        "--batch-size", "8", "--least-steps", "60", "--out",
+    ]  # fmt: skip
+    one, two = tmp_path / "one", tmp_path / "two"
+    launch = ["torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    launch += ["--local-addr=127.0.0.1", "-m"]
+    for start, out in (([], one), (launch, two)):
+        done = subprocess.run(
+            [sys.executable, "-m", *start, "pcclust", *settings, str(out)],
+            capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    models = [pcclust.load(out) for out in (one, two)]
+    for (name, value), other in zip(
+        models[0].state_dict().items(), models[1].state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(other, value, rtol=1e-3, atol=1e-4, msg=name)
+    first, second = (model(features).argmax(dim=1) for model in models)
+    assert torch.equal(first, second)
