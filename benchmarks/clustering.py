@@ -31,7 +31,7 @@ from pcclust.evaluate.own_clusters import OwnClusters
 from pcclust.evaluate.posed_features import Posed, posed_features
 from pcclust.evaluate.rotations import Rotations
 from pcclust.methods import find_recipe
-from pcclust.methods.stages import Pipeline
+from pcclust.methods.pipeline import Pipeline
 from pcclust.nn import DGCNN, Clusterer
 from pcclust.nn.weights import load
 
@@ -199,7 +199,7 @@ def pretrained(row: Row, dataset: str, clusters: int, seed: int, out: Path) -> C
     """Trains a method, or goes on with it, and returns its result."""
     recipe = find_recipe(row.method)
     folder = out / "runs" / dataset / f"{row.name}-{seed}"
-    own = {"num_clusters": clusters, "seed": seed, "workers": 0}
+    own: dict[str, Any] = {"num_clusters": clusters, "seed": seed, "workers": 0}
     if row.shapes:
         own |= {"dataset": dataset, "init": row.encoder or None}
     else:

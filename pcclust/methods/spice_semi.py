@@ -141,7 +141,7 @@ class SPICESemi(DeepClustering):
         points = self.shapes.batch(others[rows].flatten())
         strong = self.augment(points, seeded_generator(*keys))
         reliable = self.augment(self.shapes.batch(taught[rows]), seeded_generator(*keys, 1))
-        beside = (each.unflatten(0, (len(rows), -1)) for each in (points, strong))
+        beside = (each.view(len(rows), self.ratio, *each.shape[1:]) for each in (points, strong))
         return torch.cat([*beside, reliable[:, None]], dim=1)
 
     def loss(self, model: nn.Module, batch: Views) -> dict[str, Tensor]:

@@ -24,7 +24,8 @@ from pcclust.methods.stages import (
     features_first,
     features_of,
 )
-from pcclust.nn.cluster_heads import ClusterHead, PrototypeHead
+from pcclust.nn.cluster_head import ClusterHead
+from pcclust.nn.cluster_heads import PrototypeHead
 from pcclust.ops import knn
 from pcclust.training import Progress
 from pcclust.training.processes import mean_of_processes

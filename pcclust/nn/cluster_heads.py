@@ -172,9 +172,12 @@ class PrototypeHead(ClusterHead):
         wider.layers.load_state_dict(
             self.layers.state_dict() | {"0.weight": wider.layers[0].weight}
         )
-        weight = self.layers[0].weight.double() / self.deviation.double()
-        wider.layers[0].weight.copy_(weight @ axes.double())
-        wider.layers[0].bias.sub_((weight @ self.mean.double()).float())
+        first, theirs = self.layers[0], wider.layers[0]
+        assert isinstance(first, nn.Linear)
+        assert isinstance(theirs, nn.Linear)
+        weight = first.weight.double() / self.deviation.double()
+        theirs.weight.copy_(weight @ axes.double())
+        theirs.bias.sub_((weight @ self.mean.double()).float())
         wider.mean.copy_(mean)
         return wider.to(self.mean.device)
 
