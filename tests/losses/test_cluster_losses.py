@@ -113,3 +113,11 @@ def test_half_precision_is_computed_in_single(loss):
 def test_they_refuse(loss, first, second, error, match):
     with pytest.raises(error, match=match):
         loss(first, second)
+
+
+@pytest.mark.parametrize("loss", [partition_uncertainty, cluster_contrast, scan])
+def test_autocast_does_not_blur(loss):
+    inputs = [p.float() for p in assignments(count=64, clusters=8)]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = loss(*inputs)
+    torch.testing.assert_close(found, loss(*inputs), rtol=1e-6, atol=1e-7)
