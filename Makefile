@@ -85,7 +85,7 @@ wheels: setup
 # Which broken lines no test notices: cosmic-ray breaks them, in a copy of the tree. Takes long.
 mutants: setup .venv/mutants/installed
 	mkdir -p out
-	.venv/mutants/bin/python tests/mutants.py --python $(CURDIR)/$(BIN)/python > out/mutants.md
+	.venv/mutants/bin/python tests/mutants.py --python $(CURDIR)/$(BIN)/python > out/MUTANTS.md && mv out/MUTANTS.md benchmarks/MUTANTS.md
 
 .venv/mutants/installed:
 	$(PYTHON) -m venv .venv/mutants

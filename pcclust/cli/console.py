@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
@@ -59,6 +59,20 @@ def progress_bar(unit: str) -> Progress:
 @contextmanager
 def data_warnings_printed() -> Iterator[None]:
     """Prints what is said of the data as a line of its own, without a place in our code."""
+    with warnings_printed(lambda message: errors.print(f"Note: {message}"), DataWarning):
+        yield
+
+
+@contextmanager
+def warnings_printed(
+    say: Callable[[Warning | str], None], kind: type[Warning] = Warning
+) -> Iterator[None]:
+    """Prints warnings in our own way, and those of other kinds as Python does.
+
+    Args:
+        say: prints a warning.
+        kind: of the warnings that it prints.
+    """
 
     def show(
         message: Warning | str,
@@ -68,14 +82,14 @@ def data_warnings_printed() -> Iterator[None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        if issubclass(category, DataWarning):
-            errors.print(f"Note: {message}")
+        if issubclass(category, kind):
+            say(message)
         else:
             text = warnings.formatwarning(message, category, filename, lineno, line)
             errors.print(text, end="")
 
     with warnings.catch_warnings():
-        warnings.simplefilter("default", DataWarning)
+        warnings.simplefilter("default", kind)
         warnings.showwarning = show
         yield
 

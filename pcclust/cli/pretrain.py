@@ -1,18 +1,16 @@
 """``pcclust pretrain``: features and clusters of shapes, learned without labels."""
 
 import os
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional, arg
 
 from pcclust.cli._config_file import config_file, option
 from pcclust.cli._training_display import TrainingDisplay
-from pcclust.cli.console import ExitCode, errors, output
+from pcclust.cli.console import ExitCode, errors, output, warnings_printed
 from pcclust.methods import METHODS, find_recipe
 from pcclust.methods.pipeline import Pipeline
 from pcclust.methods.stages import Recipe
@@ -126,7 +124,7 @@ def _run(
     callbacks: list[Callback] = [TrainingDisplay(), *logging_callbacks(loggers, out)]
     keep_freed_memory()
     limit_kernel_caches()
-    with _loud_warnings():
+    with warnings_printed(lambda message: errors.print(f"WARNING: {message}", style="bold red")):
         pipeline = Pipeline(
             recipe, config, out, resume=resume, callbacks=callbacks, tell=output.print
         )
@@ -143,23 +141,3 @@ def _report(recipe: Recipe, out: Path, outcome: Outcome) -> int:
     why = "Interrupted" if outcome.interrupted else "The time is up"
     errors.print(f"{why}; go on with: pcclust pretrain {recipe.name} --resume --out {out}")
     return ExitCode.INTERRUPTED if outcome.interrupted else ExitCode.DONE
-
-
-@contextmanager
-def _loud_warnings() -> Iterator[None]:
-    """Prints warnings at once, in bold."""
-
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        errors.print(f"WARNING: {message}", style="bold red")
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("default")
-        warnings.showwarning = show
-        yield

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import validate_data
 from torch import Tensor
+from typing_extensions import Self
 
 from pcclust.cluster._inputs import Data, as_points
 
@@ -42,6 +44,35 @@ class BareEstimator(BaseEstimator):  # type: ignore[misc]
 
 class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BareEstimator):  # type: ignore[misc]
     """A transformer of scikit-learn that takes tensors as well as arrays."""
+
+
+class FeatureMap(Estimator):
+    """A transformer to ``n_components_`` other features, of the precision that it is given."""
+
+    n_components_: int
+
+    def fit(self, X: Data, y: object = None) -> Self:
+        """Finds the features."""
+        raise NotImplementedError
+
+    def fit_transform(self, X: Data, y: object = None) -> Any:  # noqa: ANN401
+        """Returns ``fit(X).transform(X)``."""
+        return self.fit(X, y).transform(X)
+
+    def __sklearn_tags__(self) -> Any:  # noqa: ANN401
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def _fitted(self, X: Data, *attributes: str) -> list[Tensor]:
+        """Returns checked data, and what the fit has found, on its device and in its dtype."""
+        self._check_fitted(attributes[0])
+        points = self._points(X, fits=False)
+        return [points, *(torch.as_tensor(getattr(self, name)).to(points) for name in attributes)]
 
 
 def like(data: Data, result: Tensor) -> Any:  # noqa: ANN401

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Self
 
-from pcclust.cluster._estimator import Estimator, like
+from pcclust.cluster._estimator import FeatureMap, like
 from pcclust.cluster._inputs import Data, as_generator, middle
 from pcclust.cluster.kmeans_plus_plus import kmeans_plus_plus, random_points
 
@@ -16,7 +16,7 @@ SMALLEST_VALUE = 1e-12
 ROWS_AT_ONCE = 4096
 
 
-class KernelMap(Estimator):
+class KernelMap(FeatureMap):
     """Nyström's map: a linear method on its output is that method with a Gaussian kernel.
 
     Columns are brought to mean 0 and variance 1 / (columns of their block), so that features of
@@ -58,7 +58,6 @@ class KernelMap(Estimator):
     landmarks_: Any
     normalization_: Any
     landmark_indices_: Any
-    n_components_: int
 
     def __init__(
         self,
@@ -117,30 +116,14 @@ class KernelMap(Estimator):
             TypeError: wrong types or dtypes.
             ValueError: not fitted, or X is wrong.
         """
-        self._check_fitted("landmarks_")
-        points = self._points(X, fits=False)
-        mean, scale, landmarks, root = (
-            torch.as_tensor(fitted).to(points)
-            for fitted in (self.mean_, self.scale_, self.landmarks_, self.normalization_)
+        points, mean, scale, landmarks, root = self._fitted(
+            X, "mean_", "scale_", "landmarks_", "normalization_"
         )
         mapped = [
             _kernel((rows - mean) * scale, landmarks, self.gamma_) @ root
             for rows in torch.split(points, ROWS_AT_ONCE)
         ]
         return like(X, torch.cat(mapped))
-
-    def fit_transform(self, X: Data, y: object = None) -> Any:  # noqa: ANN401
-        """Chooses the landmarks and returns the mapped features; see `fit` and `transform`."""
-        return self.fit(X, y).transform(X)
-
-    def __sklearn_tags__(self) -> Any:  # noqa: ANN401
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.n_components_
 
     def _check_parameters(self, features: int) -> None:
         if isinstance(self.n_components, bool) or not isinstance(self.n_components, int):

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from typing_extensions import Self
 
-from pcclust.cluster._estimator import Estimator, like
+from pcclust.cluster._estimator import FeatureMap, like
 from pcclust.cluster._inputs import Data, as_points
 
 
-class PCAWhitening(Estimator):
-    """Rotations features to their principal axes and divides each by its standard deviation.
+class PCAWhitening(FeatureMap):
+    """Turns features to their principal axes and divides each by its standard deviation.
 
     Takes tensors of any device or NumPy arrays and gives back the same kind and precision; fitting
     is done in float64. Data that span fewer dimensions than asked for have the components that
@@ -48,7 +48,6 @@ class PCAWhitening(Estimator):
     mean_: Any
     components_: Any
     explained_variance_: Any
-    n_components_: int
 
     def __init__(self, n_components: int | None = None, *, eps: float = 1e-6) -> None:
         self.n_components = n_components
@@ -94,27 +93,11 @@ class PCAWhitening(Estimator):
             TypeError: wrong types or dtypes.
             ValueError: not fitted, or X is wrong.
         """
-        self._check_fitted("components_")
-        points = self._points(X, fits=False)
-        mean, axes, variances = (
-            torch.as_tensor(fitted).to(points)
-            for fitted in (self.mean_, self.components_, self.explained_variance_)
+        points, mean, axes, variances = self._fitted(
+            X, "mean_", "components_", "explained_variance_"
         )
         deviations = (variances + self.eps * variances[0]).sqrt()
         return like(X, ((points - mean) @ axes.T) / deviations)
-
-    def fit_transform(self, X: Data, y: object = None) -> Any:  # noqa: ANN401
-        """Finds the components and returns the whitened features; see `fit` and `transform`."""
-        return self.fit(X, y).transform(X)
-
-    def __sklearn_tags__(self) -> Any:  # noqa: ANN401
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.n_components_
 
     def _check_parameters(self, features: int) -> None:
         count: Any = self.n_components  # whatever was given

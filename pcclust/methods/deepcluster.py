@@ -86,7 +86,7 @@ class DeepCluster(DeepClustering):
 
     def begin_epoch(self, epoch: int, progress: Progress) -> Iterable[nn.Parameter]:
         """Makes the classifier anew where the clusters are; those of the start are made here."""
-        self._epoch.fill_(epoch)
+        self._buffer("epoch").fill_(epoch)
         if epoch == 0:
             self.cluster(0, progress)
         if epoch % self.config.reassign:
@@ -113,7 +113,7 @@ class DeepCluster(DeepClustering):
 
     def evaluate(self) -> dict[str, float]:
         """Clusters the features and measures the clusters, where that is due."""
-        done = int(self._epoch) + 1
+        done = int(self._buffer("epoch")) + 1
         if done % self.config.reassign and done < self.config.epochs:
             return {}
         self.cluster(done, SILENT)
@@ -129,15 +129,7 @@ class DeepCluster(DeepClustering):
     @property
     def labels(self) -> Tensor:
         """``(N,)`` int64, the cluster of each shape."""
-        labels = self.model.labels
-        assert isinstance(labels, Tensor)
-        return labels
-
-    @property
-    def _epoch(self) -> Tensor:
-        epoch = self.model.epoch
-        assert isinstance(epoch, Tensor)
-        return epoch
+        return self._buffer("labels")
 
     def cluster(self, done: int, progress: Progress) -> None:
         """Clusters the features as they are after so many epochs."""

@@ -71,7 +71,7 @@ class PICA(DeepClustering):
 
     def begin_epoch(self, epoch: int, progress: object) -> tuple[()]:
         """Notes whose turn it is."""
-        self._epoch.fill_(epoch)
+        self._buffer("epoch").fill_(epoch)
         return ()
 
     def views(self, rows: Tensor, epoch: int, step: int) -> Tensor:
@@ -83,15 +83,9 @@ class PICA(DeepClustering):
 
     def loss(self, model: nn.Module, batch: Views) -> dict[str, Tensor]:
         """Returns the uncertainty of the head whose turn it is."""
-        turn = "cluster" if int(self._epoch) % 2 else "over"
+        turn = "cluster" if int(self._buffer("epoch")) % 2 else "over"
         p = self.outputs(model, batch, [turn])[turn].float().softmax(dim=2)
         return {"loss": partition_uncertainty(p[:, 0], p[:, 1], self.config.balance)}
-
-    @property
-    def _epoch(self) -> Tensor:
-        epoch = self.model.epoch
-        assert isinstance(epoch, Tensor)
-        return epoch
 
 
 def stages(config: PICAConfig, shapes: object) -> list[Stage]:

@@ -253,6 +253,7 @@ class Pretext(Method):
         return 0
 
     def _buffer(self, name: str) -> Tensor:
+        """Returns one of the `buffers`."""
         buffer = getattr(self.model, name)
         assert isinstance(buffer, Tensor)
         return buffer

@@ -135,7 +135,7 @@ class SCAN(DeepClustering):
     def begin_epoch(self, epoch: int, progress: Progress) -> Iterable[nn.Parameter]:
         """Finds the neighbours before the first epoch."""
         if epoch == 0:
-            neighbors = self._neighbors
+            neighbors = self._buffer("neighbors")
             rows = F.normalize(self.features(progress), dim=1)
             others = knn(rows, neighbors.shape[1] - 1, exclude_self=True).indices
             itself = torch.arange(len(rows))[:, None]
@@ -144,7 +144,7 @@ class SCAN(DeepClustering):
 
     def views(self, rows: Tensor, epoch: int, step: int) -> Tensor:
         """Returns shapes and a neighbour of each, ``(B, 2, P, 3)``, or features ``(B, 2, C)``."""
-        neighbors = self._neighbors.cpu()[rows]
+        neighbors = self._buffer("neighbors").cpu()[rows]
         keys = (self.config.seed, epoch, step)
         size = (len(rows), 1)
         drawn = torch.randint(neighbors.shape[1], size, generator=seeded_generator(*keys, 2))
@@ -163,12 +163,6 @@ class SCAN(DeepClustering):
 
     def _least_steps(self) -> int:
         return self.config.least_steps if isinstance(self.shapes, FeatureSet) else 0
-
-    @property
-    def _neighbors(self) -> Tensor:
-        neighbors = self.model.neighbors
-        assert isinstance(neighbors, Tensor)
-        return neighbors
 
 
 class SelfLabel(DeepClustering):

@@ -134,7 +134,7 @@ def _ball_query_torch(
     return distances, indices, (indices >= 0).sum(dim=-1)
 
 
-def _ball_query_fake(
+def ball_query_fake(
     points: Tensor,
     starts: Tensor,
     sizes: Tensor,
@@ -146,6 +146,7 @@ def _ball_query_fake(
     max_neighbors: int,
     exclude_self: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns empty results of the right shapes; searches of a `NeighborIndex` have the same."""
     rows = (points if queries is None else queries).shape[0]
     distances = points.new_empty((rows, max_neighbors))
     counts = points.new_empty((rows,), dtype=torch.int64)
@@ -157,5 +158,5 @@ declare(
     "Tensor? query_sizes, bool packed, float radius, int max_neighbors, bool exclude_self) "
     "-> (Tensor distances, Tensor indices, Tensor counts)",
     _ball_query_torch,
-    _ball_query_fake,
+    ball_query_fake,
 )

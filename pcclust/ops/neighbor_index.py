@@ -12,7 +12,7 @@ from pcclust.ops._checks import check_points, require
 from pcclust.ops._clouds import Clouds, check_count, flatten, per_point
 from pcclust.ops._objects import open_points
 from pcclust.ops._registry import declare
-from pcclust.ops.ball_query import Ball, ball_search, checked_radius
+from pcclust.ops.ball_query import Ball, ball_query_fake, ball_search, checked_radius
 from pcclust.ops.knn import (
     Neighbors,
     differentiable_distances,
@@ -26,7 +26,7 @@ INDEXED_DIMENSIONS = 3  # more are searched exhaustively, and there is nothing t
 
 
 class NeighborIndex:
-    """Predictions `knn` and `ball_query` on fixed points without preparing them anew each time.
+    """Answers `knn` and `ball_query` on fixed points without preparing them anew each time.
 
     The answers are those of the functions, bit for bit. On the native backend the points are put
     into a kd-tree once; the other backends keep the points and search them as the functions do.
@@ -195,18 +195,9 @@ def _index_search_fake(
     starts: Tensor,
     sizes: Tensor,
     index: Tensor,
-    queries: Tensor | None,
-    query_starts: Tensor | None,
-    query_sizes: Tensor | None,
-    packed: bool,
-    radius: float,
-    max_neighbors: int,
-    exclude_self: bool,
+    *arguments: Any,  # noqa: ANN401
 ) -> tuple[Tensor, Tensor, Tensor]:
-    rows = (indexed if queries is None else queries).shape[0]
-    distances = indexed.new_empty((rows, max_neighbors))
-    counts = indexed.new_empty((rows,), dtype=torch.int64)
-    return distances, torch.empty_like(distances, dtype=torch.int64), counts
+    return ball_query_fake(indexed, starts, sizes, *arguments)
 
 
 declare(
