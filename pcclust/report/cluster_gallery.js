@@ -2,7 +2,6 @@
 // Only what is on the screen is drawn: canvases elsewhere hold no pixels.
 
 const SPEED = 0.6; // radians a second
-const TILT = 0.32;
 const PAUSE = 40; // milliseconds between two frames, at least; as long as drawing took, if longer
 const REACH = 14; // how near, in CSS pixels, the pointer must come to a dot of the map
 const NAMED = 24; // entries of the legend
@@ -13,18 +12,6 @@ const packedTurned = told.turned && new Int16Array(bytes(told.turned));
 const group = { radius: 1, channel: 0, channels: [{ range: [0, 1] }] };
 const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const state = { turning: !still, views: new Set(), waiting: false, last: performance.now() };
-let painter = webglPainter(() => choosePainter(canvasPainter())) ?? canvasPainter();
-
-function bytes(base64) {
-  return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer;
-}
-
-function choosePainter(chosen) {
-  painter = chosen;
-  document.documentElement.dataset.painter = painter.name;
-  painter.retheme(readTheme());
-  redraw();
-}
 
 function element(name, text = "", of = {}) {
   return Object.assign(document.createElement(name), { textContent: text, ...of });
@@ -37,50 +24,25 @@ function setShape(view, shape, from = packed) {
   for (let i = 0; i < 3 * count; i++) points[i] = from[3 * count * shape + i] / 32767;
   for (let i = 0; i < count; i++)
     radii[i] = Math.hypot(points[3 * i], points[3 * i + 1], points[3 * i + 2]);
-  Object.assign(view, { points, count, values: [radii], buffers: undefined,
-    screen: new Float32Array(3 * count), order: new Uint32Array(count) });
+  setPoints(view, points, [radii]);
 }
 
 function startView(canvas, shape, from = packed) {
-  const view = { canvas, group, context: canvas.getContext("2d"), held: null,
-    camera: { turn: -0.6, tilt: TILT, zoom: 1 } };
+  const view = newView(canvas, group, { camera: { ...HOME } });
   if (shape !== null) setShape(view, shape, from);
   new IntersectionObserver(([entry]) => {
     const side = entry.isIntersecting ? Math.round(canvas.clientWidth * devicePixelRatio) : 0;
     canvas.width = canvas.height = side;
     entry.isIntersecting ? state.views.add(view) : state.views.delete(view);
-    view.drawn = false;
-    redraw();
+    redrawn(view);
   }, { rootMargin: "80px" }).observe(canvas);
-  drag(view);
+  letHold(view, redrawn);
   return view;
 }
 
-function drag(view) {
-  const { canvas, camera } = view;
-  canvas.addEventListener("pointerdown", (event) => {
-    view.held = event;
-    canvas.setPointerCapture(event.pointerId);
-  });
-  canvas.addEventListener("pointermove", (event) => {
-    if (!view.held) return;
-    const rate = 4 / canvas.clientWidth;
-    camera.turn += (view.held.clientX - event.clientX) * rate;
-    camera.tilt = clamp(camera.tilt + (event.clientY - view.held.clientY) * rate, -1.57, 1.57);
-    [view.held, view.drawn] = [event, false];
-    redraw();
-  });
-  for (const end of ["pointerup", "pointercancel"])
-    canvas.addEventListener(end, () => (view.held = null));
-}
-
-function draw(view) {
-  const lens = lookThrough(view);
-  view.context.clearRect(0, 0, view.canvas.width, view.canvas.height);
-  project(view, lens);
-  sortByDepth(view);
-  painter.paint(view, lens);
-  view.drawn = true;
+function redrawn(view) {
+  view.drawn = false;
+  redraw();
 }
 
 function redraw() {
@@ -93,7 +55,7 @@ function frame(now) {
   const passed = clamp(now - state.last, 0, 200) / 1000;
   state.last = now;
   for (const view of state.views) {
-    const turns = state.turning && !view.held;
+    const turns = state.turning && !view.held.size;
     if (turns) view.camera.turn += SPEED * passed;
     if ((turns || !view.drawn) && view.points && view.canvas.width) draw(view);
   }
@@ -180,7 +142,6 @@ function pointAt(map, i) {
   map.readout.replaceChildren(...lines.map((line) => element("span", line)));
   if (map.view) {
     setShape(map.view, shape);
-    map.view.drawn = false;
     redraw();
   }
   drawMap(map);
@@ -219,7 +180,7 @@ function fillLegend(map) {
 }
 
 // ------------------------------------------------------------------ start
-choosePainter(painter);
+startPainting(() => state.views.forEach(redrawn));
 const places = new Map(told.indices.map((index, shape) => [index, shape]));
 for (const figure of document.querySelectorAll(".cluster figure[data-index]"))
   for (const canvas of figure.querySelectorAll("canvas"))
@@ -239,8 +200,3 @@ if (pause) {
     redraw();
   });
 }
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  painter.retheme(readTheme());
-  state.views.forEach((view) => (view.drawn = false));
-  redraw();
-});

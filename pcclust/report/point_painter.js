@@ -1,4 +1,4 @@
-// How points are projected, coloured and drawn: with WebGL 2, or else with the 2-D canvas.
+// How points are projected, coloured, drawn and turned: with WebGL 2, or else with the 2-D canvas.
 // One hidden WebGL canvas serves all views, since browsers allow only a few WebGL contexts a page.
 
 // 33 nodes of matplotlib's viridis (CC0); between them colours are interpolated.
@@ -187,4 +187,88 @@ function canvasPainter() {
     }
   }
   return { name: "canvas", paint, retheme: (fresh) => (theme = fresh) };
+}
+
+// ------------------------------------------------------------------ views of one shape each
+const HOME = { turn: -0.6, tilt: 0.32, zoom: 1 };
+let theme, again; // `again` draws all views of the page
+let painter = webglPainter(() => choosePainter(canvasPainter())) ?? canvasPainter();
+
+function startPainting(redrawAll) {
+  again = redrawAll;
+  choosePainter(painter);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", retheme);
+}
+
+function choosePainter(chosen) {
+  painter = chosen;
+  document.documentElement.dataset.painter = painter.name;
+  retheme();
+}
+
+function retheme() {
+  theme = readTheme();
+  painter.retheme(theme);
+  again();
+}
+
+const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer;
+
+function newView(canvas, group, of) {
+  return { canvas, group, context: canvas.getContext("2d"), marked: null, drawn: false, held: new Map(), ...of };
+}
+
+function setPoints(view, points, values) {
+  const count = points.length / 3;
+  Object.assign(view, { points, count, values, buffers: undefined, drawn: false,
+    screen: new Float32Array(3 * count), order: new Uint32Array(count) });
+}
+
+function draw(view) {
+  const { canvas, context } = view, lens = lookThrough(view);
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  project(view, lens);
+  sortByDepth(view);
+  painter.paint(view, lens);
+  if (view.marked !== null) ring(view, lens);
+  view.drawn = true;
+}
+
+function ring({ context, screen, marked }, lens) {
+  const ink = getComputedStyle(document.body);
+  for (const [width, colour] of [[5, ink.backgroundColor], [2, ink.color]]) {
+    context.beginPath();
+    context.arc(screen[3 * marked], screen[3 * marked + 1], lens.disc + 5 * devicePixelRatio, 0, 7);
+    context.lineWidth = width * devicePixelRatio;
+    context.strokeStyle = colour;
+    context.stroke();
+  }
+}
+
+// A pointer that holds a view turns it, two of them zoom it. `moved` draws it then, and `pointed`
+// is told of pointers that hold nothing.
+function letHold(view, moved, pointed = () => {}) {
+  const { canvas, held } = view;
+  const spread = () => { const [a, b] = [...held.values()]; return Math.hypot(a.x - b.x, a.y - b.y); };
+  canvas.addEventListener("pointerdown", (event) => {
+    held.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    canvas.setPointerCapture(event.pointerId);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    const last = held.get(event.pointerId), rate = 4 / canvas.clientWidth;
+    if (!last) return pointed(event);
+    const before = held.size === 2 && spread();
+    held.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    if (before) moveCamera(view, 0, 0, spread() / before);
+    else moveCamera(view, (last.x - event.clientX) * rate, (event.clientY - last.y) * rate);
+    moved(view);
+  });
+  for (const end of ["pointerup", "pointercancel"])
+    canvas.addEventListener(end, (event) => held.delete(event.pointerId));
+}
+
+function moveCamera({ camera }, turn, tilt, zoom = 1) {
+  camera.turn += turn;
+  camera.tilt = clamp(camera.tilt + tilt, -Math.PI / 2, Math.PI / 2);
+  camera.zoom = clamp(camera.zoom * zoom, 0.3, 20);
 }

@@ -1,30 +1,13 @@
 // Brings every <div class="point-views"> to life: cameras, channels, legend, pointer and keyboard.
 
-const HOME = { turn: -0.6, tilt: 0.32, zoom: 1 };
 const groups = [];
-let theme = readTheme();
-let painter = webglPainter(() => choosePainter(canvasPainter())) ?? canvasPainter();
-
-function choosePainter(chosen) {
-  painter = chosen;
-  document.documentElement.dataset.painter = painter.name;
-  retheme();
-}
-
-function retheme() {
-  theme = readTheme();
-  painter.retheme(theme);
-  groups.forEach(showChannel);
-}
 
 function written(x) {
   const size = Math.abs(x);
   return size && (size < 1e-3 || size >= 1e5) ? x.toExponential(2) : String(+x.toPrecision(4));
 }
 
-function floats(base64) {
-  return new Float32Array(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer);
-}
+const floats = (base64) => new Float32Array(bytes(base64));
 
 // ------------------------------------------------------------------ drawing
 function redraw(group) {
@@ -32,27 +15,6 @@ function redraw(group) {
     group.frame = null;
     group.views.filter((view) => view.visible || !view.drawn).forEach(draw);
   });
-}
-
-function draw(view) {
-  const { canvas, context } = view, lens = lookThrough(view);
-  context.clearRect(0, 0, canvas.width, canvas.height);
-  project(view, lens);
-  sortByDepth(view);
-  painter.paint(view, lens);
-  if (view.marked !== null) ring(view, lens);
-  view.drawn = true;
-}
-
-function ring({ context, screen, marked }, lens) {
-  const ink = getComputedStyle(document.body);
-  for (const [width, colour] of [[5, ink.backgroundColor], [2, ink.color]]) {
-    context.beginPath();
-    context.arc(screen[3 * marked], screen[3 * marked + 1], lens.disc + 5 * devicePixelRatio, 0, 7);
-    context.lineWidth = width * devicePixelRatio;
-    context.strokeStyle = colour;
-    context.stroke();
-  }
 }
 
 function showChannel(group) {
@@ -100,30 +62,13 @@ function nearest(view, x, y) {
 
 // ------------------------------------------------------------------ camera
 function move(view, turn, tilt, zoom = 1) {
-  const { camera } = view;
-  camera.turn += turn;
-  camera.tilt = clamp(camera.tilt + tilt, -Math.PI / 2, Math.PI / 2);
-  camera.zoom = clamp(camera.zoom * zoom, 0.3, 20);
+  moveCamera(view, turn, tilt, zoom);
   redraw(view.group);
 }
 
 function listen(view) {
-  const { canvas, group } = view, held = new Map();
-  const spread = () => { const [a, b] = [...held.values()]; return Math.hypot(a.x - b.x, a.y - b.y); };
-  canvas.addEventListener("pointerdown", (event) => {
-    held.set(event.pointerId, { x: event.clientX, y: event.clientY });
-    canvas.setPointerCapture(event.pointerId);
-  });
-  canvas.addEventListener("pointermove", (event) => {
-    const last = held.get(event.pointerId), rate = 4 / canvas.clientWidth;
-    if (!last) return mark(group, view, nearest(view, ...inside(canvas, event)));
-    const before = held.size === 2 && spread();
-    held.set(event.pointerId, { x: event.clientX, y: event.clientY });
-    if (before) return move(view, 0, 0, spread() / before);
-    move(view, (last.x - event.clientX) * rate, (event.clientY - last.y) * rate);
-  });
-  for (const end of ["pointerup", "pointercancel"])
-    canvas.addEventListener(end, (event) => held.delete(event.pointerId));
+  const { canvas, group } = view;
+  letHold(view, () => redraw(group), (event) => mark(group, view, nearest(view, ...inside(canvas, event))));
   canvas.addEventListener("pointerleave", () => mark(group, view, null));
   canvas.addEventListener("wheel", (event) => zoomOrHint(view, event), { passive: false });
   canvas.addEventListener("keydown", (event) => pressed(view, event));
@@ -181,13 +126,9 @@ function start(element) {
 
 function startView(group, told, i, shared) {
   const box = group.element.querySelectorAll(".view")[i], canvas = box.querySelector("canvas");
-  const points = floats(told.points), count = points.length / 3;
-  const view = {
-    group, canvas, points, count, title: told.title, values: told.values.map(floats),
-    context: canvas.getContext("2d"), hint: box.querySelector(".hint"), marked: null, visible: false, drawn: false,
-    screen: new Float32Array(3 * count), order: new Uint32Array(count),
-    camera: group.linked ? shared : { ...HOME },
-  };
+  const view = newView(canvas, group, { title: told.title, hint: box.querySelector(".hint"),
+    visible: false, camera: group.linked ? shared : { ...HOME } });
+  setPoints(view, floats(told.points), told.values.map(floats));
   listen(view);
   new ResizeObserver(() => {
     canvas.width = canvas.height = Math.round(canvas.clientWidth * devicePixelRatio);
@@ -202,5 +143,4 @@ function startView(group, told, i, shared) {
 }
 
 document.querySelectorAll(".point-views").forEach(start);
-choosePainter(painter);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", retheme);
+startPainting(() => groups.forEach(showChannel));
