@@ -1,6 +1,6 @@
 """What `pcclust cluster` clusters: features of a file, or features made of shapes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tyro.conf import Positional, arg
 
-from pcclust.cli.console import errors, progress_bar
+from pcclust.cli.console import UsageError, errors, progress_bar
 from pcclust.data import PointDataset, ReadFailure
 from pcclust.data.dataset import UpAxis
 from pcclust.data.detect import SPLITS
@@ -46,16 +46,12 @@ class Source:
             .safetensors file, the name of weights that come with pcclust, hf://OWNER/REPOSITORY,
             file.py:name or package.module:name. Without one, shapes have statistics of their
             rotation-invariant features (RRI), which need no training.
-        weights: of the model; alone, the same as --model.
-        layout: what the model takes, (B, N, 3) or (B, 3, N); "auto" tries the two.
         batch_size: shapes the model is asked about at once, at most.
-        device: where the model runs, e.g. cuda; by default where it is.
         split: of a dataset that has splits; by default "train".
         classes: only these, separated by commas.
         num_points: of every shape; by default 1,024, or as an HDF5 file has them.
         rotate: turn every shape first: about the up axis (z) or any way (so3).
         up_axis: the axis against gravity, where the data does not know it (OBJ is taken for y).
-        seed: of everything that is random.
     """
 
     source: Annotated[str, Positional, arg(metavar="FEATURES|DATA")]
@@ -136,10 +132,11 @@ def _own(weights: str | None) -> OwnClusters | None:
 
 def _refuse_options_for_shapes(source: Source) -> None:
     fresh = Source(source=source.source, test=source.test, seed=source.seed, weights=source.weights)
-    given = [name for name, value in vars(source).items() if value != getattr(fresh, name)]
+    names = [field.name for field in fields(Source)]
+    given = [name for name in names if getattr(source, name) != getattr(fresh, name)]
     if given:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise ValueError(f"{source.source} holds features: {options} need shapes")
+        raise UsageError(f"{source.source} holds features: {options} need shapes")
 
 
 class _Encoder:

@@ -12,9 +12,17 @@ from tyro.conf import Positional, UseAppendAction, arg
 
 from pcclust._extras import require
 from pcclust._files import write_whole
+from pcclust._lock import locked_folder
 from pcclust._version import __version__
 from pcclust.cli._cluster_data import UNTRAINED, labels_that_measure
-from pcclust.cli.console import drawn, make_folder, output, progress_bar, report_failures
+from pcclust.cli.console import (
+    UsageError,
+    drawn,
+    make_folder,
+    output,
+    progress_bar,
+    report_failures,
+)
 from pcclust.data import PointDataset, ReadFailure
 from pcclust.data.detect import SPLITS
 from pcclust.data.feature_file import is_feature_file, read_feature_file
@@ -53,11 +61,11 @@ class Opened:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterRuns:
-    """Puts runs of clustering methods side by side, with and without labels, upright and turned.
+    """Puts runs of clustering methods side by side, on upright and turned shapes.
 
     Attributes:
         runs: folders of pcclust pretrain METHOD, or their weights; several, which differ by their
-            seed alone, are a row with mean ± standard deviation. None to compare --method alone.
+            seed alone, are a row with mean ± standard deviation. Without any, --method is alone.
         data: modelnet40 or modelnet10 (in $PCCLUST_DATA), an HDF5 file, a known dataset's folder,
             any folder of meshes and clouds, or a file of features.
         split: of data that has splits; by default "train".
@@ -71,12 +79,8 @@ class ClusterRuns:
         seeds: runs of each --method that has randomness.
         rotations: rounds of turns that every shape gets.
         sampler: of the turns: uniform (haar), ClusterNet's (axis_angle) or RIConv's (euler).
-        layout: what the encoder takes, (B, N, 3) or (B, 3, N); "auto" tries the two.
         num_points: of every shape; by default as the first run was trained, or 1,024.
-        limit: so many shapes only, of each class its share.
         batch_size: shapes an encoder is asked about at once, at most.
-        device: where encoders run, e.g. cuda; by default where they are.
-        seed: of everything that is random.
         report: the folder for clusters.json, clusters.md, report.html and a gallery of each row.
     """
 
@@ -100,6 +104,10 @@ class ClusterRuns:
 
     def run(self) -> int:
         """Prints the tables and writes the page."""
+        with locked_folder(self.report):
+            return self._run()
+
+    def _run(self) -> int:
         require("matplotlib", "reports")  # before much time is spent
         make_folder(self.report, "--report")
         runs = [open_run(source) for source in self.runs]
@@ -166,8 +174,9 @@ class ClusterRuns:
         classes = 0 if fitted.labels is None else len(np.unique(fitted.labels))
         number = self.clusters or (numbers.pop() if len(numbers) == 1 else classes)
         if self.method and not number:
-            raise ValueError("without labels, how many clusters --method makes is not known: "
-                             "add --clusters")  # fmt: skip
+            raise UsageError(
+                "without labels, how many clusters --method makes is not known: add --clusters"
+            )
         return Baselines(self.method, number, self.seeds, self.seed)
 
     def _encoder(self) -> Model | None:

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 from tyro.conf import Positional, arg
 
+from pcclust._lock import locked_folder
 from pcclust._version import __version__
-from pcclust.cli.console import ExitCode, drawn, errors, make_folder, output
+from pcclust.cli.console import ExitCode, UsageError, drawn, errors, make_folder, output
 from pcclust.data import PointDataset
 from pcclust.data.dataset import UpAxis
 from pcclust.data.named import has_splits, open_labelled
@@ -36,14 +37,9 @@ class Evaluation:
         data: modelnet40 or modelnet10 (in $PCCLUST_DATA), an HDF5 file, a known dataset's folder or
             a folder whose sub-folders are classes; by default what the run was trained on.
         split: of data that has splits; by default "test".
-        weights: to load into a module of yours: .safetensors, or .pt of tensors alone.
-        layout: what the model takes, (B, N, 3) or (B, 3, N); "auto" tries the two.
         num_points: of every shape; by default as the run was trained, or as the data has them.
         normalize: centre every shape and scale it to the unit sphere first.
-        limit: test on so many shapes only, of each class its share.
         batch_size: shapes the model is asked about at once, at most.
-        device: where the model runs, e.g. cuda; by default where it is.
-        seed: of everything that is random.
         report: a folder for the numbers (JSON, Markdown) and a page (report.html); evaluations of
             the same model and data share it.
     """
@@ -60,6 +56,14 @@ class Evaluation:
     device: str | None = None
     seed: int = 0
     report: Path | None = None
+
+    def run(self) -> int:
+        """Prints the tables and writes the report."""
+        with locked_folder(self.report):
+            return self._run()
+
+    def _run(self) -> int:
+        raise NotImplementedError
 
     def _found(self, features: bool = False) -> FoundModel:
         torch.manual_seed(self.seed)  # of what is not loaded but drawn when the model is made
@@ -82,7 +86,7 @@ class Evaluation:
     def _data(self, model: FoundModel) -> str:
         data = self.data or model.dataset
         if data is None:
-            raise ValueError("name the shapes to test with, by --data")
+            raise UsageError("name the shapes to test with, by --data")
         return data
 
     def _read(
@@ -142,7 +146,7 @@ class TurnedEvaluation(Evaluation):
 
     Attributes:
         train_data: shapes to train linear probes with; by default the split "train" of the data.
-        train_limit: train them with so many shapes only, of each class its share.
+        train_limit: the same as --limit, of the shapes to train with.
         rotations: of each kind for every shape.
         sampler: of arbitrary rotations: uniform (haar), ClusterNet's (axis_angle) or RIConv's
             (euler).
@@ -180,7 +184,7 @@ class TurnedEvaluation(Evaluation):
             ValueError: they are the same.
         """
         if self.train_data is None and not has_splits(data):
-            raise ValueError(
+            raise UsageError(
                 f"{data} has no training split: name shapes by --train-data, others than those "
                 "to test with"
             )
@@ -191,7 +195,7 @@ class TurnedEvaluation(Evaluation):
             same = Path(trained).resolve() == Path(data).resolve()
         if same:
             split = f", {self.split}" if self.split else ""
-            raise ValueError(
+            raise UsageError(
                 f"{data}{split} would be trained with and tested: name other shapes by "
                 "--train-data, or another --split"
             )

@@ -1,19 +1,22 @@
-"""Help that a person can scan: options by what they are for, without ``None`` where nothing is.
+"""Command lines from dataclasses and functions, with help that a person can scan.
 
 tyro asks a registry how types become options. This one answers for two kinds: ``X | None`` is shown
-as X (the word None is still taken, to undo what a preset or a config file says), and dataclasses of
-settings have their options in groups.
+as X (the word None is still taken, to undo what a preset or a config file says), and dataclasses
+have their options in groups, by what they are for.
 """
 
 import dataclasses
 import inspect
 import re
+import sys
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial, update_wrapper
 from types import UnionType
 from typing import Annotated, Any, Union
 
+import tyro
 from tyro import MISSING_NONPROP
 from tyro.conf import OmitArgPrefixes, arg
 from tyro.constructors import (
@@ -26,64 +29,91 @@ from tyro.constructors import (
     UnsupportedTypeAnnotationError,
 )
 
-# The settings of a training, by what they are for; those a method adds are its own group.
-GROUPS = {
-    "data": ("dataset", "split", "limit", "num_points", "up_axis", "val_fraction"),
-    "encoder": ("model", "model_kwargs"),
-    "views": (
-        "rotation", "jitter", "max_scale", "stretch", "tilt", "max_shift", "crop", "view_points",
-    ),
-    "training": (
-        "epochs", "batch_size", "optimizer", "learning_rate", "weight_decay", "warmup_epochs",
-        "schedule", "clip_norm", "label_smoothing",
-    ),
-    "run": ("seed", "precision", "workers", "log_every", "checkpoint_minutes"),
-}  # fmt: skip
-GROUP_OF = {name: group for group, names in GROUPS.items() for name in names}
-OWN = "method"
+from pcclust.cli._options import (
+    GROUP_OF,
+    GROUPS,
+    LEAST,
+    OWN,
+    SAID,
+    TRAINING_GROUP_OF,
+)
+from pcclust.cli.console import UsageError, escaped_streams
 
 
-def _hint(default: str) -> str:
-    return "" if default in ("", "None") else f"(default: {default})"
+def parsed(
+    command: Callable[..., int] | type[Any],
+    arguments: Sequence[str],
+    *,
+    prog: str,
+    example: str,
+    default: Any = None,  # noqa: ANN401
+) -> Callable[[], int]:
+    """Returns a command with the options that arguments give it, ready to run.
 
+    Args:
+        command: a dataclass with a method ``run`` that returns the exit code, or a function that
+            does; its docstring is its help, beginning with a line that says its purpose.
+        arguments: of the command line.
+        prog: how the command line begins.
+        example: a whole command line.
+        default: an instance of the dataclass, where its own defaults do not hold.
 
-_QUIET = arg(help_behavior_hint=_hint)
-
-
-def without_none(command: Callable[..., int]) -> Callable[..., int]:
-    """Returns a command whose help says nothing of defaults that are nothing."""
-    if isinstance(command, partial):
-        return partial(without_none(command.func), *command.args, **command.keywords)
-    hints = typing.get_type_hints(command, include_extras=True)
-
-    def run(*args: Any, **kwargs: Any) -> int:  # noqa: ANN401
-        return command(*args, **kwargs)
-
-    update_wrapper(run, command)
-    del run.__dict__["__wrapped__"]
-    # Lines that go on are joined: the terminal has its own width.
-    run.__doc__ = re.sub(r"\n {8,}(?=\S)", " ", inspect.getdoc(command) or "")
-    signature = inspect.signature(command)
-    quiet = {
-        name: Annotated[hint, _QUIET]
-        for name, hint in hints.items()
-        if name != "return" and signature.parameters[name].default is None
-    }
-    run.__annotations__ = hints | quiet
-    run.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[
-            parameter.replace(annotation=run.__annotations__[name])
-            for name, parameter in signature.parameters.items()
-        ]
-    )
+    Raises:
+        SystemExit: with 0 after help, with 2 after what cannot be parsed.
+    """
+    with escaped_streams(arguments, trusted=default is None), _misuse():
+        made = tyro.cli(
+            command if isinstance(command, type) else _deferred(command),
+            prog=prog,
+            description=_description(command, example),
+            args=arguments,
+            default=MISSING_NONPROP if default is None else default,
+            config=(tyro.conf.FlagCreatePairsOff,),
+            registry=registry(),
+        )
+    run: Callable[[], int] = made if isinstance(made, partial) else made.run
     return run
+
+
+@contextmanager
+def _misuse() -> Iterator[None]:
+    """Says of values that cannot be that they were given wrongly."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def purpose(command: object) -> str:
+    """Returns the first line of the docstring."""
+    return (inspect.getdoc(command) or "").partition("\n")[0]
+
+
+def _deferred(command: Callable[..., int]) -> Callable[..., Any]:
+    """Returns a function that returns the command with its arguments, and does not run it."""
+
+    def later(*args: Any, **kwargs: Any) -> Callable[[], int]:  # noqa: ANN401
+        return partial(command, *args, **kwargs)
+
+    update_wrapper(later, command)
+    return later
+
+
+def _description(command: object, example: str) -> str:
+    """Returns what a command is for, the example, and the rest, each paragraph a line."""
+    doc = re.split(r"\n(?:Args|Attributes|Raises):\n", inspect.getdoc(command) or "")[0]
+    first, *rest = doc.strip().split("\n\n")
+    told = [first, f"Example: {example}", *rest]
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in told)
 
 
 def registry() -> ConstructorRegistry:
     """Returns how types become options, for one use of the parser."""
     rules = ConstructorRegistry()
     rules.primitive_rule(_optional)
-    rules.struct_rule(_Settings())
+    rules.struct_rule(_Grouping())
     return rules
 
 
@@ -108,16 +138,17 @@ def _optional(
     )
 
 
-class _Settings:
+class _Grouping:
     """The rule of dataclasses."""
 
     def __init__(self) -> None:
         self.inside = False
+        self.groups: set[type[Any]] = set()
         self.root: type[Any] | None = None  # settings of later stages have a prefix, and no groups
 
     def __call__(self, info: StructTypeInfo) -> StructConstructorSpec | None:
         """Returns the options of a dataclass."""
-        if self.inside or not dataclasses.is_dataclass(info.type):
+        if self.inside or not dataclasses.is_dataclass(info.type) or info.type in self.groups:
             return None
         self.inside = True
         try:
@@ -126,63 +157,84 @@ class _Settings:
             self.inside = False
         if not isinstance(spec, StructConstructorSpec):
             return None
-        spec = dataclasses.replace(spec, fields=tuple(map(_quiet, spec.fields)))
-        from pcclust.training import TrainingConfig  # heavy, and few commands train
-
-        if not issubclass(info.type, TrainingConfig):
-            return spec
+        spec = dataclasses.replace(spec, fields=tuple(map(_told, spec.fields)))
+        if not _trains(info.type):
+            return self._grouped(spec, GROUP_OF)
         self.root = self.root or info.type
-        if info.type is not self.root:
-            return spec
-        return _grouped(spec)
+        return self._grouped(spec, TRAINING_GROUP_OF) if info.type is self.root else spec
+
+    def _grouped(
+        self, spec: StructConstructorSpec, group_of: dict[str, str]
+    ) -> StructConstructorSpec:
+        """Returns the same options, each group of them a dataclass of its own."""
+        members: dict[str, list[StructFieldSpec]] = {name: [] for name in (OWN, *GROUPS)}
+        alone = [field for field in spec.fields if _is_struct(field.type)]
+        for field in spec.fields:
+            if field not in alone:
+                members[group_of.get(field.name, OWN)].append(field)
+        groups = [self._group(name, fields) for name, fields in members.items() if fields]
+
+        def instantiate(**given: Any) -> Any:  # noqa: ANN401
+            for group in groups:
+                given |= vars(given.pop(group.name))
+            _check_least(given)
+            return spec.instantiate(**given)
+
+        # Settings of a training come before what is said of its run, later stages of it last.
+        first, last = (groups, alone) if group_of is TRAINING_GROUP_OF else (alone, groups)
+        return StructConstructorSpec(instantiate=instantiate, fields=(*first, *last))
+
+    def _group(self, name: str, fields: list[StructFieldSpec]) -> StructFieldSpec:
+        parts: list[Any] = []
+        for each in fields:
+            default = dataclasses.field(default_factory=partial(_same, each.default), kw_only=True)
+            parts.append((each.name, each.type, default))
+        made: Any = dataclasses.make_dataclass(name, parts)
+        made.__doc__ = ""
+        self.groups.add(made)
+        kind: Any = Annotated[made, OmitArgPrefixes, arg(name=name)]
+        return StructFieldSpec(name=f"{name} group", type=kind, default=MISSING_NONPROP)
 
 
-def _bare(kind: object) -> object:
-    return typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
+def _trains(kind: type[Any]) -> bool:
+    """Returns whether these are settings of a training, which is not imported to find out."""
+    training = sys.modules.get("pcclust.training")
+    return training is not None and issubclass(kind, training.TrainingConfig)
+
+
+def _check_least(given: Mapping[str, object]) -> None:
+    """Raises UsageError where an option is less than any command can do with."""
+    for name, least in LEAST.items():
+        value = given.get(name)
+        if isinstance(value, int | float) and value < least:
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} {value} must be at least {least}")
 
 
 def _is_struct(kind: object) -> bool:
-    bare = _bare(kind)
+    bare = typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
     return isinstance(bare, type) and dataclasses.is_dataclass(bare)
 
 
-def _quiet(field: StructFieldSpec) -> StructFieldSpec:
-    if _is_struct(field.type) or field.default not in (None, {}):
+def _told(field: StructFieldSpec) -> StructFieldSpec:
+    """Returns an option with its help, which says nothing of a default that is nothing."""
+    if _is_struct(field.type):
         return field
-    return dataclasses.replace(field, type=typing.cast(Any, Annotated[field.type, _QUIET]))
+    own = field.helptext() if callable(field.helptext) else field.helptext
+    told = arg(
+        help=SAID.get(field.name) or " ".join((own or "").split()),
+        help_behavior_hint=_hint(field.default),
+    )
+    kind: Any = Annotated[field.type, told]
+    return dataclasses.replace(field, type=kind)
 
 
-def _grouped(spec: StructConstructorSpec) -> StructConstructorSpec:
-    """Returns the same options, each group of them a dataclass of its own."""
-    members: dict[str, list[StructFieldSpec]] = {name: [] for name in (OWN, *GROUPS)}
-    alone = [field for field in spec.fields if _is_struct(field.type)]
-    for field in spec.fields:
-        if field not in alone:
-            members[GROUP_OF.get(field.name, OWN)].append(field)
-    groups = [_group(name, fields) for name, fields in members.items() if fields]
-
-    def instantiate(**given: Any) -> Any:  # noqa: ANN401
-        for group in groups:
-            given |= vars(given.pop(group.name))
-        return spec.instantiate(**given)
-
-    return StructConstructorSpec(instantiate=instantiate, fields=(*groups, *alone))
-
-
-def _group(name: str, fields: list[StructFieldSpec]) -> StructFieldSpec:
-    parts: list[Any] = []
-    for each in fields:
-        inner: Any = each.type
-        default = dataclasses.field(default_factory=partial(_same, each.default), kw_only=True)
-        parts.append((each.name, Annotated[inner, arg(help=_said(each))], default))
-    made: Any = dataclasses.make_dataclass(name, parts)
-    made.__doc__ = ""
-    kind: Any = Annotated[made, OmitArgPrefixes]
-    return StructFieldSpec(name=name, type=kind, default=MISSING_NONPROP)
-
-
-def _said(field: StructFieldSpec) -> str | None:
-    return field.helptext() if callable(field.helptext) else field.helptext
+def _hint(default: object) -> Callable[[str], str] | None:
+    """Returns what is said of a default; None leaves it to tyro."""
+    if default in (MISSING_NONPROP, tyro.MISSING):  # of an option that may be given many times
+        return lambda shown: "(required)"
+    nothing = default is None or isinstance(default, bool) or default in ((), {})
+    return (lambda shown: "") if nothing else None
 
 
 def _same(value: object) -> object:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
-from tyro.conf import UseAppendAction, arg
+from tyro.conf import UseAppendAction
 from tyro.constructors import PrimitiveConstructorSpec
 
 from pcclust._files import whole_file
@@ -25,6 +25,7 @@ from pcclust.cli._cluster_data import (
     open_clusterable,
 )
 from pcclust.cli.console import (
+    UsageError,
     drawn,
     errors,
     make_folder,
@@ -80,11 +81,13 @@ Count: TypeAlias = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """How it is clustered.
+class Cluster(Source):
+    """Clusters features or shapes, measures the clusters and shows them.
+
+    With labels: accuracy (Hungarian), NMI, ARI, class-mean accuracy and purity; always: silhouette
+    and the perplexity of the sizes. The page has a row of turning shapes for each cluster.
 
     Attributes:
-        inputs: what.
         out: the folder for report.json, report.md, assignments.csv and gallery.html.
         clusters: how many; or "auto", which compares 2 to 20 by criteria that read no label and
             draws them on the page; or a range to compare, as 5-40. By default as many as the run
@@ -99,7 +102,6 @@ class Cluster:
         l2: bring features to length one afterwards; by default where they were whitened by default.
     """
 
-    inputs: Annotated[Source, arg(name="")]
     out: Path = Path("out/cluster")
     clusters: Count | None = None
     method: UseAppendAction[tuple[MethodName, ...]] = field(default=())
@@ -109,8 +111,12 @@ class Cluster:
 
     def run(self) -> int:
         """Clusters, prints the measures and writes the files."""
+        with locked_folder(self.out):
+            return self._run()
+
+    def _run(self) -> int:
         make_folder(self.out)
-        shown, test = open_clusterable(self.inputs)
+        shown, test = open_clusterable(self)
         for place in (shown, test):
             if place:
                 output.print(f"{place.title}; features: {place.encoder}")
@@ -136,7 +142,7 @@ class Cluster:
         space = features if whiten is None else PCAWhitening(whiten).fit_transform(features)
         wanted = [number for number in self.clusters if 2 <= number <= count // 2]
         if not wanted:
-            raise ValueError(
+            raise UsageError(
                 f"{count:,} shapes, halved, can be compared in 2 to {count // 2} clusters"
             )
         with progress_bar("numbers") as bar:
@@ -144,7 +150,7 @@ class Cluster:
             found = number_of_clusters(
                 unit_length(space) if l2 else space,
                 wanted,
-                seed=self.inputs.seed,
+                seed=self.seed,
                 advance=lambda: bar.advance(task),
             )
         errors.print(f"{found.best} clusters, by {found.criterion}; the page has the curves.")
@@ -167,7 +173,7 @@ class Cluster:
                 n_clusters=number,
                 methods=methods,
                 seeds=self.seeds,
-                seed=self.inputs.seed,
+                seed=self.seed,
                 whiten=whiten,
                 l2=l2,
                 test=(test.features, test.shapes.labels if labels is not None else None)
@@ -201,7 +207,7 @@ class Cluster:
             components = min(COMPONENTS, max(clusters - 1, count // SHAPES_PER_COMPONENT, 1))
             components = max(1, min(components, count - 1, shown.features.shape[1]))
         if components < 0:
-            raise ValueError(f"--whiten {components} must be 0, for none, or more")
+            raise UsageError(f"--whiten {components} must be 0, for none, or more")
         return components or None, automatic if self.l2 == "auto" else self.l2 == "yes"
 
     def _about(self, shown: Clusterable, test: Clusterable | None) -> dict[str, str]:
@@ -209,7 +215,7 @@ class Cluster:
             "data": shown.title,
             "test": test.title if test else "none",
             "features": shown.encoder,
-            "rotation": self.inputs.rotate,
+            "rotation": self.rotate,
             "command": shlex.join(["pcclust", *sys.argv[1:]]),
             "pcclust": __version__,
         }
@@ -217,12 +223,10 @@ class Cluster:
     def _write(
         self, report: ClusteringReport, shown: Clusterable, number: NumberOfClusters | None
     ) -> None:
-        title = f"Clusters of {Path(self.inputs.source).name}"
+        title = f"Clusters of {Path(self.source).name}"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of t-SNE, about the picture alone
-            page = gallery_page(
-                report, shown.shapes, title=title, seed=self.inputs.seed, number=number
-            )
+            page = gallery_page(report, shown.shapes, title=title, seed=self.seed, number=number)
         files = {
             "report.json": report.to_json(),
             "report.md": clustering_markdown(report),
@@ -234,19 +238,6 @@ class Cluster:
             with whole_file(self.out / name) as file:
                 file.write(text.encode())
             output.print(f"  {self.out / name}")
-
-
-def cluster(options: Annotated[Cluster, arg(name="")]) -> int:
-    """Clusters features or shapes, measures the clusters and shows them.
-
-    With labels: accuracy (Hungarian), NMI, ARI, class-mean accuracy and purity; always: silhouette
-    and the perplexity of the sizes. The page has a row of turning shapes for each cluster.
-
-    Args:
-        options: what, and how.
-    """
-    with locked_folder(options.out):
-        return options.run()
 
 
 def assignments(report: ClusteringReport, shapes: PointDataset) -> str:

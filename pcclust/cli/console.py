@@ -1,11 +1,18 @@
 """What the commands print with: results on one stream, progress and complaints on the other."""
 
+import io
 import os
+import re
+import shutil
+import sys
+import textwrap
+import traceback
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
+from types import TracebackType
 from typing import TextIO
 
 from rich.box import SIMPLE_HEAD
@@ -41,10 +48,85 @@ class ExitCode(IntEnum):
     """What ``pcclust`` exits with."""
 
     DONE = 0
-    PARTLY_FAILED = 1
+    FAILED = 1
     WRONG_USE = 2
     INTERRUPTED = 130  # as shells expect of a program that Ctrl-C ends
     PIPE_CLOSED = 141  # and of one whose output is closed
+
+
+class UsageError(ValueError):
+    """Options that cannot be, whatever the files hold: exit code 2."""
+
+
+# Sequences that colour, embolden and undo that.
+_STYLE = re.compile(r"(\x1b\[[0-9;]*m)")
+
+
+class _EscapedStream(io.TextIOBase):
+    """Writes text to a stream with control characters and direction marks shown, not sent.
+
+    Lines that are wider than the terminal are folded between words.
+
+    Args:
+        stream: a standard stream.
+        styled: whether sequences of colours are let through; the writer asks `isatty` for it.
+    """
+
+    def __init__(self, stream: TextIO, styled: bool) -> None:
+        self.stream = stream
+        self.styled = styled and stream.isatty() and not os.environ.get("NO_COLOR")
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of the stream."""
+        return self.stream.encoding
+
+    def isatty(self) -> bool:
+        """Returns whether colours are wanted."""
+        return self.styled
+
+    def write(self, text: str) -> int:
+        """Writes text, escaped."""
+        parts = _STYLE.split(text) if self.styled else [text]
+        shown = "".join(p if at % 2 else visible(p) for at, p in enumerate(parts))
+        self.stream.write("\n".join(map(_folded, shown.split("\n"))))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flushes the stream."""
+        self.stream.flush()
+
+
+def _folded(line: str) -> str:
+    """Returns a line in as many as the terminal needs, all of a parser's boxes as they are."""
+    width = shutil.get_terminal_size().columns
+    if len(line) <= width or "│" in line:
+        return line
+    return textwrap.fill(line, width, break_on_hyphens=False, break_long_words=False)
+
+
+@contextmanager
+def escaped_streams(arguments: Sequence[str], *, trusted: bool) -> Iterator[None]:
+    """Escapes what others print within: a parser repeats what it was given.
+
+    Args:
+        arguments: which may be repeated; colours are left out where some hold a control character.
+        trusted: whether nothing else is repeated that may.
+    """
+    styled = trusted and all(visible(argument) == argument for argument in arguments)
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (_EscapedStream(stream, styled) for stream in before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def print_traceback(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Prints where an error came from; the same as `sys.excepthook`, escaped."""
+    errors.print("".join(traceback.format_exception(kind, error, trace)), end="")
 
 
 def progress_bar(unit: str) -> Progress:
@@ -94,6 +176,12 @@ def warnings_printed(
         yield
 
 
+def already_there(out: Path) -> ExitCode:
+    """Says that an output that is to be resumed is complete."""
+    output.print(f"{out} is there already, with no interrupted run of it: nothing to resume")
+    return ExitCode.DONE
+
+
 def make_folder(folder: Path, option: str = "--out") -> None:
     """Makes a folder, and refuses one that cannot be written before much time is spent.
 
@@ -137,4 +225,4 @@ def report_failures(failures: Collection[ReadFailure]) -> ExitCode:
     errors.print(f"{len(failures):,} could not be used:", style="bold red")
     for failure in failures:
         errors.print(f"  {failure.reason}")
-    return ExitCode.PARTLY_FAILED
+    return ExitCode.FAILED

@@ -1,8 +1,9 @@
 """``pcclust data``: datasets to fetch, to verify, to prepare and to look at."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from rich.progress import (
     BarColumn,
@@ -13,10 +14,11 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Table
-from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
+from tyro.conf import Positional, arg
 
 from pcclust._names import counted
-from pcclust.cli.console import ExitCode, errors, output, progress_bar
+from pcclust.cli._help import purpose
+from pcclust.cli.console import ExitCode, UsageError, errors, output, progress_bar
 from pcclust.data import PointDataset
 from pcclust.data.dataset import UpAxis
 from pcclust.data.fetch import fetch, read_manifest, verify
@@ -118,7 +120,7 @@ class Verify:
             output.print(f"{name}: {counted(len(found), 'fault') if found else 'whole'}")
             for fault in found:
                 errors.print(f"  {fault}")
-        return ExitCode.PARTLY_FAILED if any(faults.values()) else ExitCode.DONE
+        return ExitCode.FAILED if any(faults.values()) else ExitCode.DONE
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,6 @@ class Prepare:
         out: the file to write.
         split: of a dataset that has splits.
         num_points: the points of every shape; 1,024 of meshes.
-        seed: of the sampling.
         raw: keep position and size instead of centring and scaling to the unit sphere.
         up_axis: the axis against gravity, where the dataset does not know it.
         workers: processes that read meshes, 0 for none; by default as many as pay.
@@ -193,7 +194,7 @@ class Prepare:
         lost = f", {len(made.failures)} could not be read" if made.failures else ""
         size = _size(made.path.stat().st_size)
         output.print(f"{made.path}: {counted(made.count, 'shape')}, {size}{lost}")
-        return ExitCode.PARTLY_FAILED if made.failures else ExitCode.DONE
+        return ExitCode.FAILED if made.failures else ExitCode.DONE
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ class Show:
         """Writes the sheet."""
         write = {".png": write_png, ".html": write_html}.get(self.out.suffix.lower())
         if write is None:
-            raise ValueError(f"--out {self.out} must end in .png or .html")
+            raise UsageError(f"--out {self.out} must end in .png or .html")
         dataset = _opened(self.dataset, self.split, self.num_points, 0)
         dataset.up_axis = self.up_axis or dataset.up_axis
         if self.classes:
@@ -235,23 +236,34 @@ class Show:
         return ExitCode.DONE
 
 
-Action = (
-    Annotated[List, subcommand("list")]
-    | Annotated[Fetch, subcommand("fetch")]
-    | Annotated[Verify, subcommand("verify")]
-    | Annotated[Where, subcommand("where")]
-    | Annotated[Prepare, subcommand("prepare")]
-    | Annotated[Show, subcommand("show")]
-)
+KIND, MORE = "action", "pcclust data ACTION --help says more, with an example."
+# Each with an example.
+ACTIONS = {
+    "list": "pcclust data list",
+    "fetch": "pcclust data fetch modelnet40",
+    "verify": "pcclust data verify",
+    "where": "pcclust data where modelnet40",
+    "prepare": "pcclust data prepare data/meshes --out meshes.h5",
+    "show": "pcclust data show data/furniture.h5 --out furniture.html",
+}
+_ACTIONS: dict[str, type[Any]] = {
+    "list": List,
+    "fetch": Fetch,
+    "verify": Verify,
+    "where": Where,
+    "prepare": Prepare,
+    "show": Show,
+}
 
 
-def data(action: OmitSubcommandPrefixes[Action]) -> int:
-    """Lists, fetches, verifies, prepares and shows datasets.
+def purposes() -> dict[str, str]:
+    """Returns what each action does."""
+    return {name: purpose(kind) for name, kind in _ACTIONS.items()}
 
-    Args:
-        action: what to do.
-    """
-    return action.run()
+
+def action(name: str, arguments: Sequence[str]) -> tuple[type[Any], None]:
+    """Returns the action of a name."""
+    return _ACTIONS[name], None
 
 
 def _opened(data: str, split: str | None, num_points: int | None, seed: int) -> PointDataset:

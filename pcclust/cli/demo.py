@@ -24,7 +24,7 @@ from pcclust.demo.shapes import BUNDLED, NUM_POINTS, BundledShapes, load_shapes
 
 
 def demo(*, out: Path = Path("out/demo"), data: Path = BUNDLED) -> int:
-    """Describes and clusters the bundled shapes, turns them, and shows that nothing changes.
+    """Describes and clusters bundled shapes, turns them, and shows: nothing changes.
 
     First come rotation-invariant features of points (RRI), then clusters of the furniture by an
     encoder that comes with pcclust and was trained without labels. Prints the measurements, and

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +13,23 @@ from tyro.conf import Positional, arg
 
 from pcclust._lock import locked_file
 from pcclust._version import __version__
-from pcclust.cli.console import ExitCode, errors, output, progress_bar, report_failures
+from pcclust.cli.console import (
+    ExitCode,
+    UsageError,
+    already_there,
+    errors,
+    output,
+    progress_bar,
+    report_failures,
+)
 from pcclust.data import NamedCloud, ReadFailure
 from pcclust.data.embedding_file import EmbeddedBatch, EmbeddingOutput, EmbeddingSettings
-from pcclust.data.partial_output import check_destination, partial_folder, refuse_unexpected
+from pcclust.data.partial_output import (
+    check_destination,
+    is_complete,
+    partial_folder,
+    refuse_unexpected,
+)
 from pcclust.data.shape_source import ShapeSource, in_batches
 from pcclust.data.transforms import UnitSphere
 from pcclust.evaluate.embedding import encoder_of
@@ -27,64 +41,65 @@ SUFFIXES = (".npz", ".h5", ".hdf5")
 DEFAULT_POINTS = 1024
 
 
-def embed(
-    paths: Annotated[tuple[str, ...], Positional, arg(metavar="PATH…")],
-    /,
-    *,
-    weights: str,
-    out: Path,
-    split: str | None = None,
-    num_points: int | None = None,
-    points: bool = False,
-    batch_size: int = 32,
-    device: str | None = None,
-    seed: int = 0,
-    resume: bool = False,
-    workers: int | None = None,
-) -> int:
-    """Describes each shape by one vector, for pcclust cluster, a linear probe or a search.
+@dataclass(frozen=True, kw_only=True)
+class Embed:
+    """Describes each shape by one vector.
 
-    Shapes are centred and scaled to the unit sphere. A file that cannot be read is named at the end
-    and stops nothing. Until it is complete, the output is a folder NAME.partial beside its place.
+    That serves pcclust cluster, a linear probe or a search. Shapes are centred and scaled to the
+    unit sphere. A file that cannot be read is named at the end and stops nothing. Until it is
+    complete, the output is a folder NAME.partial beside its place.
 
-    Args:
+    Attributes:
         paths: files, folders and quoted patterns as for pcclust rri; or a single dataset (an HDF5
             file, a folder, or modelnet10 or modelnet40 in $PCCLUST_DATA), whose labels are kept.
-        weights: what pcclust.load takes: the folder of a run, a .safetensors file with its card,
-            the name of weights that come with pcclust, or hf://OWNER/REPOSITORY[@REVISION].
         out: the file to write, NAME.npz or NAME.h5: features (N, C), names, where they are known
             labels and class_names, and with --points the points.
         split: of a dataset that has splits; by default "train".
         num_points: how many points to take from each shape; by default as in the training.
         points: write the points, too, so that pcclust cluster can show the shapes.
         batch_size: shapes that are described at once.
-        device: where the encoder runs, e.g. cuda.
-        seed: of the sampling.
-        resume: continue what an interrupted run of the same settings has left.
         workers: processes that read files, 0 for none; by default as many as pay.
     """
-    _check_options(paths, out, batch_size, num_points)
-    if resume and out.exists() and not partial_folder(out).exists():
-        output.print(f"{out} is there already, with no interrupted run of it: nothing to resume")
-        return ExitCode.DONE
-    check_destination(out, False)
-    keep_freed_memory()
-    model = load(weights)
-    card = model.__dict__["card"]
-    count = num_points or card.get("num_points") or DEFAULT_POINTS
-    source = ShapeSource(
-        paths,
-        split=split,
-        num_points=count,
-        seed=seed,
-        ignore=[out, partial_folder(out)],
-        labelled=True,
-    )
-    settings = EmbeddingSettings(weights, card["sha256"], count, points, seed, __version__)
-    with locked_file(out):
-        store = EmbeddingOutput(out, settings, resume)
-        refuse_unexpected(store.partial, store.done(), source.names())
-        return _write(source, store, encoder_of(model), batch_size, device, workers)
+
+    paths: Annotated[tuple[str, ...], Positional, arg(metavar="PATH…")]
+    weights: str
+    out: Path
+    split: str | None = None
+    num_points: int | None = None
+    points: bool = False
+    batch_size: int = 32
+    device: str | None = None
+    seed: int = 0
+    resume: bool = False
+    workers: int | None = None
+
+    def run(self) -> int:
+        """Writes the vectors and says what came of it."""
+        _check_options(self.paths, self.out)
+        out = self.out
+        if self.resume and is_complete(out):
+            return already_there(out)
+        check_destination(out, False)
+        keep_freed_memory()
+        model = load(self.weights)
+        card = model.__dict__["card"]
+        count = self.num_points or card.get("num_points") or DEFAULT_POINTS
+        source = ShapeSource(
+            self.paths,
+            split=self.split,
+            num_points=count,
+            seed=self.seed,
+            ignore=[out, partial_folder(out)],
+            labelled=True,
+        )
+        settings = EmbeddingSettings(
+            self.weights, card["sha256"], count, self.points, self.seed, __version__
+        )
+        with locked_file(out):
+            store = EmbeddingOutput(out, settings, self.resume)
+            refuse_unexpected(store.partial, store.done(), source.names())
+            encoder = encoder_of(model)
+            return _write(source, store, encoder, self.batch_size, self.device, self.workers)
 
 
 def _write(
@@ -108,18 +123,12 @@ def _write(
         store.discard_if_empty()
 
 
-def _check_options(
-    paths: tuple[str, ...], out: Path, batch_size: int, num_points: int | None
-) -> None:
+def _check_options(paths: tuple[str, ...], out: Path) -> None:
     """Refuses what cannot work before anything is read."""
     if not paths:
-        raise ValueError("name at least one file, folder, pattern or dataset to read")
+        raise UsageError("name at least one file, folder, pattern or dataset to read")
     if out.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"--out {out} must end in .npz or .h5")
-    if batch_size < 1:
-        raise ValueError(f"--batch-size {batch_size} must be at least 1")
-    if num_points is not None and num_points < 1:
-        raise ValueError(f"--num-points {num_points} must be at least 1")
+        raise UsageError(f"--out {out} must end in .npz or .h5")
 
 
 def _embed_all(

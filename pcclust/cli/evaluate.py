@@ -1,14 +1,15 @@
 """``pcclust evaluate``: rotations, corruptions, linear evaluation, clusters of any model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from tyro.conf import OmitSubcommandPrefixes, arg, subcommand
+from tyro.conf import arg
 
-from pcclust._lock import locked_folder
 from pcclust.cli._evaluate_clustering import ClusterRuns
 from pcclust.cli._evaluation import Evaluation, TurnedEvaluation
-from pcclust.cli.console import errors, progress_bar
+from pcclust.cli._help import purpose
+from pcclust.cli.console import UsageError, errors, progress_bar
 from pcclust.data.corruptions import KINDS, LEVELS
 from pcclust.evaluate import Probes, Rotations, corruption, linear, rotation
 from pcclust.evaluate.labelled import classes_of
@@ -32,11 +33,10 @@ class Rotation(TurnedEvaluation):
     tilts: int = 13
     tilt_shapes: int = 500
 
-    def run(self) -> int:
-        """Prints the table and writes the report."""
+    def _run(self) -> int:
         rotations = Rotations(self.rotations, self.sampler, self.tilts, self.tilt_shapes, self.seed)
         if self.train_data and not self.features:
-            raise ValueError("--train-data is for --features: a classifier has been trained")
+            raise UsageError("--train-data is for --features: a classifier has been trained")
         model = self._found(self.features)
         shown = self._opened(model)
         learned = self._learned(model, shown) if self.features else None
@@ -72,8 +72,7 @@ class Rotation(TurnedEvaluation):
 class Corruption(Evaluation):
     """Tests a classifier on damaged shapes: the seven corruptions of PointCloud-C."""
 
-    def run(self) -> int:
-        """Prints the table and writes the report."""
+    def _run(self) -> int:
         model = self._found()
         shown = self._opened(model)
         about = self._about(model, shown)
@@ -99,7 +98,7 @@ class Corruption(Evaluation):
 
 @dataclass(frozen=True, kw_only=True)
 class Linear(TurnedEvaluation):
-    """Trains simple classifiers on the features of a model: linear SVM, kNN, few labels.
+    """Trains classifiers on the features of a model: linear SVM, kNN, few labels.
 
     Under z/z, z/SO3 and SO3/SO3; nothing is chosen by the labels of test shapes.
 
@@ -125,8 +124,7 @@ class Linear(TurnedEvaluation):
     )
     repeats: Annotated[int, arg(aliases=["--draws"])] = 5
 
-    def run(self) -> int:
-        """Prints the tables and writes the report."""
+    def _run(self) -> int:
         rotations = Rotations(self.rotations, self.sampler, tilts=0, seed=self.seed)
         probes = Probes(
             azimuths=self.azimuths,
@@ -168,19 +166,27 @@ class Linear(TurnedEvaluation):
         return self._finish(found, folder)
 
 
-Action = (
-    Annotated[Rotation, subcommand("rotation")]
-    | Annotated[Corruption, subcommand("corruption")]
-    | Annotated[Linear, subcommand("linear")]
-    | Annotated[ClusterRuns, subcommand("clustering")]
-)
+KIND, MORE = "test", "pcclust evaluate TEST --help says more, with an example."
+# Each with an example.
+ACTIONS = {
+    "rotation": "pcclust evaluate rotation runs/clusternet --report out/clusternet",
+    "corruption": "pcclust evaluate corruption runs/clusternet --report out/clusternet",
+    "linear": "pcclust evaluate linear clusternet-contrastnet-modelnet40 --data modelnet10",
+    "clustering": "pcclust evaluate clustering runs/scan runs/spice --data modelnet10",
+}
+_TESTS: dict[str, type[Evaluation | ClusterRuns]] = {
+    "rotation": Rotation,
+    "corruption": Corruption,
+    "linear": Linear,
+    "clustering": ClusterRuns,
+}
 
 
-def evaluate(action: OmitSubcommandPrefixes[Action]) -> int:
-    """Tests any model on rotated or corrupted shapes, its features linearly, or its clusters.
+def purposes() -> dict[str, str]:
+    """Returns what each test is for."""
+    return {name: purpose(test) for name, test in _TESTS.items()}
 
-    Args:
-        action: what to test.
-    """
-    with locked_folder(action.report):
-        return action.run()
+
+def action(name: str, arguments: Sequence[str]) -> tuple[type[Any], None]:
+    """Returns the test of a name."""
+    return _TESTS[name], None

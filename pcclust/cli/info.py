@@ -8,7 +8,7 @@ from pcclust.info import Info
 
 
 def info() -> int:
-    """Says which backend serves each operator and why, the versions, and the readable formats.
+    """Says which backend serves each operator and why, and which formats can be read.
 
     The backends are cuda (NVIDIA kernels), cpu (native kernels) and torch (plain PyTorch, which
     works everywhere). Put what this prints into a bug report.

@@ -2,64 +2,75 @@
 
 import os
 import sys
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from typing import Any, NamedTuple
 
-import tyro
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from pcclust import _signals
+from pcclust._names import nearest
 from pcclust._version import __version__
-from pcclust.cli._help import registry, without_none
-from pcclust.cli.console import ExitCode, data_warnings_printed, errors, output
+from pcclust.cli._help import parsed
+from pcclust.cli.console import (
+    ExitCode,
+    UsageError,
+    data_warnings_printed,
+    errors,
+    output,
+    print_traceback,
+)
 
-# Each is the function of that name in the module pcclust.cli of that name; its docstring is its
-# help, its arguments are the options, and it returns the exit code. Here: what it is for, and an
-# example.
+# In the order in which a person needs them. Each is in the module pcclust.cli of that name: a
+# function of that name, or a dataclass of that name with a method `run`; its docstring is its help,
+# its arguments are the options, and it returns the exit code. Or the module has ACTIONS, each a
+# name and an example, and `action` finds them. Here: what each is for, and an example.
 COMMANDS = {
-    "cluster": (
-        "Clusters shapes or features, and shows the clusters.",
-        "pcclust cluster modelnet10",
-    ),
-    "data": ("Fetches, checks, prepares and shows datasets.", "pcclust data list"),
     "demo": ("Shows on bundled shapes that no rotation matters.", "pcclust demo"),
-    "embed": (
-        "Describes each shape by one vector.",
-        "pcclust embed scans/ --weights clusternet-contrastnet-modelnet40 --out features.npz",
-    ),
-    "evaluate": (
-        "Tests a model on rotated or corrupted shapes, or its features.",
-        "pcclust evaluate rotation runs/mine --report out/mine",
-    ),
-    "info": ("Says which backend serves each operator, and why.", "pcclust info"),
-    "pretrain": (
-        "Trains an encoder of shapes without labels.",
-        "pcclust pretrain contrastnet modelnet40",
-    ),
+    "data": ("Fetches, checks, prepares and shows datasets.", ""),
     "rri": (
         "Computes rotation-invariant features of every point.",
-        "pcclust rri scans/ --out rri.h5",
+        "pcclust rri data/meshes --out rri.h5",
     ),
-    "train": ("Trains a classifier of shapes.", "pcclust train modelnet40 --rotation so3"),
     "view": (
         "Shows any shapes on one page, to be turned and coloured.",
-        "pcclust view scans/ --out scans.html",
+        "pcclust view data/meshes --out meshes.html",
     ),
+    "embed": (
+        "Describes each shape by one vector.",
+        "pcclust embed data/meshes --weights clusternet-contrastnet-modelnet40 --out features.npz",
+    ),
+    "cluster": (
+        "Clusters shapes or features, and shows the clusters.",
+        "pcclust cluster data/furniture.h5 --clusters 15",
+    ),
+    "pretrain": ("Trains an encoder, and clusters, of shapes without labels.", ""),
+    "train": ("Trains a classifier of shapes.", "pcclust train modelnet40 --rotation so3"),
+    "evaluate": ("Tests a model on rotated or corrupted shapes, or its features.", ""),
+    "info": ("Says which backend serves each operator, and why.", "pcclust info"),
 }
-DESCRIPTION = "Cluster 3-D shapes from bare point clouds, in any orientation, without labels."
+ABOUT = "Cluster 3-D shapes from bare point clouds, in any orientation, without labels."
+MORE = """\
+pcclust COMMAND --help says more, with an example; pcclust --version says which
+pcclust this is; --traceback after a command says where an error came from."""
+HELP = ("-h", "--help")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs ``pcclust`` and exits: 0 done, 1 done with failures, 2 wrong use, 130 interrupted.
+    """Runs ``pcclust`` and exits: 0 done, 1 failed or refused, 2 wrong use, 130 interrupted.
 
-    What goes wrong by the user's files, options or installation is one line on the standard error
-    stream; with ``--traceback`` it comes with a traceback. Output that nobody reads any more, as in
-    ``pcclust … | head``, ends it quietly with 141.
+    After SIGTERM it is 143, after SIGHUP 129. What goes wrong by the user's files, options or
+    installation is one line on the standard error stream; with ``--traceback`` it comes with a
+    traceback. Output that nobody reads any more, as in ``pcclust … | head``, ends it quietly with
+    141.
 
     Args:
         arguments: of the command line; by default those of this process.
     """
+    if arguments is None:  # of this process, whose bugs show their traceback
+        sys.excepthook = print_traceback
     given = sys.argv[1:] if arguments is None else list(arguments)
     traced = "--traceback" in given
     given = [argument for argument in given if argument != "--traceback"]
@@ -81,58 +92,73 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ValueError, OSError, ImportError, MemoryError, RuntimeError) as error:
         message = str(error) or type(error).__name__
         if traced:
-            traceback.print_exc()
+            print_traceback(type(error), error, error.__traceback__)
         errors.print(Text.assemble(("pcclust: error:", "bold red"), " ", message))
-        code = ExitCode.WRONG_USE
+        code = ExitCode.WRONG_USE if isinstance(error, UsageError) else ExitCode.FAILED
     sys.exit(code)
 
 
 def _run(given: list[str]) -> int:
-    flags = (tyro.conf.FlagCreatePairsOff,)
-    code: int
+    if not given or given[0] not in COMMANDS:
+        purposes = {name: purpose for name, (purpose, _) in COMMANDS.items()}
+        return _list(Overview("pcclust", "command", ABOUT, purposes, MORE), given)
+    name, *rest = given
     # One that is named is imported alone, since each brings libraries of its own.
-    if given and given[0] in COMMANDS:
-        command = without_none(_command(given[0], given))
-        code = tyro.cli(
-            command,
-            prog=f"pcclust {given[0]}",
-            args=given[1:],
-            config=flags,
-            registry=registry(),
-        )
+    module: Any = import_module(f"pcclust.cli.{name}")
+    prog, (about, example) = f"pcclust {name}", COMMANDS[name]
+    if hasattr(module, "action"):
+        if not rest or rest[0] not in module.ACTIONS:
+            kind, purposes, more = module.KIND, module.purposes(), module.MORE
+            return _list(Overview(prog, kind, about, purposes, more), rest)
+        name, *rest = rest
+        prog, example = f"{prog} {name}", module.ACTIONS[name]
+        command, default = module.action(name, rest)
     else:
-        about = (
-            f"{DESCRIPTION} pcclust COMMAND --help says more; pcclust --version says which pcclust "
-            "this is; --traceback after a command says where an error came from."
-        )
-        code = tyro.extras.subcommand_cli_from_dict(
-            {name: _overview(name) for name in COMMANDS},
-            prog="pcclust",
-            description=about,
-            args=given,
-            config=flags,
-        )
-    return code
+        command = getattr(module, name, None) or getattr(module, name.capitalize())
+        default = module.default(rest) if hasattr(module, "default") else None
+    run: Callable[[], int] = parsed(command, rest, prog=prog, example=example, default=default)
+    return run()
 
 
-def _overview(name: str) -> Callable[[], int]:
-    """Returns what stands for a command in the list of all of them."""
-    told, example = COMMANDS[name]
+class Overview(NamedTuple):
+    """Several commands that begin alike.
 
-    def listed() -> int:
-        return ExitCode.WRONG_USE  # a command that is named is run elsewhere
+    Attributes:
+        prog: how they begin.
+        kind: what each is.
+        about: what they are for, together.
+        purposes: of each, by name.
+        more: what else there is to say.
+    """
 
-    listed.__doc__ = f"{told} {example}"
-    return listed
+    prog: str
+    kind: str
+    about: str
+    purposes: Mapping[str, str]
+    more: str = ""
 
 
-def _command(name: str, arguments: list[str]) -> Callable[..., int]:
-    module = import_module(f"pcclust.cli.{name}")
-    function: Callable[..., int] = getattr(module, name)
-    if arguments[:1] == [name] and hasattr(module, "with_defaults"):
-        # Its defaults may come from a file that the arguments name.
-        function = module.with_defaults(arguments[1:])
-    return function
+def _list(overview: Overview, given: Sequence[str]) -> int:
+    """Prints the commands where it is asked for or none is named.
+
+    Raises:
+        UsageError: it is another word.
+    """
+    asked = bool(given) and given[0] in HELP
+    if given and not asked:
+        what = "option" if given[0].startswith("-") else overview.kind
+        known = HELP if what == "option" else overview.purposes
+        raise UsageError(f"{overview.prog} has no {what} {given[0]!r}{nearest(given[0], known)}")
+    console = output if asked else errors
+    console.print(f"usage: {overview.prog} {overview.kind.upper()} …\n")
+    console.print(f"{overview.about}\n", soft_wrap=False)
+    names = Table.grid(padding=(0, 2, 0, 0))
+    for name, purpose in overview.purposes.items():
+        names.add_row(name, purpose)
+    console.print(Padding(names, (0, 0, 0, 2)), soft_wrap=False)
+    if overview.more:
+        console.print(f"\n{overview.more}", soft_wrap=False)
+    return ExitCode.DONE if asked else ExitCode.WRONG_USE
 
 
 if __name__ == "__main__":

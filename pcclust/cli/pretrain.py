@@ -1,46 +1,91 @@
 """``pcclust pretrain``: features and clusters of shapes, learned without labels."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field, make_dataclass
+from inspect import cleandoc
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
-from pcclust.cli._config_file import config_file, option
-from pcclust.cli._training_display import TrainingDisplay
+from pcclust.cli._training import check_minutes, config_file, displays, option
 from pcclust.cli.console import ExitCode, errors, output, warnings_printed
 from pcclust.methods import METHODS, find_recipe
 from pcclust.methods.pipeline import Pipeline
 from pcclust.methods.stages import Recipe
-from pcclust.training import Callback, Outcome, read_config
-from pcclust.training.allocator import keep_freed_memory, limit_kernel_caches
+from pcclust.training import Outcome, read_config
 from pcclust.training.config import built_config
 from pcclust.training.logger import TENSORBOARD, LoggerName, logging_callbacks
 
-if TYPE_CHECKING:
-    Name = str
-else:  # choices that are known at run time
-    Name = Annotated[Literal[tuple(METHODS)], Positional, arg(metavar="METHOD")]
+KIND = "method"
+MORE = """\
+Example: pcclust pretrain deepcluster modelnet10 --clusters 10
+pcclust pretrain METHOD --help has the options of a method."""
+# Each with an example.
+_OF_ENCODERS = ("pcl", "simclr")  # which make no clusters
+ACTIONS = {
+    name: f"pcclust pretrain {name} modelnet10" + " --clusters 10" * (name not in _OF_ENCODERS)
+    for name in METHODS
+}
 
 
-def pretrain(method: Name) -> int:
-    """Trains an encoder, and clusters, of shapes without labels.
+@dataclass(frozen=True, kw_only=True)
+class Pretrain:
+    """The folder gets the settings (config.yaml), a run or a file of each stage, and the result
+    (weights.safetensors, weights.json) for pcclust embed, cluster and evaluate. It may be
+    interrupted or killed at any moment; with --resume it goes on, skips the stages that are done,
+    and ends, on a CPU, with the very bits of an uninterrupted run. Several processes:
+    torchrun --nproc-per-node 2 -m pcclust pretrain … .
 
-    The options are those of the method: see pcclust pretrain METHOD --help.
+    Attributes:
+        config: a YAML file of these settings, for instance another run's config.yaml; what is
+            given on the command line comes first.
+        out: the run's folder; by default runs/DATA-METHOD-PRESET. With it --resume needs no other
+            option.
+        minutes: stop training and save after so long; --resume goes on.
+        logger: log curves of each stage to these, too: tensorboard (into the run's folder), wandb,
+            mlflow.
+        tensorboard: the same as --logger tensorboard.
+        preset: settings to begin with; what is given beside it comes first.
+    """  # noqa: D205 - the method's own line goes before it
 
-    Args:
-        method: what is trained.
-    """
-    raise ValueError(f"{method} needs DATA: see pcclust pretrain {method} --help")
+    recipe: ClassVar[Recipe]
+    training: Any
+    preset: Any
+    config: Path | None = None
+    out: Path | None = None
+    resume: bool = False
+    minutes: float | None = None
+    logger: tuple[LoggerName, ...] = ()
+    tensorboard: bool = False
+
+    def run(self) -> int:
+        """Trains all stages, and says where the model is."""
+        check_minutes(self.minutes)
+        out = self.out or _default_folder(self.recipe, self.training, self.preset)
+        loggers = (*self.logger, *TENSORBOARD * self.tensorboard)
+        callbacks = [*displays(), *logging_callbacks(loggers, out)]
+        with warnings_printed(_say_loudly):
+            pipeline = Pipeline(
+                self.recipe,
+                self.training,
+                out,
+                resume=self.resume,
+                callbacks=callbacks,
+                tell=output.print,
+            )
+            return _report(self.recipe, out, pipeline.run(minutes=self.minutes))
 
 
-def with_defaults(arguments: Sequence[str]) -> Callable[..., int]:
-    """Returns the command of the method that its arguments name, with the defaults they ask for."""
-    name = arguments[0] if arguments else ""
-    if name not in METHODS:  # the parser says what there is
-        return _listed(pretrain)
+def purposes() -> dict[str, str]:
+    """Returns what each method does."""
+    return {name: find_recipe(name).about.strip().partition("\n")[0] for name in METHODS}
+
+
+def action(name: str, arguments: Sequence[str]) -> tuple[type[Any], Any]:
+    """Returns the command of a method, with the defaults that its arguments ask for."""
     recipe = find_recipe(name)
     preset = option(arguments, "--preset")
     if preset not in recipe.presets:  # the parser says what is wrong
@@ -49,86 +94,19 @@ def with_defaults(arguments: Sequence[str]) -> Callable[..., int]:
     given = config_file(arguments)
     settings = {} if given is None else read_config(given, recipe.config)
     defaults = built_config(recipe.config, recipe.presets[chosen], settings, missing=tyro.MISSING)
-    return _command(recipe, defaults, chosen)
+    kind = _of_method(recipe)
+    return kind, kind(training=defaults, preset=chosen)
 
 
-def _listed(command: Callable[..., int]) -> Callable[..., int]:
-    """Returns the command whose help has a line for each method."""
-
-    def listed(method: Name) -> int:
-        return command(method)
-
-    lines = [f"{name}: {find_recipe(name).about.partition(chr(10))[0]}" for name in METHODS]
-    summary, _, rest = str(command.__doc__).partition("\n\n")
-    listed.__doc__ = "\n\n".join([summary, *(f"    {line}" for line in lines), rest])
-    return listed
-
-
-def _command(recipe: Recipe, defaults: Any, chosen: str) -> Callable[..., int]:  # noqa: ANN401
+def _of_method(recipe: Recipe) -> type[Any]:
     """Returns the command of a method, with its settings as options."""
-
-    def command(
-        method: Name,
-        run: Annotated[recipe.config, arg(name="")] = defaults,  # type: ignore[name-defined]
-        *,
-        preset: Literal[tuple(recipe.presets)] = chosen,  # type: ignore[valid-type]
-        config: Path | None = None,
-        out: Path | None = None,
-        resume: bool = False,
-        minutes: float | None = None,
-        logger: tuple[LoggerName, ...] = (),
-        tensorboard: bool = False,
-    ) -> int:
-        loggers = (*logger, *TENSORBOARD * tensorboard)
-        return _run(
-            recipe, run, out or _default_folder(recipe, run, preset), resume, minutes, loggers
-        )
-
-    command.__doc__ = f"{recipe.about.strip()}\n\n{_ARGUMENTS}"
-    return command
-
-
-_ARGUMENTS = """\
-    The folder gets the settings (config.yaml), a run or a file of each stage, and the result
-    (weights.safetensors, weights.json) for pcclust embed, cluster and evaluate. It may be
-    interrupted or killed at any moment; with --resume it goes on, skips the stages that are done,
-    and ends, on a CPU, with the very bits of an uninterrupted run. Several processes:
-    torchrun --nproc-per-node 2 -m pcclust pretrain … .
-
-    Args:
-        method: the method.
-        run: its settings.
-        preset: settings to begin with; what is given beside it comes first.
-        config: a YAML file of these settings, for instance another run's config.yaml; what is
-            given on the command line comes first.
-        out: the run's folder; by default runs/DATA-METHOD-PRESET.
-        resume: go on with the run in that folder; pcclust pretrain METHOD --resume --out FOLDER
-            suffices.
-        minutes: stop training and save after so long; --resume goes on.
-        logger: log curves of each stage to these, too: tensorboard (into the run's folder), wandb,
-            mlflow.
-        tensorboard: the same as --logger tensorboard.
-"""
-
-
-def _run(
-    recipe: Recipe,
-    config: Any,  # noqa: ANN401 - each method has its own
-    out: Path,
-    resume: bool,
-    minutes: float | None,
-    loggers: tuple[LoggerName, ...],
-) -> int:
-    if minutes is not None and not minutes > 0:
-        raise ValueError(f"--minutes {minutes} must be positive")
-    callbacks: list[Callback] = [TrainingDisplay(), *logging_callbacks(loggers, out)]
-    keep_freed_memory()
-    limit_kernel_caches()
-    with warnings_printed(lambda message: errors.print(f"WARNING: {message}", style="bold red")):
-        pipeline = Pipeline(
-            recipe, config, out, resume=resume, callbacks=callbacks, tell=output.print
-        )
-        return _report(recipe, out, pipeline.run(minutes=minutes))
+    training: Any = Annotated[recipe.config, arg(name="")]
+    preset: Any = Literal[tuple(recipe.presets)]
+    fields: list[Any] = [("training", training, field()), ("preset", preset, field())]
+    made = make_dataclass("Method", fields, bases=(Pretrain,), frozen=True, kw_only=True)
+    made.recipe = recipe  # type: ignore[attr-defined]
+    made.__doc__ = f"{cleandoc(recipe.about)}\n\n{cleandoc(Pretrain.__doc__ or '')}"
+    return made
 
 
 def _default_folder(recipe: Recipe, config: Any, preset: str) -> Path:  # noqa: ANN401
@@ -141,3 +119,7 @@ def _report(recipe: Recipe, out: Path, outcome: Outcome) -> int:
     why = "Interrupted" if outcome.interrupted else "The time is up"
     errors.print(f"{why}; go on with: pcclust pretrain {recipe.name} --resume --out {out}")
     return ExitCode.INTERRUPTED if outcome.interrupted else ExitCode.DONE
+
+
+def _say_loudly(message: Warning | str) -> None:
+    errors.print(f"WARNING: {message}", style="bold red")

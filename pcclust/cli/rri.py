@@ -3,6 +3,7 @@
 import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,7 +14,15 @@ from tyro.conf import Positional, arg
 import pcclust
 from pcclust._lock import locked_file
 from pcclust._version import __version__
-from pcclust.cli.console import ExitCode, errors, output, progress_bar, report_failures
+from pcclust.cli.console import (
+    ExitCode,
+    UsageError,
+    already_there,
+    errors,
+    output,
+    progress_bar,
+    report_failures,
+)
 from pcclust.data import NamedCloud, ReadFailure
 from pcclust.data.cloud_folder import CloudFolder
 from pcclust.data.feature_arrays import FeatureArrays
@@ -22,6 +31,7 @@ from pcclust.data.partial_output import (
     FeatureOutput,
     Settings,
     check_destination,
+    is_complete,
     partial_folder,
     refuse_unexpected,
 )
@@ -36,26 +46,15 @@ FORMAT_OF_SUFFIX = {".h5": "h5", ".hdf5": "h5", ".npz": "npz"}
 POINTS_PER_BATCH = 32_768
 
 
-def rri(
-    paths: Annotated[tuple[str, ...], Positional, arg(metavar="PATH…")],
-    /,
-    *,
-    out: Path,
-    k: int = 20,
-    split: str | None = None,
-    num_points: int | None = None,
-    seed: int = 0,
-    format: Literal["ply", "pcd"] | None = None,
-    resume: bool = False,
-    workers: int | None = None,
-) -> int:
-    """Computes rotation-invariant features (RRI) of many shapes.
+@dataclass(frozen=True, kw_only=True)
+class Rri:
+    """Computes rotation-invariant features (RRI) of every point of many shapes.
 
     Each point is described by four numbers for each of its k nearest neighbours: r_i, r_ik, θ_ik
     and φ_ik (see pcclust.rri). A file that cannot be read is named at the end and stops nothing.
     Until it is complete, the output is a folder NAME.partial beside its final place.
 
-    Args:
+    Attributes:
         paths: files, folders (searched at all levels) and quoted patterns such as 'a/**/*.txt'.
             OFF, OBJ, PLY, STL, GLB, glTF, PCD, XYZ, PTS, TXT, CSV, NPY, NPZ, HDF5, LAS, LAZ;
             in folders, TXT and CSV are passed over, since they often are notes. Or the name of a
@@ -65,27 +64,41 @@ def rri(
             offsets where the shapes differ in size; or with --format a new folder of one file per
             shape.
         k: how many neighbours describe a point.
-        split: of a dataset; by default "train".
+        split: of a dataset that has splits; by default "train".
         num_points: how many points to take from each shape. Without it a mesh gives 1,024 and a
             cloud all it has.
-        seed: of the sampling.
         format: write clouds for a viewer instead, with four scalars per point: r_i, the means of
             r_ik and θ_ik over the neighbours, and the largest φ_ik.
-        resume: continue what an interrupted run of the same settings has left.
         workers: processes that read files, 0 for none; by default as many as pay.
     """
-    _check_options(paths, k, num_points, seed)
-    kind = _output_kind(out, format)
-    if resume and out.exists() and not partial_folder(out).exists():
-        output.print(f"{out} is there already, with no interrupted run of it: nothing to resume")
-        return ExitCode.DONE
-    check_destination(out, kind in CLOUD_FORMATS)
-    source = ShapeSource(
-        paths, split=split, num_points=num_points, seed=seed, ignore=[out, partial_folder(out)]
-    )
-    with locked_file(out):
-        settings = Settings(k, num_points, seed, kind, __version__)
-        return _write(source, out, settings, resume, workers)
+
+    paths: Annotated[tuple[str, ...], Positional, arg(metavar="PATH…")]
+    out: Path
+    k: int = 20
+    split: str | None = None
+    num_points: int | None = None
+    seed: int = 0
+    format: Literal["ply", "pcd"] | None = None
+    resume: bool = False
+    workers: int | None = None
+
+    def run(self) -> int:
+        """Writes the features and says what came of it."""
+        _check_options(self.paths, self.k, self.num_points)
+        out, kind = self.out, _output_kind(self.out, self.format)
+        if self.resume and is_complete(out):
+            return already_there(out)
+        check_destination(out, kind in CLOUD_FORMATS)
+        source = ShapeSource(
+            self.paths,
+            split=self.split,
+            num_points=self.num_points,
+            seed=self.seed,
+            ignore=[out, partial_folder(out)],
+        )
+        settings = Settings(self.k, self.num_points, self.seed, kind, __version__)
+        with locked_file(out):
+            return _write(source, out, settings, self.resume, self.workers)
 
 
 def _write(
@@ -106,19 +119,15 @@ def _write(
         store.discard_if_empty()
 
 
-def _check_options(paths: Sequence[str], k: int, num_points: int | None, seed: int) -> None:
+def _check_options(paths: Sequence[str], k: int, num_points: int | None) -> None:
     """Refuses what cannot work before anything is read."""
     if not paths:
-        raise ValueError("name at least one file, folder or pattern to read")
-    if k < 1:
-        raise ValueError(f"--k {k} must be at least 1")
+        raise UsageError("name at least one file, folder or pattern to read")
     if num_points is not None and num_points <= k:
-        raise ValueError(
+        raise UsageError(
             f"--num-points {num_points} is too few for --k {k}: "
             f"a point then has {max(num_points - 1, 0)} neighbours"
         )
-    if seed < 0:
-        raise ValueError(f"--seed {seed} must not be negative")
 
 
 def _output_kind(out: Path, format: str | None) -> str:
@@ -126,12 +135,12 @@ def _output_kind(out: Path, format: str | None) -> str:
     suffix = out.suffix.lower()
     if format is None:
         if suffix not in FORMAT_OF_SUFFIX:
-            raise ValueError(
+            raise UsageError(
                 f"--out {out} must end in .h5 or .npz, or be given --format ply or pcd"
             )
         return FORMAT_OF_SUFFIX[suffix]
     if suffix in (*FORMAT_OF_SUFFIX, ".ply", ".pcd"):
-        raise ValueError(f"--format {format} writes a file per shape: --out {out} is no folder")
+        raise UsageError(f"--format {format} writes a file per shape: --out {out} is no folder")
     return format
 
 

@@ -1,31 +1,24 @@
 """``pcclust train``: a classifier of shapes, on any backbone."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import tyro
 from tyro.conf import arg
 
-from pcclust.cli._config_file import defaults_from_file
-from pcclust.cli._training_display import TrainingDisplay
+from pcclust._names import counted
+from pcclust.cli._training import check_minutes, config_file, displays
 from pcclust.cli.console import ExitCode, errors, output
 from pcclust.methods.classification import Classification, ClassificationConfig
-from pcclust.training import Callback, Outcome, RunFolder, fit
-from pcclust.training.allocator import keep_freed_memory, limit_kernel_caches
+from pcclust.training import Outcome, RunFolder, fit, read_config
 from pcclust.training.logger import TENSORBOARD, LoggerName, logging_callbacks
 
 
-def train(
-    run: Annotated[ClassificationConfig, arg(name="")],
-    *,
-    config: Path | None = None,
-    out: Path | None = None,
-    resume: bool = False,
-    minutes: float | None = None,
-    logger: tuple[LoggerName, ...] = (),
-    tensorboard: bool = False,
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Train:
     """Trains a classifier of shapes, and tests it once at the end.
 
     The run's folder gets its settings (config.yaml), a log (metrics.jsonl), the model after each
@@ -35,30 +28,49 @@ def train(
     kept in $PCCLUST_CACHE, by default ~/.cache/pcclust. Several processes:
     torchrun --nproc-per-node 2 -m pcclust train … .
 
-    Args:
-        run: its settings.
+    Attributes:
+        training: its settings.
         config: a YAML file of these settings, for instance another run's config.yaml; what is
             given on the command line comes first.
-        out: the run's folder; by default runs/DATASET-MODEL-ROTATION.
-        resume: go on with the run in that folder; `pcclust train --resume --out FOLDER` suffices.
+        out: the run's folder; by default runs/DATASET-MODEL-ROTATION. With it --resume needs no
+            other option.
         minutes: stop and save after so long; --resume goes on.
         logger: log curves to these, too: tensorboard (into the run's folder), wandb, mlflow.
         tensorboard: the same as --logger tensorboard.
     """
-    if minutes is not None and not minutes > 0:
-        raise ValueError(f"--minutes {minutes} must be positive")
-    folder = RunFolder(out or _default_folder(run))
-    callbacks: list[Callback] = [TrainingDisplay()]
-    callbacks += logging_callbacks((*logger, *TENSORBOARD * tensorboard), folder.path)
-    keep_freed_memory()
-    limit_kernel_caches()
-    outcome = fit(Classification(run), folder, resume=resume, minutes=minutes, callbacks=callbacks)
-    return _report(folder, outcome, run.epochs)
+
+    training: Annotated[ClassificationConfig, arg(name="")]
+    config: Path | None = None
+    out: Path | None = None
+    resume: bool = False
+    minutes: float | None = None
+    logger: tuple[LoggerName, ...] = ()
+    tensorboard: bool = False
+
+    def run(self) -> int:
+        """Trains, and says where the model is."""
+        check_minutes(self.minutes)
+        folder = RunFolder(self.out or _default_folder(self.training))
+        loggers = (*self.logger, *TENSORBOARD * self.tensorboard)
+        callbacks = [*displays(), *logging_callbacks(loggers, folder.path)]
+        outcome = fit(
+            Classification(self.training),
+            folder,
+            resume=self.resume,
+            minutes=self.minutes,
+            callbacks=callbacks,
+        )
+        return _report(folder, outcome, self.training.epochs)
 
 
-def with_defaults(arguments: Sequence[str]) -> Callable[..., int]:
-    """Returns the command with the defaults that its arguments ask for."""
-    return defaults_from_file(train, ClassificationConfig, arguments)
+def default(arguments: Sequence[str]) -> Train | None:
+    """Returns the command with the settings of the config file that its arguments name, if any."""
+    path = config_file(arguments)
+    if path is None:
+        return None
+    # What the file leaves out and has no default must be on the command line.
+    values = {"dataset": tyro.MISSING} | read_config(path, ClassificationConfig)
+    return Train(training=ClassificationConfig(**values))
 
 
 def _default_folder(run: ClassificationConfig) -> Path:
@@ -73,6 +85,6 @@ def _report(folder: RunFolder, outcome: Outcome, epochs: int) -> int:
         return ExitCode.DONE
     errors.print(
         f"{'Interrupted' if outcome.interrupted else 'The time is up'} after {outcome.epoch} of "
-        f"{epochs} epochs; go on with: pcclust train --resume --out {folder.path}"
+        f"{counted(epochs, 'epoch')}; go on with: pcclust train --resume --out {folder.path}"
     )
     return ExitCode.INTERRUPTED if outcome.interrupted else ExitCode.DONE

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 
 from pcclust._files import write_whole
 from pcclust._names import counted
-from pcclust.cli.console import output, report_failures
+from pcclust.cli.console import UsageError, output, report_failures
 from pcclust.data import PointDataset, ReadFailure
 from pcclust.data.assumed_up import assumed_up
 from pcclust.data.dataset import UpAxis
@@ -38,26 +38,14 @@ class _Chosen:
         self.features: NDArray[np.floating] | None = None
 
 
-def view(
-    paths: Annotated[tuple[str, ...], Positional, arg(metavar="PATH…")],
-    /,
-    *,
-    out: Path = Path("view.html"),
-    color: Color = "r",
-    shapes: int = 24,
-    max_points: int = 100_000,
-    k: int = 20,
-    clusters: int | None = None,
-    split: str | None = None,
-    up_axis: UpAxis | None = None,
-    seed: int = 0,
-) -> int:
-    """Shows shapes on one page of HTML, to be turned and coloured by what RRI says of their points.
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Shows shapes on one page, to be turned and coloured by what RRI says of points.
 
-    The page needs no network, and nothing is opened. A file that cannot be read is named at the end
-    and stops nothing.
+    The page is HTML that needs no network, and nothing is opened. A file that cannot be read is
+    named at the end and stops nothing.
 
-    Args:
+    Attributes:
         paths: files, folders and quoted patterns as for pcclust rri; a dataset's name or HDF5 file;
             what pcclust rri wrote; or features that have points (pcclust embed --points).
         out: the page to write, NAME.html.
@@ -72,27 +60,41 @@ def view(
         split: of a dataset that has splits; by default "train".
         up_axis: the axis against gravity, where the data do not say; by default z, of OBJ and glTF
             alone y.
-        seed: of thinning out and of the clusters.
     """
-    _check_options(paths, out, shapes, max_points, k, clusters)
-    chosen = _choose(paths, shapes, split, up_axis)
-    if not chosen.shapes:
+
+    paths: Annotated[tuple[str, ...], Positional, arg(metavar="PATH…")]
+    out: Path = Path("view.html")
+    color: Color = "r"
+    shapes: int = 24
+    max_points: int = 100_000
+    k: int = 20
+    clusters: int | None = None
+    split: str | None = None
+    up_axis: UpAxis | None = None
+    seed: int = 0
+
+    def run(self) -> int:
+        """Writes the page."""
+        _check_options(self.paths, self.out, self.shapes, self.max_points, self.k, self.clusters)
+        chosen = _choose(self.paths, self.shapes, self.split, self.up_axis)
+        if not chosen.shapes:
+            return report_failures(chosen.failures)
+        _thin_out(chosen, self.max_points // len(chosen.shapes), self.seed)
+        if self.clusters is not None:
+            _cluster(chosen, self.clusters, self.seed)
+        title = f"{counted(len(chosen.shapes), 'shape')} of {', '.join(self.paths[:3])}"
+        page = shape_page(
+            title + (" …" if len(self.paths) > 3 else ""),
+            chosen.shapes,
+            color=self.color,
+            k=self.k,
+            class_names=chosen.class_names,
+            notes=chosen.notes,
+        )
+        write_whole(self.out, page.encode())
+        count = counted(len(chosen.shapes), "shape")
+        output.print(f"{self.out}: {count}", *chosen.notes, sep="\n  ")
         return report_failures(chosen.failures)
-    _thin_out(chosen, max_points // len(chosen.shapes), seed)
-    if clusters is not None:
-        _cluster(chosen, clusters, seed)
-    title = f"{counted(len(chosen.shapes), 'shape')} of {', '.join(paths[:3])}"
-    page = shape_page(
-        title + (" …" if len(paths) > 3 else ""),
-        chosen.shapes,
-        color=color,
-        k=k,
-        class_names=chosen.class_names,
-        notes=chosen.notes,
-    )
-    write_whole(out, page.encode())
-    output.print(f"{out}: {counted(len(chosen.shapes), 'shape')}", *chosen.notes, sep="\n  ")
-    return report_failures(chosen.failures)
 
 
 def _check_options(
@@ -100,17 +102,17 @@ def _check_options(
 ) -> None:
     """Refuses what cannot work before anything is read."""
     if not paths:
-        raise ValueError("name at least one file, folder, pattern or dataset to show")
+        raise UsageError("name at least one file, folder, pattern or dataset to show")
     if out.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"--out {out} must end in .html")
+        raise UsageError(f"--out {out} must end in .html")
     if not out.parent.is_dir():
         raise FileNotFoundError(f"--out {out}: there is no folder {out.parent}")
     least = {"--shapes": (shapes, 1), "--k": (k, 1), "--clusters": (clusters, 2)}
     for option, (value, minimum) in least.items():
         if value is not None and value < minimum:
-            raise ValueError(f"{option} {value} must be at least {minimum}")
+            raise UsageError(f"{option} {value} must be at least {minimum}")
     if max_points < 2 * shapes:
-        raise ValueError(
+        raise UsageError(
             f"--max-points {max_points} must be at least 2 for each of {shapes} shapes"
         )
 

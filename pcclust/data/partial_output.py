@@ -150,6 +150,11 @@ def partial_folder(out: Path) -> Path:
     return out.with_name(out.name + ".partial")
 
 
+def is_complete(out: Path) -> bool:
+    """Returns whether an output is there, with no unfinished one beside it."""
+    return out.exists() and not partial_folder(out).exists()
+
+
 def check_destination(out: Path, folder_of_clouds: bool) -> None:
     """Raises OSError where ``out`` cannot become a file, or a new folder of clouds."""
     folder = out.absolute().parent

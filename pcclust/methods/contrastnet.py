@@ -41,7 +41,7 @@ class ContrastNetConfig(DataConfig):
         num_planes: planes drawn for each shape, once; parts are their sides.
         normals: of the planes: "isotropic", or "cube" as in the official code.
         min_fraction: the least fraction of a shape's points on either side of a plane.
-        part_points: points drawn of each part, with replacement; if None a part has all the points
+        part_points: points drawn of each part, with replacement; by default it has all the points
             of its side, as dense as the whole shape.
         parts: parts that a shape contributes to a batch.
         group: shapes among whose parts all pairs are made; the official code has 2.

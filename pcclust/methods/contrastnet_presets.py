@@ -64,7 +64,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 
 RECIPE = Recipe(
-    about="""Contrasts parts of shapes, clusters whole shapes, trains a network on the clusters.
+    about="""Contrasts parts of shapes, then trains a network on clusters of whole shapes.
 
     The folder gets a run of each stage (contrastnet, round1/network, …) and the clusters
     (round1/pseudo_labels.npz, …); the result is the last network's encoder. Options without a

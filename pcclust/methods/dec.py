@@ -199,7 +199,7 @@ def stages(config: StagesConfig, shapes: Shapes) -> list[Stage]:
 
 
 RECIPE = Recipe(
-    about="""Sharpens the clusters of an embedding by learning its own sure assignments (DEC).
+    about="""Sharpens clusters of an embedding by learning its own sure assignments (DEC).
 
     An auto-encoder embeds shapes in few numbers; encoder and centers then follow a target that is
     made of all assignments, until hardly a shape changes its cluster.

@@ -148,7 +148,7 @@ def stages(config: PCLConfig, shapes: Shapes) -> list[Stage]:
 
 
 RECIPE = Recipe(
-    about="""Learns an encoder by contrasting views with each other and with clusters (PCL).
+    about="""Learns an encoder by contrasting views with one another and clusters (PCL).
 
     It makes features, not clusters: for pcclust cluster, or --init of other methods. The preset
     "rotation-invariant" learns from principal poses, stretched, tilted and cropped; what it saves

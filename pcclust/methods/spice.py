@@ -261,7 +261,7 @@ def stages(config: StagesConfig, shapes: Shapes) -> list[Stage]:
 
 
 RECIPE = Recipe(
-    about="""Labels the neighbours of prototypes on frozen features, then trains on them (SPICE).
+    about="""Labels the neighbours of prototypes of frozen features, trains on them (SPICE).
 
     DATA is a file of features by pcclust embed, or shapes beside --init WEIGHTS.
     """,

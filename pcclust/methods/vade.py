@@ -202,7 +202,7 @@ def stages(config: StagesConfig, shapes: Shapes) -> list[Stage]:
 
 
 RECIPE = Recipe(
-    about="""Fits a mixture of Gaussians in the embedding of a variational auto-encoder (VaDE).
+    about="""Fits a mixture of Gaussians to what a variational auto-encoder embeds (VaDE).
 
     An auto-encoder embeds shapes in few numbers; the mixture, encoder and decoder then learn
     together to make the shapes likely.

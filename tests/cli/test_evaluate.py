@@ -192,11 +192,11 @@ def test_a_run_knows_how_it_was_trained_and_what_its_classes_are(here, capsys):
     assert "no training shapes of rod" in capsys.readouterr().err
 
     write(here / "other.h5", *rods_and_balls(24, 64), ["rod", "disc"])
-    assert run("rotation", "run", "--data", "other.h5") == 2
+    assert run("rotation", "run", "--data", "other.h5") == 1
     assert "shapes of the class 'disc', which is none of ball, cone, rod" in capsys.readouterr().err
     weights = here / "run" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    assert run("rotation", "run") == 2
+    assert run("rotation", "run") == 1
     assert "is cut short" in capsys.readouterr().err
 
 
@@ -237,7 +237,7 @@ def test_both_evaluations_of_one_model_share_a_page(here, capsys):
     page = (here / "out" / "report.html").read_text()
     assert "Damaged shapes" in page
     assert "Accuracy by tilt" in page
-    assert run("rotation", "known.py:radius", "--data", "shapes.h5", "--report", "out") == 2
+    assert run("rotation", "known.py:radius", "--data", "shapes.h5", "--report", "out") == 1
     told = capsys.readouterr().err
     assert "holds what was found with model known.py:by_height, not known.py:radius" in told
 
@@ -291,7 +291,7 @@ def test_wrong_use_is_one_line_that_says_what_and_what_to_do(here, capsys, argum
     torch.save(torch.nn.Linear(2, 3).state_dict(), here / "other.pt")
     if "w.pt" in arguments and "known.py:by_height" in arguments:
         torch.save({}, here / "w.pt")
-    assert run("rotation", *arguments, "--data", "shapes.h5") == 2
+    assert run("rotation", *arguments, "--data", "shapes.h5") in (1, 2)
     lines = capsys.readouterr().err.splitlines()
     assert re.search(message, lines[-1]), lines
     assert "Traceback" not in "".join(lines)
@@ -304,7 +304,7 @@ def test_weights_that_would_run_code_are_refused(here, capsys):
 
     torch.save({"state_dict": Nasty()}, here / "bad.pt")
     asked = ("mine.py:PointNet", "--weights", "bad.pt", "--data", "shapes.h5")
-    assert run("rotation", *asked) == 2
+    assert run("rotation", *asked) == 1
     shown = capsys.readouterr()
     assert "no weights that can be read safely" in shown.err
     assert "executed" not in shown.out
@@ -313,7 +313,7 @@ def test_weights_that_would_run_code_are_refused(here, capsys):
 def test_data_without_labels_and_no_data_are_named(here, capsys):
     with h5py.File("bare.h5", "w") as file:
         file["data"] = rods_and_balls(4)[0].numpy()
-    assert run("rotation", "known.py:by_height", "--data", "bare.h5") == 2
+    assert run("rotation", "known.py:by_height", "--data", "bare.h5") == 1
     assert "bare.h5 has no labels" in capsys.readouterr().err
     assert run("rotation", "known.py:by_height") == 2
     assert "name the shapes to test with, by --data" in capsys.readouterr().err

@@ -76,7 +76,7 @@ def test_features_without_labels_have_no_columns_of_labels(folder, tmp_path, cap
 )
 def test_wrong_use_is_a_sentence(folder, tmp_path, capsys, monkeypatch, arguments, message):
     monkeypatch.chdir(folder)
-    assert run("evaluate", "clustering", *arguments, "--report", tmp_path / "out") == 2
+    assert run("evaluate", "clustering", *arguments, "--report", tmp_path / "out") in (1, 2)
     assert message in " ".join(capsys.readouterr().err.split())
 
 

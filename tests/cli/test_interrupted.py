@@ -230,7 +230,7 @@ def test_two_never_write_one_output(tmp_path, shapes, monkeypatch, capsys, lock,
         before = sorted(path.name for path in tmp_path.iterdir())
         with pytest.raises(SystemExit) as stopped:
             main(arguments)
-        assert stopped.value.code == 2
+        assert stopped.value.code == 1
         told = f"{out} is being written by process {os.getpid()} on "
         assert told in capsys.readouterr().err
         assert sorted(path.name for path in tmp_path.iterdir()) == before

@@ -49,7 +49,7 @@ def test_more_clusters_than_shapes_are_refused(method, few, tmp_path, capsys):
     if method == "scan":
         options += ["--pretext.epochs", "0", "--pretext.batch-size", "2"]
     out = tmp_path / "run"
-    assert run(method, few(method), "--clusters", 7, "--out", out, *options) == 2
+    assert run(method, few(method), "--clusters", 7, "--out", out, *options) == 1
     said = error_of(capsys)
     assert "clusters=7 exceeds the 6 shapes of" in said
     assert "give fewer --clusters" in said
@@ -67,7 +67,7 @@ def test_one_shape_and_equal_ones_are_refused(method, tmp_path, capsys):
             data = tmp_path / f"{name}.npy"
             np.save(data, points.flatten(1).numpy())
         options = [] if method in ON_FEATURES else ["--num-points", "32"]
-        assert run(method, data, "--clusters", 2, "--out", tmp_path / name, *options) == 2
+        assert run(method, data, "--clusters", 2, "--out", tmp_path / name, *options) == 1
         assert message in error_of(capsys)
         assert not (tmp_path / name).exists()
 

@@ -191,7 +191,7 @@ def test_clouds_of_one_file_are_numbered(tmp_path):
 
 def check_refused(capsys, tmp_path, message, *arguments):
     before = sorted(tmp_path.rglob("*"))
-    assert run(*arguments) == 2
+    assert run(*arguments) in (1, 2)
     errors = " ".join(capsys.readouterr().err.split())
     assert message in errors
     assert "Traceback" not in errors
@@ -210,8 +210,8 @@ def check_refused(capsys, tmp_path, message, *arguments):
         (["--out", "{tmp}/f.h5", "--format", "ply"], "f.h5 is no folder"),
         (["--out", "{tmp}/f.h5", "--k", "0"], "--k 0 must be at least 1"),
         (["--out", "{tmp}/f.h5", "--num-points", "20"], "--num-points 20 is too few for --k 20"),
-        (["--out", "{tmp}/f.h5", "--num-points", "-5"], "a point then has 0 neighbours"),
-        (["--out", "{tmp}/f.h5", "--seed", "-5"], "--seed -5 must not be negative"),
+        (["--out", "{tmp}/f.h5", "--num-points", "-5"], "--num-points -5 must be at least 1"),
+        (["--out", "{tmp}/f.h5", "--seed", "-5"], "--seed -5 must be at least 0"),
         (["--out", "{tmp}/f.h5", "--workers", "-1"], "workers=-1 must not be negative"),
         (["--out", "{tmp}/f.h5", "--k", "many"], "invalid"),
         (["--out", "{tmp}/f.h5", "--format", "xyz"], "invalid choice"),
@@ -270,12 +270,12 @@ def test_an_interrupted_run_goes_on(tmp_path, ragged, out, capsys, monkeypatch):
     assert "4 shapes are kept in" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / out).exists()
     release()
-    assert run(*options, tmp_path / out) == 2  # without --resume
+    assert run(*options, tmp_path / out) == 1  # without --resume
     assert "continue it with --resume" in capsys.readouterr().err
-    assert run(ragged, "--k", 6, "--out", tmp_path / out, "--resume") == 2
+    assert run(ragged, "--k", 6, "--out", tmp_path / out, "--resume") == 1
     errors = " ".join(capsys.readouterr().err.split())
     assert "was begun with k=5, but now k=6 is asked for" in errors
-    assert run(ragged / "7.xyz", *options[1:], tmp_path / out, "--resume") == 2
+    assert run(ragged / "7.xyz", *options[1:], tmp_path / out, "--resume") == 1
     assert "not among the inputs now" in capsys.readouterr().err
     assert run(*options, tmp_path / out, "--resume") == 0
     whole, resumed = load(tmp_path / f"whole{out[1:]}"), load(tmp_path / out)

@@ -82,9 +82,9 @@ def test_a_run_is_resumed_by_its_folder_alone_or_by_the_same_command(file, tmp_p
     assert run("--resume", "--out", "cut") == 0
     weights = "weights.safetensors"
     assert (tmp_path / "whole" / weights).read_bytes() == (tmp_path / "cut" / weights).read_bytes()
-    assert run("--resume", "--out", "cut", "--epochs", 9) == 2
+    assert run("--resume", "--out", "cut", "--epochs", 9) == 1
     assert "other settings: epochs was 2 and is 9. Go on" in capsys.readouterr().err
-    assert run(*command, "--out", "cut") == 2
+    assert run(*command, "--out", "cut") == 1
     assert "cut holds a run already: go on with it by --resume" in capsys.readouterr().err
 
 
@@ -99,7 +99,7 @@ def test_wrong_use_is_one_line(file, tmp_path, capsys):
         ([file, *SMALL, "--model-kwargs", "k"], "'k' is not NAME=VALUE"),
         (["modelnet"], "no such file or folder; did you mean 'modelnet40'?"),
     ):
-        assert run(*arguments) == 2, message
+        assert run(*arguments) in (1, 2), message
         error = capsys.readouterr().err
         assert message in " ".join(error.replace("│", " ").split()), error
         assert "Traceback" not in error
@@ -112,7 +112,7 @@ def test_an_unknown_option_names_the_nearest(file, capsys):
 
 def test_nan_is_one_line_too(file, monkeypatch, capsys):
     monkeypatch.setattr(loop, "learning_rate", lambda *_: float("inf"))
-    assert run(file, *SMALL) == 2
+    assert run(file, *SMALL) == 1
     error = capsys.readouterr().err
     assert "in epoch 1, step 2. No checkpoint is in" in error
     assert "begin anew with a learning rate below 0.001" in error
@@ -137,6 +137,6 @@ def test_tensorboard_gets_the_curves(file, tmp_path):
 def test_a_missing_extra_is_named(file, missing, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.setitem(sys.modules, f"torch.utils.{missing}", None)
-    assert run(file, *SMALL, "--logger", "tensorboard") == 2
+    assert run(file, *SMALL, "--logger", "tensorboard") == 1
     extra = "tensorboard" if missing == "tensorboard" else "train"
     assert f"pip install 'pcclust[{extra}]'" in capsys.readouterr().err

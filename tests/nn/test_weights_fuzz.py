@@ -124,5 +124,5 @@ def test_the_command_ends_in_one_line(whole, tmp_path, capsys, seed):
     put(tmp_path, content, json.dumps(card | changes[seed]).encode())
     with pytest.raises(SystemExit) as stopped:
         main(["evaluate", "rotation", str(tmp_path), "--data", str(tmp_path)])
-    assert stopped.value.code == 2
+    assert stopped.value.code == 1
     assert "Traceback" not in capsys.readouterr().err

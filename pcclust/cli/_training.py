@@ -1,11 +1,16 @@
-"""What a person sees of a run that trains."""
+"""What train and pretrain have in common: settings of a file, and what a person sees of a run."""
+
+from collections.abc import Sequence
+from pathlib import Path
 
 from rich.progress import Progress, TaskID
 
 from pcclust._names import counted
-from pcclust.cli.console import output, progress_bar
+from pcclust.cli.console import UsageError, output, progress_bar
 from pcclust.training import Callback, Method, Position, Step
+from pcclust.training.allocator import keep_freed_memory, limit_kernel_caches
 from pcclust.training.callback import Plan
+from pcclust.training.run_folder import CONFIG
 
 TRAINING = "training"
 
@@ -77,7 +82,43 @@ class TrainingDisplay(Callback):
         self._bar.update(self._tasks[task], completed=done, description=what)
 
 
+def displays() -> list[Callback]:
+    """Returns what shows a training, and makes the process ready for it."""
+    keep_freed_memory()
+    limit_kernel_caches()
+    return [TrainingDisplay()]
+
+
+def check_minutes(minutes: float | None) -> None:
+    """Raises UsageError where there is no time to train."""
+    if minutes is not None and not minutes > 0:
+        raise UsageError(f"--minutes {minutes} must be positive")
+
+
 def _value(name: str, value: float) -> str:
     if name.startswith("empty"):
         return f"{value:.0f}"
     return f"{100 * value:.1f} %" if name.endswith("accuracy") else f"{value:.3f}"
+
+
+def config_file(arguments: Sequence[str]) -> Path | None:
+    """Returns the config file that a command's arguments name, if any.
+
+    That is the file after ``--config``; or with ``--resume`` that of the run in the folder after
+    ``--out``, so that going on with a run needs no other option.
+    """
+    given, out = option(arguments, "--config"), option(arguments, "--out")
+    if "--resume" in arguments and out is not None and (Path(out) / CONFIG).is_file():
+        return Path(out) / CONFIG
+    return None if given is None else Path(given)
+
+
+def option(arguments: Sequence[str], name: str) -> str | None:
+    """Returns the value of an option, given as ``--name value`` or ``--name=value``."""
+    for at, argument in enumerate(arguments):
+        key, equals, value = argument.partition("=")
+        if key == name and equals:
+            return value
+        if argument == name and at + 1 < len(arguments):
+            return arguments[at + 1]
+    return None
