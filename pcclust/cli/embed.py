@@ -12,6 +12,7 @@ from torch import Tensor
 from tyro.conf import Positional, arg
 
 from pcclust._lock import locked_file
+from pcclust._names import counted
 from pcclust._version import __version__
 from pcclust.cli.console import (
     ExitCode,
@@ -33,7 +34,7 @@ from pcclust.data.partial_output import (
 from pcclust.data.shape_source import ShapeSource, in_batches
 from pcclust.data.transforms import UnitSphere
 from pcclust.evaluate.embedding import encoder_of
-from pcclust.evaluate.forward import Model, Predictor
+from pcclust.evaluate.forward import Model, Predictor, randomness
 from pcclust.nn.weights import load
 from pcclust.training.allocator import keep_freed_memory
 
@@ -117,7 +118,8 @@ def _write(
         return _finish(store, source, failures, time.perf_counter() - start)
     except KeyboardInterrupt:
         stored = len(store.done())
-        errors.print(f"Interrupted after {stored:,} shapes; the same command with --resume goes on")
+        kept = counted(stored, "shape")
+        errors.print(f"Interrupted after {kept}; the same command with --resume goes on")
         return ExitCode.INTERRUPTED
     finally:
         store.discard_if_empty()
@@ -150,12 +152,21 @@ def _embed_all(
         for shapes, unread in in_batches(stream, lambda shapes: len(shapes) == batch_size):
             if shapes:
                 points = torch.stack([torch.from_numpy(shape.points) for shape in shapes])
-                predictor = predictor or Predictor(encoder, points, layout="BN3", device=device)
+                if predictor is None:
+                    predictor = Predictor(encoder, points, layout="BN3", device=device)
+                    _say_if_random(predictor, points)
                 found = _describe(predictor, points, [shape.name for shape in shapes], labels)
                 store.add(found)
             failures += unread
             bar.advance(task, len(shapes) + len(unread))
     return failures
+
+
+def _say_if_random(predictor: Predictor, points: Tensor) -> None:
+    """Says of an encoder that answers twice differently that its features are one of many."""
+    said = randomness(predictor.own_change(points))
+    if said:
+        errors.print(f"{said} So do the features that are written.")
 
 
 def _normalized(shape: NamedCloud | ReadFailure) -> NamedCloud | ReadFailure:
@@ -182,7 +193,8 @@ def _finish(
 ) -> int:
     if store.folder.parts:
         count, width = store.finish(source.class_names)
-        output.print(f"{store.out}: {count:,} shapes, features ({count}, {width}); {seconds:.1f} s")
+        made = f"{counted(count, 'shape')}, features ({count}, {width})"
+        output.print(f"{store.out}: {made}; {seconds:.1f} s")
     else:
         errors.print(f"Nothing is written to {store.out}.")
     return report_failures(failures)

@@ -13,6 +13,7 @@ from tyro.conf import Positional, arg
 
 import pcclust
 from pcclust._lock import locked_file
+from pcclust._names import counted
 from pcclust._version import __version__
 from pcclust.cli.console import (
     ExitCode,
@@ -161,11 +162,14 @@ def _describe_all(
     failures: list[ReadFailure] = []
     with closing(stream), progress_bar("shapes") as bar:
         task = bar.add_task("RRI", total=total)
+        described = 0
         for clouds, unread in in_batches(stream, _is_full):
             batch, refused = _describe_readable(clouds, k)
             if batch is not None:
                 store.add(batch)
             failures += [*unread, *refused]
+            described += sum(len(cloud.points) for cloud in clouds)
+            bar.update(task, description=f"RRI, {counted(described, 'point')}")
             bar.advance(task, len(clouds) + len(unread))
     return failures
 
@@ -213,7 +217,7 @@ def _finish(store: FeatureOutput, failures: list[ReadFailure], before: int, seco
     if stored:
         what = store.finish()
         rate = f"{(stored - before) / seconds:,.1f} shapes/s" if stored > before else "none new"
-        output.print(f"{store.out}: {stored:,} shapes, {what}; {seconds:.1f} s, {rate}")
+        output.print(f"{store.out}: {counted(stored, 'shape')}, {what}; {seconds:.1f} s, {rate}")
     else:
         errors.print(f"Nothing is written to {store.out}.")
     return report_failures(failures)
@@ -223,4 +227,5 @@ def _kept(store: FeatureOutput) -> str:
     count = len(store.done())
     if count == 0:
         return "no shape was complete, so nothing is kept."
-    return f"{count:,} shapes are kept in {store.partial}: the same command with --resume goes on."
+    kept = f"{counted(count, 'shape')} {'is' if count == 1 else 'are'} kept"
+    return f"{kept} in {store.partial}: the same command with --resume goes on."

@@ -82,10 +82,11 @@ def corruption(
     everything = np.arange(len(shapes))
     clean = right(shapes.points, everything, "clean shapes")
     hits = _damaged(shapes, seed, right)
-    settings = {
+    settings: dict[str, int | float | str] = {
         "seed": seed,
         "points": shapes.num_points,
         "layout": predictor.layout,
+        "own_change": predictor.own_change(shapes.points[:batch_size]),
         "clouds": (1 + len(KINDS) * len(LEVELS)) * len(everything),
     }
     count = len(everything)

@@ -24,6 +24,8 @@ OUTPUT_NAMES = (
     "logits", "pred", "prediction", "predictions", "cls", "scores", "features", "feature",
     "feat", "embedding", "embeddings", "pooler_output", "output", "out", "x",
 )  # fmt: skip
+OWN_CHANGE = 1e-4  # below, two answers to one question differ by rounding alone
+OWN_CHANGE_SHAPES = 32  # about which a model is asked twice
 # Told of the number of clouds of each batch.
 Advance: TypeAlias = Callable[[int], object]
 
@@ -101,12 +103,13 @@ class Predictor:
         """Returns how far outputs for the same clouds are apart when the model is asked again.
 
         Args:
-            points: ``(B, N, 3)``.
+            points: ``(B, N, 3)``, of which the first 32 are shown.
 
         Returns:
             The median over the clouds, in units of the outputs' length; 0 where they are the same.
         """
-        first, again = (self(points).double() for _ in range(2))
+        asked = points[:OWN_CHANGE_SHAPES]
+        first, again = (self(asked).double() for _ in range(2))
         moved = (again - first).norm(dim=1) / first.norm(dim=1).clamp(min=1e-300)
         return float(moved.median())
 
@@ -174,6 +177,26 @@ class Predictor:
         if batch == 1 and output.dim() == 1:
             return ": a squeeze() without a dimension also removes that of a batch of one"
         return ", one row a cloud"
+
+
+def randomness(own_change: float) -> str:
+    """Says of a model that it is random, in a sentence; nothing of one that is not.
+
+    Args:
+        own_change: see `Predictor.own_change`.
+
+    Example:
+        >>> randomness(0.25)[:66]
+        'The model is random: asked twice about the same cloud, unrotated, '
+        >>> randomness(1e-7)
+        ''
+    """
+    if own_change <= OWN_CHANGE:
+        return ""
+    return (
+        "The model is random: asked twice about the same cloud, unrotated, its output moves by "
+        f"{100 * own_change:.3g} % of its length (median)."
+    )
 
 
 @dataclass(frozen=True)

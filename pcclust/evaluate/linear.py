@@ -120,6 +120,7 @@ def linear(
         **probes.told(),
         "points": shapes.num_points,
         "layout": predictor.layout,
+        "own_change": predictor.own_change(shapes.points[:batch_size]),
         "features": predictor.num_outputs,
         "clouds": probes.clouds(len(shapes), len(learned), rotations.rounds),
     }

@@ -21,9 +21,6 @@ Ints: TypeAlias = NDArray[np.int64]
 # From outputs (B, C) to classes (B,).
 Decide: TypeAlias = Callable[[Tensor], Ints]
 
-# Shapes that a model is asked about twice, to see whether it predicts twice the same.
-OWN_CHANGE_SHAPES = 32
-
 
 def rotation(
     model: Model,
@@ -104,7 +101,7 @@ def rotation(
         "points": shapes.num_points,
         "layout": predictor.layout,
         "outputs": predictor.num_outputs,
-        "own_change": predictor.own_change(shapes.points[: min(OWN_CHANGE_SHAPES, batch_size)]),
+        "own_change": predictor.own_change(shapes.points[:batch_size]),
         "clouds": rotations.cost(len(shapes), len(learned) if learned else 0),
     }
     deciders: dict[str, Decide] = {trained or "": _largest}

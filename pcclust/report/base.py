@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from pcclust.evaluate.forward import randomness
 from pcclust.report.point_view import Section
 from pcclust.report.table import Table, about_table
 
@@ -65,6 +66,10 @@ class ReportView(ABC):
         Raises:
             ImportError: matplotlib is not installed.
         """
+
+    def randomness(self) -> str:
+        """Says that the model is random, if it is: what it answers is one of many answers."""
+        return randomness(float(self.report.settings.get("own_change", 0.0)))
 
     def more_tables(self) -> Sequence[Table]:
         """Returns what Markdown tells besides."""

@@ -43,7 +43,8 @@ class CorruptionView(ReportView):
         return [
             "PointCloud-C: seven corruptions at five levels. CE compares the error with that of "
             "DGCNN as published, RCE what is lost against clean shapes; mCE and RmCE are their "
-            "means."
+            "means.",
+            *filter(None, [self.randomness()]),
         ]
 
     def lead(self) -> str:

@@ -46,6 +46,7 @@ class LinearView(ReportView):
             "takes features as they are."
             + f" Upright: mean ± deviation over {azimuths} rotations of all shapes."
             * (azimuths > 1),
+            *filter(None, [self.randomness()]),
         ]
 
     def lead(self) -> str:

@@ -12,7 +12,6 @@ from pcclust.report.table import Table, percent
 from pcclust.report.templates import Markup, paragraphs, render
 
 MISTAKES = 10
-OWN_CHANGE = 1e-4  # below, two answers to one question differ by rounding alone
 
 
 class RotationView(ReportView):
@@ -67,13 +66,12 @@ class RotationView(ReportView):
 
     def _own_change(self) -> list[str]:
         """Says how much of the change is the model's own, if any is."""
-        own = float(self.report.settings.get("own_change", 0.0))
-        if own <= OWN_CHANGE:
+        said = self.randomness()
+        if not said:
             return []
         return [
-            "The model is random: asked twice about the same cloud, unrotated, its output moves by "
-            f"{100 * own:.3g} % of its length (median). So much of every change, and of what is "
-            "lost in consistency and accuracy, is not due to rotation.",
+            f"{said} So much of every change, and of what is lost in consistency and accuracy, is "
+            "not due to rotation.",
         ]
 
     def lead(self) -> str:

@@ -1,10 +1,16 @@
+import contextlib
 import io
+import os
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
 from rich.table import Table
 
+from pcclust._names import visible
 from pcclust.cli.console import SafeConsole, data_warnings_printed, progress_bar
 from pcclust.cli.main import main
 from pcclust.data import DataWarning
@@ -71,3 +77,75 @@ def test_a_file_with_such_a_name_is_named_harmlessly(tmp_path, capsys):
 
 def test_markdown_shows_them_too():
     assert not hidden(Texts(["name"], [[EVIL]]).markdown())
+
+
+HIDDEN = "\x1b\x07\x08\r\x9b\u202e\u2066\u200f\x7f"
+WORDS = st.text(st.sampled_from("-=ab1." + HIDDEN), min_size=1, max_size=8)
+BEGUN = [
+    (), ("rri",), ("rri", "x.off", "--out"), ("embed", "--weights"), ("data",), ("evaluate",),
+    ("data", "where"), ("train", "x.h5", "--epochs"), ("pretrain", "cc", "x", "--clusters"),
+    ("cluster", "x", "--method"), ("cluster",),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    before = Path.cwd()
+    os.chdir(tmp_path_factory.mktemp("elsewhere"))
+    yield
+    os.chdir(before)
+
+
+@settings(max_examples=20, deadline=None)
+@example(("rri",), ["--\x1b[31mred"])
+@example(("train", "x.h5", "--epochs"), ["\x1b]0;title\x07"])
+@example(("cluster", "x", "--method"), ["\u202ebad"])
+@example((), ["\x1b[2J"])
+@given(st.sampled_from(BEGUN), st.lists(WORDS, min_size=1, max_size=3))
+def test_no_argument_reaches_the_terminal_as_it_is(elsewhere, begun, words):
+    assume(any(visible(word) != word for word in words))
+    shown = io.StringIO()
+    with (
+        contextlib.redirect_stdout(shown),
+        contextlib.redirect_stderr(shown),
+        pytest.raises(SystemExit) as stopped,
+    ):
+        main([*begun, *words])
+    assert stopped.value.code in (0, 1, 2)
+    assert not set(shown.getvalue()) & set(HIDDEN)
+
+
+def test_a_traceback_is_escaped(capsys, monkeypatch):
+    def info() -> int:
+        raise ValueError("of \x1b[31mred.off")
+
+    monkeypatch.setattr("pcclust.cli.info.info", info)
+    with pytest.raises(SystemExit):
+        main(["info", "--traceback"])
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert said.count("\\x1b[31mred.off") >= 2
+    assert "\x1b" not in said
+
+
+def test_colours_of_the_parser_end_where_an_argument_has_some(monkeypatch, capsys):
+    class Terminal(io.StringIO):
+        encoding = "utf-8"
+
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for word, environment, coloured in (("--bad", None, True), ("--\x1b[8mbad", None, False),
+                                        ("--bad", "1", False)):  # fmt: skip
+        if environment:
+            monkeypatch.setenv("NO_COLOR", environment)
+        shown = Terminal()
+        with (
+            contextlib.redirect_stderr(shown),
+            contextlib.redirect_stdout(Terminal()),
+            pytest.raises(SystemExit),
+        ):
+            main(["rri", word])
+        assert ("\x1b[" in shown.getvalue()) == coloured

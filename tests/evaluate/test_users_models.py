@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from pcclust.evaluate import Probes, corruption, linear
 from pcclust.evaluate.forward import Predictor
 from pcclust.evaluate.model_programs import _tensors_alone
 from pcclust.evaluate.model_source import find_model
 from pcclust.evaluate.rotation import rotation
 from pcclust.evaluate.rotations import Rotations
-from pcclust.report.rotation import RotationView
+from pcclust.report.registry import view_of
 
 CODE = """
 import torch
@@ -153,17 +154,26 @@ def test_outputs_that_nothing_names_are_refused():
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.1])
-def test_a_random_model_is_said_to_be_one(noise):
-    points, labels = torch.rand(12, 32, 3), torch.arange(12) % 2
+@pytest.mark.parametrize("kind", ["rotation", "corruption", "linear"])
+def test_a_random_model_is_said_to_be_one(noise, kind):
+    points, labels = torch.rand(12, 64, 3), torch.arange(12) % 2
 
     def model(clouds):
         own = clouds.norm(dim=2).quantile(torch.tensor([0.2, 0.8]), dim=1).T
         return own * (1 + noise * torch.randn_like(own))
 
-    report = rotation(model, points, labels, trained="z", rotations=Rotations(rounds=2, tilts=2))
+    few = Rotations(rounds=2, tilts=2)
+    if kind == "rotation":
+        report = rotation(model, points, labels, trained="z", rotations=few)
+    elif kind == "corruption":
+        report = corruption(model, points.repeat(1, 16, 1), labels)
+    else:
+        probes = Probes(landmarks=0, label_fractions=(), neighbors=2)
+        train = (points + 0.01, labels)
+        report = linear(model, points, labels, train=train, rotations=few, probes=probes)
     own = report.settings["own_change"]
     assert own == 0 if noise == 0 else 0.03 < own < 0.4
-    told = [note for note in RotationView(report).notes() if "asked twice about the same" in note]
+    told = [note for note in view_of(report).notes() if "asked twice about the same" in note]
     assert len(told) == (noise > 0)
     if told:
         assert f"{100 * own:.3g} %" in told[0]
