@@ -10,6 +10,7 @@ EXTRAS = {
     "laspy": "las",
     "matplotlib": "report",
     "mlflow": "mlflow",
+    "onnxscript": "onnx",
     "tensorboard": "tensorboard",
     "torch_geometric": "pyg",
     "wandb": "wandb",

@@ -49,6 +49,7 @@ COMMANDS = {
     "pretrain": ("Trains an encoder, and clusters, of shapes without labels.", ""),
     "train": ("Trains a classifier of shapes.", "pcclust train modelnet40 --rotation so3"),
     "evaluate": ("Tests a model on rotated or corrupted shapes, or its features.", ""),
+    "push": ("Puts weights on the Hugging Face Hub.", "pcclust push runs/mine hf://me/mine"),
     "info": ("Says which backend serves each operator, and why.", "pcclust info"),
 }
 ABOUT = "Cluster 3-D shapes from bare point clouds, in any orientation, without labels."

@@ -123,11 +123,7 @@ def load(what: str | os.PathLike[str]) -> nn.Module:
         >>> encoder(torch.rand(2, 1024, 3)).shape  # doctest: +SKIP
         torch.Size([2, 2048])
     """
-    target = _weights_path(locate(what))
-    card = _card_of(target)
-    content = target.read_bytes()
-    _check_content(content, card, target)
-    state = _tensors(content, target)
+    target, card, state = checked_weights(what)
     if ":" not in card["model"]:  # what the card asks for may be larger than any memory
         with torch.device("meta"):
             _check_fit(_build(card, target), state, card, target)
@@ -136,6 +132,15 @@ def load(what: str | os.PathLike[str]) -> nn.Module:
     model.load_state_dict(state)
     model.__dict__["card"] = card  # not a parameter: nn.Module's own way is for tensors
     return model.eval()
+
+
+def checked_weights(what: str | os.PathLike[str]) -> tuple[Path, Card, dict[str, Tensor]]:
+    """Returns the file, the card and the tensors of weights that are whole; raises as `load`."""
+    target = _weights_path(locate(what))
+    card = _card_of(target)
+    content = target.read_bytes()
+    _check_content(content, card, target)
+    return target, card, _tensors(content, target)
 
 
 def read_card(what: str | os.PathLike[str]) -> Card:

@@ -82,19 +82,15 @@ def hint(text: str) -> str:
 
 
 def _fetched(address: str) -> Path:
-    found = _REPOSITORY.fullmatch(address.removeprefix(HUB))
-    if found is None:
-        raise ValueError(f"{address!r} names no repository: write {HUB}OWNER/REPOSITORY[@REVISION]")
-    hub = _import_hub()
+    repository, revision = split_address(address)
+    hub = import_hub("loading from")
     try:
         folder = Path(
-            hub.snapshot_download(
-                found["repository"], revision=found["revision"], allow_patterns=[NAME, CARD]
-            )
+            hub.snapshot_download(repository, revision=revision, allow_patterns=[NAME, CARD])
         )
     except hub.errors.RevisionNotFoundError as error:
         raise FileNotFoundError(
-            f"{address}: the repository has no revision {found['revision'] or 'main'}"
+            f"{address}: the repository has no revision {revision or 'main'}"
         ) from error
     except hub.errors.RepositoryNotFoundError as error:
         raise FileNotFoundError(
@@ -103,7 +99,7 @@ def _fetched(address: str) -> Path:
         ) from error
     except Exception as error:  # the libraries below have their own for each way to fail
         raise OSError(
-            f"{address} cannot be fetched ({_first_line(error)}): check the network, or copy "
+            f"{address} cannot be fetched ({first_line(error)}): check the network, or copy "
             f"{NAME} and {CARD} of it into a folder and give that"
         ) from error
     missing = [name for name in (NAME, CARD) if not (folder / name).is_file()]
@@ -114,13 +110,31 @@ def _fetched(address: str) -> Path:
     return folder
 
 
-def _first_line(error: Exception) -> str:
+def split_address(address: str) -> tuple[str, str | None]:
+    """Splits ``hf://OWNER/REPOSITORY[@REVISION]``.
+
+    Raises:
+        ValueError: it is no such address.
+
+    Example:
+        >>> split_address("hf://me/shapes@v1")
+        ('me/shapes', 'v1')
+    """
+    found = _REPOSITORY.fullmatch(address.removeprefix(HUB)) if address.startswith(HUB) else None
+    if found is None:
+        raise ValueError(f"{address!r} names no repository: write {HUB}OWNER/REPOSITORY[@REVISION]")
+    return found["repository"], found["revision"]
+
+
+def first_line(error: Exception) -> str:
+    """Returns the kind of an error and the first line of what it says."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def _import_hub() -> ModuleType:
-    hub = require("huggingface_hub", "loading from the Hugging Face Hub")
+def import_hub(what: str) -> ModuleType:
+    """Imports the Hub's library, for "loading from" it or "pushing to" it."""
+    hub = require("huggingface_hub", f"{what} the Hugging Face Hub")
     import huggingface_hub.errors  # noqa: F401 (which the package leaves out)
 
     return hub
