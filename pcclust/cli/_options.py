@@ -24,7 +24,7 @@ GROUPS = {
         "epochs", "optimizer", "learning_rate", "weight_decay", "warmup_epochs", "schedule",
         "clip_norm", "label_smoothing",
     ),
-    "output": ("out", "format", "color", "points", "report"),
+    "output": ("out", "format", "color", "points", "report", "private", "message"),
     "run": (
         "resume", "seed", "batch_size", "device", "workers", "minutes", "config", "preset",
         "logger", "tensorboard", "precision", "log_every", "checkpoint_minutes", "offline",
