@@ -1,54 +1,17 @@
 // The reductions of an EdgeConv over edges that are never stored.
-//
-// Channels are worked on a vector at a time, the few beyond the last full vector one by one: every
-// function below takes the type V of its channels, a vector or a plain number.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
-#include <type_traits>
 #include <vector>
 
 #include "core/arguments.h"
 #include "core/buffer.h"
+#include "core/channels.h"
 #include "core/parallel.h"
 #include "core/simd.h"
 
 namespace pcclust::inline PCCLUST_ISA {
-
-// What goes with channels of type V: as many integers of their width, int32 and doubles.
-template <class V>
-struct Channels {
-  static constexpr int count = sizeof(V) / sizeof(V{}[0]);
-  using Mask = std::conditional_t<count == 16, I32x16, I64x8>;
-  typedef int32_t Position __attribute__((vector_size(4 * count)));
-  typedef double Total __attribute__((vector_size(8 * count)));
-  static PCCLUST_INLINE Mask fill(int64_t position) {
-    return Mask{} + static_cast<std::conditional_t<count == 16, int32_t, int64_t>>(position);
-  }
-  static PCCLUST_INLINE Total widen(V v) { return __builtin_convertvector(v, Total); }
-  static PCCLUST_INLINE Position narrow(Mask m) { return __builtin_convertvector(m, Position); }
-};
-template <class V>
-  requires std::is_arithmetic_v<V>
-struct Channels<V> {
-  static constexpr int count = 1;
-  using Mask = int64_t;
-  using Position = int32_t;
-  using Total = double;
-  static PCCLUST_INLINE Mask fill(int64_t position) { return position; }
-  static PCCLUST_INLINE Total widen(V v) { return v; }
-  static PCCLUST_INLINE Position narrow(Mask m) { return static_cast<Position>(m); }
-};
-
-// Calls use(V{}, channel) for each group of channels.
-template <class T, class Use>
-PCCLUST_INLINE void for_each_channels(int64_t channels, const Use& use) {
-  using V = typename Vector<T>::Type;
-  int64_t channel = 0;
-  for (; channel + Vector<T>::lanes <= channels; channel += Vector<T>::lanes) use(V{}, channel);
-  for (; channel < channels; ++channel) use(T{}, channel);
-}
 
 // Rows [begin, end) of a cloud whose first row is `start`.
 struct EdgeRows {

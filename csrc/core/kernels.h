@@ -27,6 +27,9 @@ struct KernelsOf {
   void (*row_layer)(const RowLayerArguments<T>&, const Threads&);
   void (*linear_pool)(const LinearPoolArguments<T>&, const Threads&);
   void (*edge_layer)(const EdgeLayerArguments<T>&, const Threads&);
+  void (*row_moments)(const RowMomentsArguments<T>&, const Threads&);
+  void (*segment_pool)(const SegmentPoolArguments<T>&, const Threads&);
+  void (*segment_pull)(const SegmentPullArguments<T>&, const Threads&);
   void (*kmeans_assign)(const KmeansAssignArguments<T>&, const Threads&);
   void (*greedy_seeds)(const SeedArguments<T>&, const Threads&);
   void (*sum_clusters)(const KmeansUpdateArguments<T>&, const Threads&);

@@ -1,92 +1,217 @@
-// BatchNorm's sums, and a scale and shift, LeakyReLU and pooling over segments of rows in one pass
-// over memory each way.
+// A scale and shift, LeakyReLU and pooling over segments of rows in one pass over memory each way,
+// and the sums of BatchNorm in one.
+//
+// Rows are taken in short blocks, so that they stay in the cache while channels are gone through.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "core/arguments.h"
-#include "core/group_layer.h"
+#include "core/buffer.h"
+#include "core/channels.h"
 #include "core/parallel.h"
 #include "core/segments.h"
 #include "core/simd.h"
 
 namespace pcclust::inline PCCLUST_ISA {
 
-constexpr int64_t kRowsInFloat = 64;  // that are summed in working precision before double
+constexpr int64_t kRowsInFloat = 32;  // that are summed in working precision before double
+constexpr int64_t kMomentRows = 1024;
 
-// Adds the sums of some rows and of their squares in N vectors of channels.
-template <int N, class T>
-PCCLUST_INLINE void add_moments(const T* rows, int64_t stride, int64_t count, double* total,
-                                double* squares) {
-  using V = typename Wide<T>::Type;
-  constexpr int lanes = Wide<T>::lanes;
-  for (int64_t begin = 0; begin < count; begin += kRowsInFloat) {
-    V sum[N] = {}, square[N] = {};
-    for (int64_t row = begin; row < std::min(count, begin + kRowsInFloat); ++row) {
-      for (int n = 0; n < N; ++n) {
-        const V z = load<V>(rows + row * stride + n * lanes);
-        sum[n] += z;
-        square[n] = multiply_add(z, z, square[n]);
-      }
+template <class V>
+PCCLUST_INLINE void add_in_double(double* to, V v) {
+  using Total = typename Channels<V>::Total;
+  store(to, load<Total>(to) + Channels<V>::widen(v));
+}
+
+// Sums all rows, and their squares, block by block in the same order for any number of threads.
+template <class T>
+void row_moments(const RowMomentsArguments<T>& a, const Threads& threads) {
+  const int64_t blocks = (a.rows + kMomentRows - 1) / kMomentRows, width = 2 * a.channels;
+  Buffer<double> partial(blocks * width);
+  for_each_task(threads, blocks, [&](int64_t block) {
+    double* total = partial.data() + block * width;
+    std::fill(total, total + width, 0.0);
+    const int64_t end = std::min(a.rows, (block + 1) * kMomentRows);
+    for (int64_t begin = block * kMomentRows; begin < end; begin += kRowsInFloat) {
+      const int64_t last = std::min(end, begin + kRowsInFloat);
+      for_each_channels<T>(a.channels, [&]<class V>(V, int64_t channel) {
+        V sum{}, square{};
+        for (int64_t row = begin; row < last; ++row) {
+          const V z = load<V>(a.values + row * a.channels + channel);
+          sum += z;
+          square = multiply_add(z, z, square);
+        }
+        add_in_double(total + channel, sum);
+        add_in_double(total + a.channels + channel, square);
+      });
     }
-    for (int n = 0; n < N; ++n) {
-      add_to_totals<T>(total + n * lanes, sum[n]);
-      add_to_totals<T>(squares + n * lanes, square[n]);
+  });
+  std::fill(a.moments, a.moments + width, 0.0);
+  for (int64_t block = 0; block < blocks; ++block) {
+    for (int64_t i = 0; i < width; ++i) a.moments[i] += partial[block * width + i];
+  }
+}
+
+// What the rows of a piece give: sums of y, of its slopes and of slope · z.
+struct PieceSums {
+  double *y, *slopes, *products;
+};
+
+// Takes rows [begin, end) of a piece into maxima and sums. NaN stays.
+template <class V, class T>
+PCCLUST_INLINE void pool_block(const SegmentPoolArguments<T>& a, int64_t first, int64_t begin,
+                               int64_t end, int64_t channel, T* maxima, int32_t* argmax,
+                               const PieceSums& sums) {
+  using C = Channels<V>;
+  using Position = typename C::Position;
+  const V scale = load<V>(a.scale + channel), shift = load<V>(a.shift + channel);
+  const V one = V{} + T(1), slope = V{} + a.slope;
+  V best = load<V>(maxima + channel), sum{}, slopes{}, products{};
+  auto place = C::wide(load<Position>(argmax + channel));
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t row = a.members ? a.members[i] : i;
+    const V z = load<V>(a.values + row * a.channels + channel);
+    const V x = multiply_add(z, scale, shift);
+    const V factor = x > V{} ? one : slope, y = x * factor;
+    const auto better = (y > best) | (y != y);
+    best = better ? y : best;
+    place = better ? C::fill(i - first) : place;
+    sum += y;
+    slopes += factor;
+    products = multiply_add(factor, z, products);
+  }
+  store(maxima + channel, best);
+  store(argmax + channel, C::narrow(place));
+  add_in_double(sums.y + channel, sum);
+  add_in_double(sums.slopes + channel, slopes);
+  add_in_double(sums.products + channel, products);
+}
+
+// Room for what pieces give, of which a segment has one or more.
+template <class T>
+struct PoolPieces {
+  explicit PoolPieces(int64_t pieces, int64_t channels)
+      : channels(channels), maxima(pieces * channels), argmax(pieces * channels),
+        sums(3 * pieces * channels) {}
+  PieceSums sums_of(int64_t piece) {
+    double* first = sums.data() + 3 * piece * channels;
+    return {first, first + channels, first + 2 * channels};
+  }
+  int64_t channels;
+  Buffer<T> maxima;
+  Buffer<int32_t> argmax;
+  Buffer<double> sums;
+};
+
+template <class T>
+void pool_piece(const SegmentPoolArguments<T>& a, const Piece& piece, int64_t number,
+                PoolPieces<T>& found) {
+  T* maxima = found.maxima.data() + number * a.channels;
+  int32_t* argmax = found.argmax.data() + number * a.channels;
+  const PieceSums sums = found.sums_of(number);
+  std::fill(maxima, maxima + a.channels, -std::numeric_limits<T>::infinity());
+  std::fill(argmax, argmax + a.channels, static_cast<int32_t>(piece.begin - a.starts[piece.segment]));
+  std::fill(sums.y, sums.y + 3 * a.channels, 0.0);
+  for (int64_t begin = piece.begin; begin < piece.end; begin += kRowsInFloat) {
+    const int64_t end = std::min(piece.end, begin + kRowsInFloat);
+    for_each_channels<T>(a.channels, [&]<class V>(V, int64_t channel) {
+      pool_block<V>(a, a.starts[piece.segment], begin, end, channel, maxima, argmax, sums);
+    });
+  }
+}
+
+// Brings together what the pieces of each segment gave; a segment without rows has 0, and -1.
+template <class T>
+void join_pool(const SegmentPoolArguments<T>& a, const std::vector<Piece>& pieces,
+               PoolPieces<T>& found) {
+  const int64_t size = a.segments * a.channels;
+  std::fill(a.maxima, a.maxima + size, T(0));
+  std::fill(a.argmax, a.argmax + size, -1);
+  for (T* to : {a.means, a.slopes, a.products}) std::fill(to, to + size, T(0));
+  std::vector<double> total(3 * a.channels);
+  const int64_t count = static_cast<int64_t>(pieces.size());
+  for (int64_t i = 0, next; i < count; i = next) {
+    const int64_t segment = pieces[i].segment, at = segment * a.channels;
+    std::fill(total.begin(), total.end(), 0.0);
+    for (next = i; next < count && pieces[next].segment == segment; ++next) {
+      const T* maxima = found.maxima.data() + next * a.channels;
+      const int32_t* argmax = found.argmax.data() + next * a.channels;
+      for (int64_t c = 0; c < a.channels; ++c) {
+        if (next > i && !(maxima[c] > a.maxima[at + c]) && maxima[c] == maxima[c]) continue;
+        a.maxima[at + c] = maxima[c];
+        a.argmax[at + c] = argmax[c];
+      }
+      const double* sums = found.sums_of(next).y;
+      for (int64_t j = 0; j < 3 * a.channels; ++j) total[j] += sums[j];
+    }
+    const double rows = static_cast<double>(a.sizes[segment]);
+    for (int64_t c = 0; c < a.channels; ++c) {
+      a.means[at + c] = static_cast<T>(total[c] / rows);
+      a.slopes[at + c] = static_cast<T>(total[a.channels + c]);
+      a.products[at + c] = static_cast<T>(total[2 * a.channels + c]);
     }
   }
 }
 
-// What one channel of a piece gives, in whole vectors of channels.
 template <class T>
-struct PoolPiece {
-  T* peaks;
-  int32_t* chosen;
-  double *sums, *slopes, *products;
-};
+void segment_pool(const SegmentPoolArguments<T>& a, const Threads& threads) {
+  const std::vector<Piece> pieces = cut_segments(a.starts, a.sizes, a.segments);
+  const std::vector<int64_t> firsts = cut_tasks(pieces);
+  PoolPieces<T> found(static_cast<int64_t>(pieces.size()), a.channels);
+  const int64_t tasks = pieces.empty() ? 0 : static_cast<int64_t>(firsts.size()) - 1;
+  for_each_task(threads, tasks, [&](int64_t task) {
+    for (int64_t i = firsts[task]; i < firsts[task + 1]; ++i) pool_piece(a, pieces[i], i, found);
+  });
+  join_pool(a, pieces, found);
+}
 
-template <int N, class T>
-PCCLUST_INLINE void pool_rows(const SegmentPoolArguments<T>& a, const Piece& piece, int64_t first,
-                              int64_t channel, const PoolPiece<T>& to) {
-  using V = typename Wide<T>::Type;
-  using Mask = typename Wide<T>::Mask;
-  constexpr int lanes = Wide<T>::lanes;
-  V scale[N], shift[N], best[N];
-  Mask chosen[N];
-  const V one = splat<V>(T(1)), slope = splat<V>(a.slope);
-  for (int n = 0; n < N; ++n) {
-    scale[n] = load<V>(a.scale + channel + n * lanes);
-    shift[n] = load<V>(a.shift + channel + n * lanes);
-    chosen[n] = Mask{};
+// The gradient of values: that of means through each row's slope, and what BatchNorm's statistics
+// give, which is linear in z. That of maxima comes on top at the rows that have them.
+template <class V, class T>
+PCCLUST_INLINE void pull_block(const SegmentPullArguments<T>& a, int64_t segment, int64_t begin,
+                               int64_t end, int64_t channel) {
+  const V scale = load<V>(a.scale + channel), shift = load<V>(a.shift + channel);
+  const V linear = load<V>(a.linear + channel), constant = load<V>(a.constant + channel);
+  const V own = load<V>(a.to_rows + segment * a.channels + channel) * scale;
+  const V slope = V{} + a.slope;
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t row = a.members ? a.members[i] : i, at = row * a.channels + channel;
+    const V z = load<V>(a.values + at), x = multiply_add(z, scale, shift);
+    const V common = multiply_add(z, linear, constant);
+    store(a.gradient + at, common + (x > V{} ? own : own * slope));
   }
+}
+
+template <class T>
+void pull_piece(const SegmentPullArguments<T>& a, const Piece& piece) {
   for (int64_t begin = piece.begin; begin < piece.end; begin += kRowsInFloat) {
-    V sum[N] = {}, slopes[N] = {}, products[N] = {};
-    for (int64_t i = begin; i < std::min(piece.end, begin + kRowsInFloat); ++i) {
-      const T* row = a.values + (a.members ? a.members[i] : i) * a.channels + channel;
-      const auto place = Mask{} + static_cast<typename Wide<T>::Integer>(i - first);
-      for (int n = 0; n < N; ++n) {
-        const V z = load<V>(row + n * lanes), x = multiply_add(z, scale[n], shift[n]);
-        const V factor = x > V{} ? one : slope, y = x * factor;
-        const auto better = i == piece.begin ? Mask{} == Mask{} : (y > best[n]) | (y != y);
-        best[n] = better ? y : best[n];
-        chosen[n] = better ? place : chosen[n];
-        sum[n] += y;
-        slopes[n] += factor;
-        products[n] = multiply_add(factor, z, products[n]);
-      }
-    }
-    for (int n = 0; n < N; ++n) {
-      add_to_totals<T>(to.sums + channel + n * lanes, sum[n]);
-      add_to_totals<T>(to.slopes + channel + n * lanes, slopes[n]);
-      add_to_totals<T>(to.products + channel + n * lanes, products[n]);
-    }
+    const int64_t end = std::min(piece.end, begin + kRowsInFloat);
+    for_each_channels<T>(a.channels, [&]<class V>(V, int64_t channel) {
+      pull_block<V>(a, piece.segment, begin, end, channel);
+    });
   }
-  for (int n = 0; n < N; ++n) {
-    store(to.peaks + channel + n * lanes, best[n]);
-    store(to.chosen + channel + n * lanes,
-          __builtin_convertvector(chosen[n], typename Wide<T>::Positions));
+  const int64_t start = a.starts[piece.segment];
+  for (int64_t c = 0; c < a.channels; ++c) {
+    const int64_t at = piece.segment * a.channels + c, place = start + a.argmax[at];
+    if (place < piece.begin || place >= piece.end) continue;
+    const int64_t row = a.members ? a.members[place] : place, to = row * a.channels + c;
+    const T x = multiply_add(a.values[to], a.scale[c], a.shift[c]);
+    a.gradient[to] += a.to_maxima[at] * a.scale[c] * (x > 0 ? T(1) : a.slope);
   }
+}
+
+template <class T>
+void segment_pull(const SegmentPullArguments<T>& a, const Threads& threads) {
+  const std::vector<Piece> pieces = cut_segments(a.starts, a.sizes, a.segments);
+  const std::vector<int64_t> firsts = cut_tasks(pieces);
+  const int64_t tasks = pieces.empty() ? 0 : static_cast<int64_t>(firsts.size()) - 1;
+  for_each_task(threads, tasks, [&](int64_t task) {
+    for (int64_t i = firsts[task]; i < firsts[task + 1]; ++i) pull_piece(a, pieces[i]);
+  });
 }
 
 }  // namespace pcclust::inline PCCLUST_ISA

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pcclust.nn._batch_norm import running_statistics, scale_and_shift
 from pcclust.nn._packed import Sizes, Uniform
 from pcclust.ops._layouts import readable
+from pcclust.ops.segments import Segments
 
 
 def fuses(norm: nn.BatchNorm1d, weight: Tensor, parts: Sequence[Tensor]) -> bool:
@@ -41,11 +42,11 @@ def folded(weight: Tensor, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     return (scale[:, None] * weight.double()).to(weight.dtype), shift.to(weight.dtype)
 
 
-def segments(sizes: Sizes, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Returns ``(B,)`` where each cloud begins and how many rows it has."""
+def segments(sizes: Sizes, device: torch.device) -> Segments:
+    """Returns the rows of each cloud."""
     rows = [sizes.rows] * sizes.clouds if isinstance(sizes, Uniform) else sizes
     table = torch.tensor(rows, dtype=torch.int64, device=device)
-    return table.cumsum(dim=0) - table, table
+    return Segments(None, table.cumsum(dim=0) - table, table)
 
 
 def _other_autocast() -> bool:

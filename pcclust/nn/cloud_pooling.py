@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pcclust.nn._batch_norm import running_statistics, scale_and_shift, update_running
 from pcclust.nn._evaluation import folded, fuses, halved, segments
 from pcclust.nn._linear import linear
-from pcclust.nn._norm_pool import activate_and_pool, channel_sums
-from pcclust.nn._packed import Sizes
+from pcclust.nn._norm_pool import normalize_and_pool, normalize_and_pool_alike
+from pcclust.nn._packed import Sizes, Uniform
 from pcclust.ops.linear_pool import linear_pool
 
 
@@ -55,24 +54,13 @@ class CloudPooling(nn.Module):
         """
         parts, weight = [x] if isinstance(x, Tensor) else list(x), self.linear.weight
         if fuses(self.norm, weight, parts):
-            layer, runs = folded(weight, self.norm), segments(sizes, weight.device)
-            peaks, means = linear_pool(
-                parts, *layer, *runs, self.negative_slope, half=halved(weight)
-            )
-            return torch.cat([peaks, means], dim=1) if self.mean else peaks
+            clouds, layer = segments(sizes, weight.device), folded(weight, self.norm)
+            pooled = linear_pool(parts, *layer, clouds, self.negative_slope, halved(weight))
+            return torch.cat(pooled, dim=1) if self.mean else pooled[0]
         z = linear(torch.cat(parts, dim=1) if len(parts) > 1 else parts[0], weight)
-        scale, shift = self._scale_and_shift(z, sizes)
-        maxima, means = activate_and_pool(z, scale, shift, sizes, self.negative_slope)
-        return torch.cat([maxima, means], dim=1) if self.mean else maxima
-
-    def _scale_and_shift(self, z: Tensor, sizes: Sizes) -> tuple[Tensor, Tensor]:
-        """Returns the BatchNorm as one multiplication and addition."""
-        if self.training:
-            total, squares = channel_sums(z, sizes)
-            mean = total / z.shape[0]
-            variance = (squares / z.shape[0] - mean.square()).clamp(min=0)
-            update_running(self.norm, mean, variance, z.shape[0])
+        if isinstance(sizes, Uniform):
+            pooled = normalize_and_pool_alike(z, self.norm, sizes, self.negative_slope)
         else:
-            mean, variance = running_statistics(self.norm)
-        scale, shift = scale_and_shift(self.norm, mean, variance)
-        return scale.to(z), shift.to(z)
+            clouds = segments(sizes, z.device)
+            pooled = normalize_and_pool(z, self.norm, clouds, self.negative_slope)
+        return torch.cat(pooled, dim=1) if self.mean else pooled[0]

@@ -6,8 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from pcclust.nn._evaluation import folded, fuses, halved
+from pcclust.nn._linear import linear
+from pcclust.nn._norm_pool import normalize_and_pool
 from pcclust.nn.shared_mlp import shared_mlp
 from pcclust.ops.linear_pool import linear_pool
+from pcclust.ops.segments import Segments
 
 
 class ClusterAbstraction(nn.Module):
@@ -59,13 +62,19 @@ class ClusterAbstraction(nn.Module):
         parts = [x] if isinstance(x, Tensor) else list(x)
         self._check(parts, clusters)
         weight, norm = self.layer.weight_and_norm(0)
+        if torch.compiler.is_compiling():
+            return self._written_out(parts, clusters, num_clusters)
+        members = clusters.argsort(stable=True)
+        sizes = torch.bincount(clusters, minlength=num_clusters)
+        owned = Segments(members, sizes.cumsum(dim=0) - sizes, sizes)
         if fuses(norm, weight, parts):
-            members = clusters.argsort(stable=True)
-            sizes = torch.bincount(clusters, minlength=num_clusters)
-            runs = (sizes.cumsum(dim=0) - sizes, sizes)
-            layer, slope, half = folded(weight, norm), self.negative_slope, halved(weight)
-            return linear_pool(parts, *layer, *runs, slope, members=members, half=half)[0]
-        y: Tensor = self.layer(torch.cat(parts, dim=1) if len(parts) > 1 else parts[0])
+            layer, half = folded(weight, norm), halved(weight)
+            return linear_pool(parts, *layer, owned, self.negative_slope, half)[0]
+        z = linear(torch.cat(parts, dim=1) if len(parts) > 1 else parts[0], weight)
+        return normalize_and_pool(z, norm, owned, self.negative_slope)[0]
+
+    def _written_out(self, parts: list[Tensor], clusters: Tensor, num_clusters: int) -> Tensor:
+        y: Tensor = self.layer(torch.cat(parts, dim=1))
         pooled = y.new_zeros(num_clusters, self.out_channels)
         owners = clusters[:, None].expand_as(y)
         return pooled.scatter_reduce(0, owners, y, reduce="amax", include_self=False)

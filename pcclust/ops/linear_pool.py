@@ -12,17 +12,15 @@ from torch import Tensor
 from pcclust.ops._checks import check_clouds, check_matrix, require
 from pcclust.ops._registry import call, declare
 from pcclust.ops._row_parts import check_layer, layer_of_parts
+from pcclust.ops.segments import Segments, segment_rows
 
 
 def linear_pool(
     parts: Sequence[Tensor],
     weight: Tensor,
     bias: Tensor,
-    starts: Tensor,
-    sizes: Tensor,
+    segments: Segments,
     slope: float,
-    *,
-    members: Tensor | None = None,
     half: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Takes maximum and mean of ``leaky_relu(weight x + bias)`` over the rows x of each segment.
@@ -31,11 +29,8 @@ def linear_pool(
         parts: ``(R, …)`` each, float32 or float64: a row x is what they hold side by side.
         weight: ``(C, D)``, D the columns of all parts.
         bias: ``(C,)``.
-        starts: ``(S,)`` int64, where each segment begins, one behind the other.
-        sizes: ``(S,)`` int64, its rows.
+        segments: S of them.
         slope: of the LeakyReLU, not negative; 0 for a ReLU.
-        members: ``(M,)`` int64, the rows in an order in which segments are runs; None where they
-            lie so.
         half: whether factors are rounded to bfloat16, and their products summed in float32.
 
     Returns:
@@ -43,7 +38,7 @@ def linear_pool(
     """
     given = [part.contiguous() for part in parts]
     layer = (weight.contiguous(), bias.contiguous())
-    maxima, means = call("linear_pool", given, *layer, members, starts, sizes, slope, half)
+    maxima, means = call("linear_pool", given, *layer, *segments, slope, half)
     return maxima, means
 
 
@@ -70,14 +65,6 @@ def _linear_pool_torch(
     sums = torch.zeros_like(maxima, dtype=torch.float64).index_add_(0, owners, y.double())
     maxima.scatter_reduce_(0, owners[:, None].expand_as(y), y, "amax", include_self=False)
     return maxima, (sums / sizes.clamp(min=1)[:, None]).to(y)
-
-
-def segment_rows(starts: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the rows of all segments, one segment after the other, and the segment of each."""
-    owners = torch.arange(len(sizes), device=sizes.device).repeat_interleave(sizes)
-    before = sizes.cumsum(dim=0) - sizes
-    numbers = torch.arange(len(owners), device=sizes.device)
-    return numbers + (starts - before)[owners], owners
 
 
 def _linear_pool_fake(

@@ -13,7 +13,8 @@ import pcclust.ops.group_moments
 import pcclust.ops.kmeans_assign
 import pcclust.ops.kmeans_plusplus
 import pcclust.ops.linear_pool
-import pcclust.ops.row_layer  # noqa: F401  (each declares its operators)
+import pcclust.ops.row_layer
+import pcclust.ops.segment_pool  # noqa: F401  (each declares its operators)
 
 Call = tuple[str, list[Any]]
 DTYPES = (torch.float32, torch.float64)
@@ -189,6 +190,25 @@ def edge_layer(draw: random.Random) -> list[Any]:
     return [parts, weight, bias, neighbors, starts, sizes, slope, half]
 
 
+def row_moments(draw: random.Random) -> list[Any]:
+    return [
+        torch.randn(draw.choice((0, 1, 90)), draw.choice((0, 1, 33)), dtype=draw.choice(DTYPES))
+    ]
+
+
+def segment_pool(draw: random.Random) -> list[Any]:
+    values, starts, sizes = rows_of(draw)
+    scale, shift = torch.randn(2, values.shape[1], dtype=values.dtype)
+    members = torch.randperm(len(values)) if draw.random() < 0.5 else None
+    return [values, scale, shift, members, starts, sizes, draw.choice((0.0, 0.2))]
+
+
+def segment_pull(draw: random.Random) -> list[Any]:
+    *given, slope = segment_pool(draw)
+    maxima, argmax, means, *_ = torch.ops.pcclust.segment_pool(*given, slope)
+    return [*given, argmax, maxima, means, *torch.randn(2, *given[1].shape).to(given[1]), slope]
+
+
 def kmeans_assign(draw: random.Random) -> list[Any]:
     count, clusters, dims = (draw.choice(some) for some in ((0, 1, 70), (1, 5, 40), (1, 3, 33)))
     dtype = draw.choice(DTYPES)
@@ -232,6 +252,9 @@ OPERATORS: dict[str, Callable[[random.Random], list[Any]]] = {
         row_layer,
         linear_pool,
         edge_layer,
+        row_moments,
+        segment_pool,
+        segment_pull,
         kmeans_assign,
         kmeans_update,
         kmeans_plusplus,

@@ -12,6 +12,7 @@ from pcclust.ops._registry import why_missing
 from pcclust.ops.edge_layer import edge_layer
 from pcclust.ops.linear_pool import linear_pool
 from pcclust.ops.row_layer import row_layer
+from pcclust.ops.segments import Segments
 
 BACKENDS = [backend for backend in ("torch", "cpu") if why_missing(backend) is None]
 TOLERANCES = {torch.float32: 2e-6, torch.float64: 1e-14}
@@ -43,6 +44,7 @@ class Case:
         self.bias = self.drawn(outputs).to(dtype)
         self.layer = (self.weight, self.bias)
         self.runs = (self.starts, self.sizes)
+        self.segments = Segments(None, *self.runs)
 
     def drawn(self, *shape: int) -> Tensor:
         return torch.randn(shape, generator=self.generator, dtype=torch.float64)
@@ -53,7 +55,7 @@ class Case:
             x, weight = x.bfloat16(), weight.bfloat16()
         return F.leaky_relu(x.double() @ weight.double().T + self.bias.double(), slope)
 
-    def segments(self, rows: Tensor) -> list[Tensor]:
+    def cut(self, rows: Tensor) -> list[Tensor]:
         ranges = zip(self.starts.tolist(), self.sizes.tolist(), strict=True)
         return [rows[start : start + size] for start, size in ranges]
 
@@ -103,9 +105,9 @@ def test_linear_pool(
         members = torch.randint(0, case.count, (case.count,), generator=case.generator)
         rows = rows[members]
     with pcclust.use_backend(backend):  # type: ignore[arg-type]
-        maxima, means = linear_pool(case.parts, *case.layer, *case.runs, slope, members=members)
+        maxima, means = linear_pool(case.parts, *case.layer, Segments(members, *case.runs), slope)
     nothing = torch.zeros(outputs, dtype=torch.float64)  # what a segment without rows gives
-    segments = case.segments(rows)
+    segments = case.cut(rows)
     largest = [segment.amax(dim=0) if len(segment) else nothing for segment in segments]
     average = [segment.mean(dim=0) if len(segment) else nothing for segment in segments]
     assert maxima.shape == means.shape == (len(sizes), outputs)
@@ -186,9 +188,9 @@ def test_half_rounds_factors_and_not_sums(backend: str, widths: list[int]) -> No
     expected = case.layer_of_rows(0.2, half=True)
     with pcclust.use_backend(backend):  # type: ignore[arg-type]
         rows = row_layer(case.parts, *case.layer, 0.2, half=True)
-        maxima, _ = linear_pool(case.parts, *case.layer, *case.runs, 0.2, half=True)
+        maxima, _ = linear_pool(case.parts, *case.layer, case.segments, 0.2, half=True)
     assert_close(rows, expected, 2e-6)
-    for found, segment in zip(maxima, case.segments(expected), strict=True):
+    for found, segment in zip(maxima, case.cut(expected), strict=True):
         assert_close(found, segment.amax(dim=0), 2e-6)
     assert float((rows - case.layer_of_rows(0.2)).abs().max()) > 1e-4
 
@@ -209,7 +211,7 @@ def test_nan_is_seen(backend: str) -> None:
     case = Case([20, 20], [16], 40, torch.float32)
     case.parts[0][case.starts[1] + 3, 0] = torch.nan
     with pcclust.use_backend(backend):  # type: ignore[arg-type]
-        maxima, means = linear_pool(case.parts, *case.layer, *case.runs, 0.2)
+        maxima, means = linear_pool(case.parts, *case.layer, case.segments, 0.2)
     assert maxima[1].isnan().all()
     assert means[1].isnan().all()
     assert torch.isfinite(maxima[0]).all()
@@ -224,7 +226,7 @@ def test_threads_change_no_bit() -> None:
     try:
         for count in (1, 3):
             torch.set_num_threads(count)
-            pooled = linear_pool(case.parts, *case.layer, *case.runs, 0.2)
+            pooled = linear_pool(case.parts, *case.layer, case.segments, 0.2)
             edges = edge_layer(case.parts, weight, case.bias, neighbors, *case.runs, 0.2)
             results.append([*pooled, edges, row_layer(case.parts, *case.layer, 0.2)])
     finally:
@@ -251,7 +253,7 @@ def test_compiles_and_exports() -> None:
 
     class Pooling(torch.nn.Module):
         def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-            return linear_pool([first, second], *case.layer, *case.runs, 0.2)
+            return linear_pool([first, second], *case.layer, case.segments, 0.2)
 
     expected = Pooling()(*case.parts)
     exported = torch.export.export(Pooling(), tuple(case.parts)).module()
@@ -273,8 +275,10 @@ def test_refuses_what_does_not_fit(backend: str) -> None:
             lambda: row_layer([case.parts[0], case.parts[1][:5]], *case.layer, 0.2),
             lambda: row_layer([case.parts[0], case.parts[1].double()], *case.layer, 0.2),
             lambda: row_layer(case.parts, *case.layer, -0.1),
-            lambda: linear_pool(case.parts, *case.layer, *case.runs, 0.2, members=far),
-            lambda: linear_pool(case.parts, *case.layer, case.starts + 3, case.sizes, 0.2),
+            lambda: linear_pool(case.parts, *case.layer, Segments(far, *case.runs), 0.2),
+            lambda: linear_pool(
+                case.parts, *case.layer, Segments(None, case.starts + 3, case.sizes), 0.2
+            ),
             lambda: edge_layer(case.parts, wide, case.bias, neighbors, *case.runs, 0.2),
             lambda: edge_layer(case.parts, case.weight, case.bias, neighbors, *case.runs, 0.2),
         ):

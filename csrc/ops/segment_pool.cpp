@@ -1,0 +1,129 @@
+// pcclust::row_moments, segment_pool and segment_pull on the CPU; the schemas are in
+// pcclust/ops/segment_pool.py.
+#include <optional>
+#include <tuple>
+
+#include "core/kernels.h"
+#include "ops/segment_tables.h"
+#include "ops/tensors.h"
+
+namespace pcclust {
+namespace {
+
+void check_rows(const Tensor& values) {
+  STD_TORCH_CHECK(values.dim() == 2 && values.is_contiguous() && values.is_cpu(),
+                  "values must be a contiguous (R, C) on the CPU");
+}
+
+void check_channels(const Tensor& tensor, const char* name, const Tensor& values) {
+  STD_TORCH_CHECK(tensor.dim() == 1 && tensor.is_contiguous() && tensor.is_cpu() &&
+                      tensor.scalar_type() == values.scalar_type() &&
+                      tensor.size(0) == values.size(1),
+                  name, " must be contiguous (", values.size(1), ") of the dtype of values");
+}
+
+Tensor moments(Tensor values) {
+  check_rows(values);
+  Tensor sums = torch::stable::new_empty(values, {2, values.size(1)}, ScalarType::Double);
+  with_floating(values, [&](auto zero) {
+    using T = decltype(zero);
+    kernels_of<T>().row_moments({values.const_data_ptr<T>(), values.size(0), values.size(1),
+                                 sums.mutable_data_ptr<double>()},
+                                torch_threads());
+  });
+  return sums;
+}
+
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> pool(Tensor values, Tensor scale, Tensor shift,
+                                                        std::optional<Tensor> members,
+                                                        Tensor starts, Tensor sizes, double slope) {
+  check_rows(values);
+  check_channels(scale, "scale", values);
+  check_channels(shift, "shift", values);
+  STD_TORCH_CHECK(slope >= 0, "slope must not be negative, got ", slope);
+  const Segments segments = segments_of(members, starts, sizes, values.size(0));
+  const auto empty = [&](ScalarType dtype) {
+    return torch::stable::new_empty(values, {segments.count, values.size(1)}, dtype);
+  };
+  const ScalarType dtype = values.scalar_type();
+  Tensor maxima = empty(dtype), argmax = empty(ScalarType::Int), means = empty(dtype);
+  Tensor slopes = empty(dtype), products = empty(dtype);
+  with_floating(values, [&](auto zero) {
+    using T = decltype(zero);
+    kernels_of<T>().segment_pool({.values = values.const_data_ptr<T>(),
+                                  .channels = values.size(1),
+                                  .scale = scale.const_data_ptr<T>(),
+                                  .shift = shift.const_data_ptr<T>(),
+                                  .slope = static_cast<T>(slope),
+                                  .members = segments.members,
+                                  .starts = segments.starts,
+                                  .sizes = segments.sizes,
+                                  .segments = segments.count,
+                                  .maxima = maxima.mutable_data_ptr<T>(),
+                                  .argmax = argmax.mutable_data_ptr<int32_t>(),
+                                  .means = means.mutable_data_ptr<T>(),
+                                  .slopes = slopes.mutable_data_ptr<T>(),
+                                  .products = products.mutable_data_ptr<T>()},
+                                 torch_threads());
+  });
+  return {maxima, argmax, means, slopes, products};
+}
+
+// Raises where an entry is no place in its segment, nor -1.
+void check_places(const Tensor& argmax, const Segments& segments, int64_t channels) {
+  check_matrix(argmax, "argmax", ScalarType::Int, segments.count, channels);
+  const int32_t* places = argmax.const_data_ptr<int32_t>();
+  bool valid = true;
+  for (int64_t i = 0; i < segments.count * channels; ++i) {
+    valid &= places[i] >= -1 && places[i] < segments.sizes[i / channels];
+  }
+  STD_TORCH_CHECK(valid, "argmax holds places outside of a segment");
+}
+
+Tensor pull(Tensor values, Tensor scale, Tensor shift, std::optional<Tensor> members, Tensor starts,
+            Tensor sizes, Tensor argmax, Tensor to_maxima, Tensor to_rows, Tensor linear,
+            Tensor constant, double slope) {
+  check_rows(values);
+  check_channels(scale, "scale", values);
+  check_channels(shift, "shift", values);
+  check_channels(linear, "linear", values);
+  check_channels(constant, "constant", values);
+  STD_TORCH_CHECK(slope >= 0, "slope must not be negative, got ", slope);
+  const Segments segments = segments_of(members, starts, sizes, values.size(0));
+  check_listed_once(segments, values.size(0));
+  check_places(argmax, segments, values.size(1));
+  const ScalarType dtype = values.scalar_type();
+  check_matrix(to_maxima, "to_maxima", dtype, segments.count, values.size(1));
+  check_matrix(to_rows, "to_rows", dtype, segments.count, values.size(1));
+  Tensor gradient = torch::stable::empty_like(values);
+  if (segments.covered < values.size(0)) torch::stable::fill_(gradient, 0);
+  with_floating(values, [&](auto zero) {
+    using T = decltype(zero);
+    kernels_of<T>().segment_pull({.values = values.const_data_ptr<T>(),
+                                  .channels = values.size(1),
+                                  .scale = scale.const_data_ptr<T>(),
+                                  .shift = shift.const_data_ptr<T>(),
+                                  .slope = static_cast<T>(slope),
+                                  .members = segments.members,
+                                  .starts = segments.starts,
+                                  .sizes = segments.sizes,
+                                  .segments = segments.count,
+                                  .argmax = argmax.const_data_ptr<int32_t>(),
+                                  .to_maxima = to_maxima.const_data_ptr<T>(),
+                                  .to_rows = to_rows.const_data_ptr<T>(),
+                                  .linear = linear.const_data_ptr<T>(),
+                                  .constant = constant.const_data_ptr<T>(),
+                                  .gradient = gradient.mutable_data_ptr<T>()},
+                                 torch_threads());
+  });
+  return gradient;
+}
+
+}  // namespace
+}  // namespace pcclust
+
+STABLE_TORCH_LIBRARY_IMPL(pcclust, CPU, m) {
+  m.impl("row_moments", TORCH_BOX(&pcclust::moments));
+  m.impl("segment_pool", TORCH_BOX(&pcclust::pool));
+  m.impl("segment_pull", TORCH_BOX(&pcclust::pull));
+}

@@ -1,0 +1,347 @@
+"""BatchNorm, LeakyReLU and pooling over segments of rows in few passes over memory.
+
+Written out, these are a dozen passes over a matrix far larger than the caches, forward and
+backward. Here there are two forward, one for BatchNorm's statistics and one for the rest, and one
+backward; in between only the matrix itself is kept.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pcclust.ops._checks import check_clouds, check_matrix, require
+from pcclust.ops._registry import call, declare
+from pcclust.ops.segments import Segments, segment_rows
+
+
+def segment_pool(
+    values: Tensor, scale: Tensor, shift: Tensor, segments: Segments, slope: float
+) -> tuple[Tensor, Tensor]:
+    """Returns maximum and mean of ``leaky_relu(z * scale + shift)`` over the rows of each segment.
+
+    Args:
+        values: ``(R, C)`` rows z, float32 or float64.
+        scale: ``(C,)``.
+        shift: ``(C,)``.
+        segments: S of them, with each row once at most.
+        slope: of the LeakyReLU, not negative.
+
+    Returns:
+        ``(S, C)`` and ``(S, C)``, 0 for a segment without rows. Differentiable once; the first of
+        several largest rows gets the gradient of their maximum.
+    """
+    maxima, means, *_ = _SegmentPool.apply(  # type: ignore[no-untyped-call]
+        values, scale, shift, *segments, slope
+    )
+    return maxima, means
+
+
+class Pooled(NamedTuple):
+    """What `norm_pool` returns.
+
+    Attributes:
+        maxima: ``(S, C)``.
+        means: ``(S, C)``.
+        mean: ``(C,)`` float64 of all rows, without gradient.
+        variance: ``(C,)`` float64 of all rows, biased, without gradient.
+    """
+
+    maxima: Tensor
+    means: Tensor
+    mean: Tensor
+    variance: Tensor
+
+
+def norm_pool(
+    values: Tensor, weight: Tensor, bias: Tensor, eps: float, segments: Segments, slope: float
+) -> Pooled:
+    """Returns `segment_pool` of a BatchNorm of all rows, as in training.
+
+    Args:
+        values: ``(R, C)`` float32 or float64.
+        weight: ``(C,)`` of the BatchNorm.
+        bias: ``(C,)`` of the BatchNorm.
+        eps: that is added to variances.
+        segments: S of them, with each row once at most.
+        slope: of the LeakyReLU, not negative.
+
+    Returns:
+        Maxima and means as `segment_pool`, differentiable once, and the statistics.
+    """
+    maxima, means, mean, variance = _NormPool.apply(  # type: ignore[no-untyped-call]
+        values, weight, bias, eps, *segments, slope
+    )
+    return Pooled(maxima, means, mean, variance)
+
+
+class _Saved(NamedTuple):
+    """What the backward pass needs of the forward pass."""
+
+    values: Tensor
+    scale: Tensor
+    shift: Tensor
+    members: Tensor | None
+    starts: Tensor
+    sizes: Tensor
+    argmax: Tensor
+    slopes: Tensor
+    products: Tensor
+
+
+class _SegmentPool(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *given: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+        ctx.slope = given[-1]
+        maxima, means, saved = _pool(*given)
+        ctx.save_for_backward(*saved)
+        return maxima, means
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, to_maxima: Tensor, to_means: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        saved = _Saved(*ctx.saved_tensors)
+        to_rows = to_means / saved.sizes.clamp(min=1)[:, None]
+        to_scale, to_shift = _parameter_sums(saved, to_maxima, to_rows, ctx.slope)
+        nothing = torch.zeros_like(saved.scale)
+        gradient = _pull(saved, to_maxima, to_rows, nothing, nothing, ctx.slope)
+        scale = saved.scale
+        return gradient, to_scale.to(scale), to_shift.to(scale), None, None, None, None
+
+
+class _NormPool(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        values: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        eps: float,
+        members: Tensor | None,
+        starts: Tensor,
+        sizes: Tensor,
+        slope: float,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        mean, squares = call("row_moments", values.contiguous()) / len(values)
+        variance = (squares - mean.square()).clamp(min=0)
+        deviation = (variance + eps).sqrt()
+        scale = weight.double() / deviation
+        shift = bias.double() - mean * scale
+        parameters = (scale.to(values), shift.to(values))
+        maxima, means, saved = _pool(values, *parameters, members, starts, sizes, slope)
+        ctx.slope, ctx.dtype = slope, weight.dtype
+        ctx.save_for_backward(*saved, mean, deviation)
+        ctx.mark_non_differentiable(mean, variance)
+        return maxima, means, mean, variance
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(
+        ctx: Any,  # noqa: ANN401
+        to_maxima: Tensor,
+        to_means: Tensor,
+        *_: Tensor,
+    ) -> tuple[Tensor | None, ...]:
+        *rest, mean, deviation = ctx.saved_tensors
+        saved = _Saved(*rest)
+        to_rows = to_means / saved.sizes.clamp(min=1)[:, None]
+        to_scale, to_bias = _parameter_sums(saved, to_maxima, to_rows, ctx.slope)
+        to_weight = (to_scale - mean * to_bias) / deviation
+        # z also moves the mean and the deviation by which it is standardised.
+        rows = len(saved.values)
+        linear = -saved.scale.double() * to_weight / (deviation * rows)
+        constant = -saved.scale.double() * to_bias / rows - linear * mean
+        terms = (linear.to(saved.scale), constant.to(saved.scale))
+        gradient = _pull(saved, to_maxima, to_rows, *terms, ctx.slope)
+        return gradient, to_weight.to(ctx.dtype), to_bias.to(ctx.dtype), *[None] * 5
+
+
+def _pool(
+    values: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    members: Tensor | None,
+    starts: Tensor,
+    sizes: Tensor,
+    slope: float,
+) -> tuple[Tensor, Tensor, _Saved]:
+    given = (values.contiguous(), scale.contiguous(), shift.contiguous(), members, starts, sizes)
+    maxima, argmax, means, slopes, products = call("segment_pool", *given, slope)
+    return maxima, means, _Saved(*given, argmax, slopes, products)
+
+
+def _parameter_sums(
+    saved: _Saved, to_maxima: Tensor, to_rows: Tensor, slope: float
+) -> tuple[Tensor, Tensor]:
+    """Returns the gradients of scale and shift, in float64, without a pass over the rows."""
+    found = saved.argmax >= 0
+    places = saved.argmax.clamp(min=0) + saved.starts[:, None]
+    places = places.clamp(max=max(len(saved.values) - 1, 0))
+    rows = places if saved.members is None else saved.members[places]
+    at_maxima = saved.values.gather(0, rows) if len(saved.values) else torch.zeros_like(to_maxima)
+    rises = at_maxima * saved.scale + saved.shift > 0
+    own = torch.where(found, torch.where(rises, to_maxima, to_maxima * slope), 0).double()
+    to_scale = (to_rows.double() * saved.products).sum(dim=0) + (own * at_maxima).sum(dim=0)
+    to_shift = (to_rows.double() * saved.slopes).sum(dim=0) + own.sum(dim=0)
+    return to_scale, to_shift
+
+
+def _pull(
+    saved: _Saved,
+    to_maxima: Tensor,
+    to_rows: Tensor,
+    linear: Tensor,
+    constant: Tensor,
+    slope: float,
+) -> Tensor:
+    given = (to_maxima.contiguous(), to_rows.contiguous(), linear, constant, slope)
+    gradient: Tensor = call("segment_pull", *saved[:7], *given)
+    return gradient
+
+
+def _check(
+    values: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    members: Tensor | None,
+    starts: Tensor,
+    sizes: Tensor,
+    slope: float,
+) -> None:
+    check_matrix(values, "values")
+    check_matrix(scale, "scale", values.shape[1:], values.dtype)
+    check_matrix(shift, "shift", values.shape[1:], values.dtype)
+    require(slope >= 0, f"slope must not be negative, got {slope}")
+    if members is not None:
+        check_matrix(members, "members", (None,), torch.int64)
+        inside = bool(((members >= 0) & (members < len(values))).all())
+        require(inside, "members hold rows that there are not")
+    check_clouds(values if members is None else members, starts, sizes)
+
+
+def _row_moments_torch(values: Tensor) -> Tensor:
+    check_matrix(values, "values")
+    return torch.stack([values.double().sum(dim=0), values.double().square().sum(dim=0)])
+
+
+def _segment_pool_torch(
+    values: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    members: Tensor | None,
+    starts: Tensor,
+    sizes: Tensor,
+    slope: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    _check(values, scale, shift, members, starts, sizes, slope)
+    places, owners = segment_rows(starts, sizes)
+    z = values[places if members is None else members[places]]
+    x = torch.addcmul(shift, z, scale)
+    y, factors = F.leaky_relu(x, slope), torch.where(x > 0, torch.ones_like(x), slope)
+    owner = owners[:, None].expand_as(y)
+    maxima = y.new_zeros(len(starts), y.shape[1])
+    maxima.scatter_reduce_(0, owner, y, "amax", include_self=False)
+    place = (places - starts[owners])[:, None].int()
+    largest = (y == maxima[owners]) | y.isnan()
+    nowhere = torch.iinfo(torch.int32).max
+    argmax = torch.full_like(maxima, nowhere, dtype=torch.int32)
+    argmax.scatter_reduce_(0, owner, torch.where(largest, place, nowhere), "amin")
+    argmax = torch.where(argmax == nowhere, -1, argmax)
+
+    def summed(each: Tensor) -> Tensor:
+        sums = torch.zeros_like(maxima, dtype=torch.float64)
+        return sums.index_add_(0, owners, each.double())
+
+    means = (summed(y) / sizes.clamp(min=1)[:, None]).to(z)
+    return maxima, argmax, means, summed(factors).to(z), summed(factors * z).to(z)
+
+
+def _segment_pull_torch(
+    values: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    members: Tensor | None,
+    starts: Tensor,
+    sizes: Tensor,
+    argmax: Tensor,
+    to_maxima: Tensor,
+    to_rows: Tensor,
+    linear: Tensor,
+    constant: Tensor,
+    slope: float,
+) -> Tensor:
+    _check(values, scale, shift, members, starts, sizes, slope)
+    shape = (len(starts), values.shape[1])
+    check_matrix(argmax, "argmax", shape, torch.int32)
+    inside = bool(((argmax >= -1) & (argmax < sizes[:, None])).all())
+    require(inside, "argmax holds places outside of a segment")
+    check_matrix(to_maxima, "to_maxima", shape, values.dtype)
+    check_matrix(to_rows, "to_rows", shape, values.dtype)
+    check_matrix(linear, "linear", values.shape[1:], values.dtype)
+    check_matrix(constant, "constant", values.shape[1:], values.dtype)
+    places, owners = segment_rows(starts, sizes)
+    rows = places if members is None else members[places]
+    once = bool((torch.bincount(rows, minlength=1) <= 1).all())
+    require(once, "members hold a row twice")
+    z = values[rows]
+    to_y = to_rows[owners]
+    place = (places - starts[owners])[:, None]
+    to_y = torch.where(place == argmax[owners], to_y + to_maxima[owners], to_y)
+    x = torch.addcmul(shift, z, scale)
+    to_x = torch.where(x > 0, to_y, to_y * slope)
+    gradient = torch.zeros_like(values)
+    gradient[rows] = to_x * scale + (z * linear + constant)
+    return gradient
+
+
+def _row_moments_fake(values: Tensor) -> Tensor:
+    return values.new_empty((2, values.shape[1]), dtype=torch.float64)
+
+
+def _segment_pool_fake(
+    values: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    members: Tensor | None,
+    starts: Tensor,
+    sizes: Tensor,
+    slope: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    shape = (starts.shape[0], values.shape[1])
+    argmax = values.new_empty(shape, dtype=torch.int32)
+    rest = [values.new_empty(shape) for _ in range(4)]
+    return rest[0], argmax, rest[1], rest[2], rest[3]
+
+
+def _segment_pull_fake(
+    values: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    members: Tensor | None,
+    starts: Tensor,
+    sizes: Tensor,
+    argmax: Tensor,
+    to_maxima: Tensor,
+    to_rows: Tensor,
+    linear: Tensor,
+    constant: Tensor,
+    slope: float,
+) -> Tensor:
+    return torch.empty_like(values)
+
+
+_GIVEN = "Tensor values, Tensor scale, Tensor shift, Tensor? members, Tensor starts, Tensor sizes, "
+declare("row_moments(Tensor values) -> Tensor", _row_moments_torch, _row_moments_fake)
+declare(
+    f"segment_pool({_GIVEN}float slope) -> (Tensor maxima, Tensor argmax, Tensor means, "
+    "Tensor slopes, Tensor products)",
+    _segment_pool_torch,
+    _segment_pool_fake,
+)
+declare(
+    f"segment_pull({_GIVEN}Tensor argmax, Tensor to_maxima, Tensor to_rows, Tensor linear, "
+    "Tensor constant, float slope) -> Tensor",
+    _segment_pull_torch,
+    _segment_pull_fake,
+)

@@ -1,0 +1,229 @@
+"""BatchNorm, LeakyReLU and pooling in one pass against the same written out, under autograd."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+import pcclust
+from pcclust.ops._registry import why_missing
+from pcclust.ops.segment_pool import norm_pool, segment_pool
+from pcclust.ops.segments import Segments
+
+BACKENDS = [backend for backend in ("torch", "cpu") if why_missing(backend) is None]
+TOLERANCES = {torch.float32: 1e-5, torch.float64: 1e-12}
+EPS = 1e-5
+
+
+class Case:
+    """Random rows in segments, listed or as they lie, with rows that are in none where wished."""
+
+    def __init__(
+        self,
+        sizes: list[int],
+        channels: int,
+        dtype: torch.dtype = torch.float64,
+        seed: int = 0,
+        *,
+        listed: bool = False,
+        gaps: bool = False,
+    ) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.sizes = torch.tensor(sizes, dtype=torch.int64)
+        between = torch.randint(0, 3, (len(sizes),), generator=generator) * gaps
+        self.starts = (between + self.sizes).cumsum(dim=0) - self.sizes
+        count = int((between + self.sizes).sum()) + 2 * gaps
+
+        def drawn(*shape: int) -> Tensor:
+            values = torch.randn(shape, generator=generator, dtype=torch.float64)
+            return values.to(dtype).requires_grad_()
+
+        self.members = torch.randperm(count, generator=generator) if listed else None
+        self.values = drawn(count, channels)
+        self.scale, self.shift = drawn(channels), drawn(channels)
+        self.pulls = [drawn(len(sizes), channels).detach() for _ in range(2)]
+        self.segments = Segments(self.members, self.starts, self.sizes)
+        self.inputs = [self.values, self.scale, self.shift]
+
+    def cut(self, rows: Tensor) -> list[Tensor]:
+        rows = rows if self.members is None else rows[self.members]
+        return [
+            rows[a : a + n] for a, n in zip(self.starts.tolist(), self.sizes.tolist(), strict=True)
+        ]
+
+    def pooled(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        nothing = y.new_zeros(y.shape[1])
+        parts = self.cut(y)
+        # `max` with indices, unlike `amax`, gives the first of equals the whole gradient.
+        maxima = [part.max(dim=0).values if len(part) else nothing for part in parts]
+        means = [part.mean(dim=0) if len(part) else nothing for part in parts]
+        if not parts:
+            return y.new_zeros(0, y.shape[1]), y.new_zeros(0, y.shape[1])
+        return torch.stack(maxima), torch.stack(means)
+
+    def gradients(self, results: tuple[Tensor, Tensor], inputs: list[Tensor]) -> list[Tensor]:
+        pulled = [(r.double() * p.double()).sum() for r, p in zip(results, self.pulls, strict=True)]
+        return list(torch.autograd.grad(pulled[0] + pulled[1], inputs, allow_unused=True))
+
+
+def assert_close(found: Tensor, expected: Tensor, tolerance: float) -> None:
+    assert found.shape == expected.shape
+    scale = max(float(expected.detach().abs().max()) if expected.numel() else 0.0, 1.0)
+    difference = (found.double() - expected.double()).detach().abs()
+    assert float(difference.max() if found.numel() else 0.0) <= tolerance * scale
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@given(
+    sizes=st.lists(st.integers(0, 70), max_size=5),
+    channels=st.sampled_from([1, 7, 16, 33, 64]),
+    slope=st.sampled_from([0.0, 0.2, 1.0]),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    listed=st.booleans(),
+    gaps=st.booleans(),
+    seed=st.integers(0, 10**6),
+)
+def test_equal_the_steps_written_out(
+    backend: str,
+    sizes: list[int],
+    channels: int,
+    slope: float,
+    dtype: torch.dtype,
+    listed: bool,
+    gaps: bool,
+    seed: int,
+) -> None:
+    case = Case(sizes, channels, dtype, seed, listed=listed, gaps=gaps)
+    doubles = [tensor.detach().double().requires_grad_() for tensor in case.inputs]
+    expected = case.pooled(F.leaky_relu(doubles[0] * doubles[1] + doubles[2], slope))
+    with pcclust.use_backend(backend):  # type: ignore[arg-type]
+        found = segment_pool(case.values, case.scale, case.shift, case.segments, slope)
+        for one, other in zip(found, expected, strict=True):
+            assert one.dtype == dtype
+            assert_close(one, other, TOLERANCES[dtype])
+        if dtype == torch.float64 and sum(sizes):  # in float32 rounding may choose another row
+            pulled = case.gradients(found, case.inputs)
+            for one, other in zip(pulled, case.gradients(expected, doubles), strict=True):
+                assert_close(one, other, 1e-11)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_norm_pool_is_batch_norm_before_it(backend: str, listed: bool, dtype: torch.dtype) -> None:
+    case = Case([40, 1, 30, 3000], 35, dtype, listed=listed)
+    doubles = [tensor.detach().double().requires_grad_() for tensor in case.inputs]
+    normal = F.batch_norm(doubles[0], None, None, doubles[1], doubles[2], training=True, eps=EPS)
+    expected = case.pooled(F.leaky_relu(normal, 0.2))
+    with pcclust.use_backend(backend):  # type: ignore[arg-type]
+        pooled = norm_pool(case.values, case.scale, case.shift, EPS, case.segments, 0.2)
+        found = case.gradients(pooled[:2], case.inputs)
+    assert_close(pooled.maxima, expected[0], TOLERANCES[dtype])
+    assert_close(pooled.means, expected[1], TOLERANCES[dtype])
+    assert_close(pooled.mean, doubles[0].mean(dim=0), TOLERANCES[dtype])
+    assert_close(pooled.variance, doubles[0].var(dim=0, correction=0), TOLERANCES[dtype])
+    for one, other in zip(found, case.gradients(expected, doubles), strict=True):
+        assert_close(one, other, 10 * TOLERANCES[dtype])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gradcheck(backend: str) -> None:
+    case = Case([4, 0, 3], 5, listed=True)
+    with pcclust.use_backend(backend):  # type: ignore[arg-type]
+        assert torch.autograd.gradcheck(
+            lambda *a: segment_pool(*a, case.segments, 0.2), case.inputs
+        )
+        assert torch.autograd.gradcheck(
+            lambda *a: norm_pool(*a, EPS, case.segments, 0.2)[:2], case.inputs
+        )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_first_of_equal_rows_gets_the_gradient(backend: str) -> None:
+    case = Case([6], 4)
+    twice = case.values.detach()[[0, 1, 2, 0, 1, 2]].requires_grad_()
+    with pcclust.use_backend(backend):  # type: ignore[arg-type]
+        maxima, _ = segment_pool(twice, case.scale, case.shift, case.segments, 0.2)
+    (gradient,) = torch.autograd.grad(maxima.sum(), twice)
+    assert (gradient[:3].abs().sum(dim=0) > 0).all()
+    assert gradient[3:].abs().sum() == 0
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_nan_is_seen(backend: str) -> None:
+    case = Case([3000, 20], 18, torch.float32)
+    case.values.data[2500, 3] = torch.nan
+    with pcclust.use_backend(backend):  # type: ignore[arg-type]
+        for result in segment_pool(case.values, case.scale, case.shift, case.segments, 0.2):
+            assert result.isnan().nonzero().tolist() == [[0, 3]]
+
+
+@pytest.mark.skipif("cpu" not in BACKENDS, reason="no native library")
+def test_threads_change_no_bit() -> None:
+    case, threads = Case([5000, 3, 0, 900], 40, torch.float32), torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            pooled = norm_pool(case.values, case.scale, case.shift, EPS, case.segments, 0.2)
+            results.append([*pooled, *case.gradients(pooled[:2], case.inputs)])
+    finally:
+        torch.set_num_threads(threads)
+    for one, other in zip(*results, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_operators_are_well_made() -> None:
+    operators = torch.ops.pcclust
+    for listed in (False, True):
+        case = Case([10, 0, 20], 6, listed=listed)
+        given = [tensor.detach() for tensor in case.inputs]
+        pool = (*given, *case.segments, 0.2)
+        torch.library.opcheck(operators.row_moments, given[:1])
+        torch.library.opcheck(operators.segment_pool, pool)
+        argmax = operators.segment_pool(*pool)[1]
+        terms = (*case.pulls, given[1], given[2], 0.2)
+        torch.library.opcheck(operators.segment_pull, (*pool[:-1], argmax, *terms))
+
+
+def test_compiles_and_exports() -> None:
+    case = Case([10, 20], 6, torch.float32)
+    scale, shift = case.scale.detach(), case.shift.detach()
+
+    class Pooling(torch.nn.Module):
+        def forward(self, values: Tensor) -> tuple[Tensor, Tensor]:
+            return segment_pool(values, scale, shift, case.segments, 0.2)
+
+    values = case.values.detach()
+    expected = Pooling()(values)
+    exported = torch.export.export(Pooling(), (values,)).module()
+    for found in (exported(values), torch.compile(Pooling(), backend="eager")(values)):
+        assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_refuses_what_does_not_fit(backend: str) -> None:
+    case = Case([10, 20], 6, listed=True)
+    values, scale, shift = (tensor.detach() for tensor in case.inputs)
+    members, starts, sizes = case.segments
+    assert members is not None
+    with pcclust.use_backend(backend):  # type: ignore[arg-type]
+        for wrong in (
+            (values, scale[:5], shift, members, starts, sizes, 0.2),
+            (values, scale, shift.float(), members, starts, sizes, 0.2),
+            (values, scale, shift, members + 1, starts, sizes, 0.2),
+            (values, scale, shift, members, starts + 1, sizes, 0.2),
+            (values, scale, shift, members, starts, sizes, -0.1),
+        ):
+            with pytest.raises(RuntimeError):
+                segment_pool(*wrong[:3], Segments(*wrong[3:6]), wrong[6])
+    operator = torch.ops.pcclust.segment_pull if backend == "cpu" else None
+    operator = operator or torch.ops.pcclust.segment_pull_torch
+    argmax = torch.full((2, 6), 9, dtype=torch.int32)
+    rest = (*case.pulls, scale, shift, 0.2)
+    with pytest.raises(RuntimeError, match="places outside"):
+        operator(values, scale, shift, members, starts, sizes, argmax + 2, *rest)
+    with pytest.raises(RuntimeError, match="a row twice"):
+        operator(values, scale, shift, members.clamp(min=1), starts, sizes, argmax, *rest)
