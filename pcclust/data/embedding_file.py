@@ -23,6 +23,7 @@ class EmbeddingSettings:
     num_points: int
     points: bool
     seed: int
+    precision: str
     pcclust: str
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pcclust.nn._batch_norm import running_statistics, scale_and_shift, update_running
-from pcclust.nn._evaluation import folded, fuses, halved
+from pcclust.nn._evaluation import folded, fuses
 from pcclust.nn._linear import linear
 from pcclust.ops._clouds import working_precision
 from pcclust.ops._layouts import FLOATING, readable
@@ -117,8 +117,9 @@ class EdgeConv(nn.Module):
         scaled, shift = folded(weight, self.norm)
         a, b = scaled.chunk(2, dim=1)
         graph = (neighbors, starts, sizes)
+        # Never in half precision: it would take from x_j - x_i what tells neighbours apart.
         layer = (torch.cat([a - b, b]), shift)
-        return edge_layer(parts, *layer, *graph, self.negative_slope, halved(weight))
+        return edge_layer(parts, *layer, *graph, self.negative_slope)
 
     @property
     def _batch_statistics(self) -> bool:

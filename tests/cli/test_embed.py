@@ -206,3 +206,18 @@ def test_clusters_and_a_probe_can_follow(tmp_path, weights, monkeypatch):
     assert "f.npz: 48 features of 32" in json.dumps(report)
     with h5py.File(file) as data, np.load("f.npz") as arrays:
         assert np.array_equal(data["label"][:], arrays["labels"])
+
+
+def test_half_precision_is_stored_as_such_and_never_mixed(tmp_path, weights, monkeypatch, capsys):
+    file = write(tmp_path / "shapes.h5")
+    command = [file, "--weights", weights, "--precision", "bfloat16", "--out"]
+    monkeypatch.setattr("pcclust.evaluate.precision._cpu_has_bfloat16", lambda: False)
+    assert run(*command, "f.npz") == 1
+    assert "AVX512-BF16" in capsys.readouterr().err
+    monkeypatch.setattr("pcclust.evaluate.precision._cpu_has_bfloat16", lambda: True)
+    assert run(*command, "f.npz") == 0
+    assert run(file, "--weights", weights, "--out", "g.npz") == 0
+    half, full = np.load("f.npz"), np.load("g.npz")
+    assert json.loads(str(half["about"]))["precision"] == "bfloat16"
+    difference = np.linalg.norm(half["features"] - full["features"], axis=1)
+    assert 0 < difference.max() < 1e-2 * np.linalg.norm(full["features"], axis=1).min()
