@@ -118,7 +118,7 @@ def mirrored(module: Path, seen: frozenset[str] = frozenset()) -> list[str]:
     found = named or [t for t in tests if words.search(t.read_text())]
     if found:
         return [str(t.relative_to(ROOT)) for t in found]
-    imports = re.compile(rf"from pcclust\.{folder.name}(\.| import ){module.stem}\b")
+    imports = re.compile(rf"pcclust\.{folder.name}(\.| import ){module.stem}\b")
     users = [u for u in folder.glob("*.py") if imports.search(u.read_text()) and u.name not in seen]
     return sorted({t for user in users for t in mirrored(user, seen | {module.name})})
 

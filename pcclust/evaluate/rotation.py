@@ -95,15 +95,8 @@ def rotation(
     width = len(named) if learned is None else None
     predictor = Predictor(model, shapes.points, layout=layout, num_outputs=width, device=device)
     batched = BatchPredictor(predictor, batch_size, advance)
-    settings: dict[str, int | float | str] = {
-        **rotations.told(),
-        "up_axis": up_axis,
-        "points": shapes.num_points,
-        "layout": predictor.layout,
-        "outputs": predictor.num_outputs,
-        "own_change": predictor.own_change(shapes.points[:batch_size]),
-        "clouds": rotations.cost(len(shapes), len(learned) if learned else 0),
-    }
+    settings = _settings(predictor, shapes.points[:batch_size], rotations, up_axis)
+    settings["clouds"] = rotations.cost(len(shapes), len(learned) if learned else 0)
     deciders: dict[str, Decide] = {trained or "": _largest}
     if learned is not None:
         check_classes(classes_of(learned), classes_of(shapes), named)
@@ -120,6 +113,20 @@ def rotation(
         near_ties=find_near_ties(model, shapes, batch_size, predictor.device),
         **_tested(batched, deciders, shapes, rotations, up_axis),
     )
+
+
+def _settings(
+    predictor: Predictor, sample: Tensor, rotations: Rotations, up_axis: UpAxis
+) -> dict[str, int | float | str]:
+    """Returns how shapes are tested, and how far outputs for the same sample are apart."""
+    return {
+        **rotations.told(),
+        "up_axis": up_axis,
+        "points": sample.shape[1],
+        "layout": predictor.layout,
+        "outputs": predictor.num_outputs,
+        "own_change": predictor.own_change(sample),
+    }
 
 
 def _probes(

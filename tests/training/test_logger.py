@@ -171,3 +171,16 @@ def test_a_missing_library_is_named_with_its_extra(tmp_path, monkeypatch, name):
         create_logger(name, tmp_path)
     with pytest.raises(ValueError, match="no logger 'comet' among mlflow, tensorboard, wandb"):
         create_logger("comet", tmp_path)
+
+
+def test_tensorboard_forgets_the_steps_that_are_made_again(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    for done, value in ((0, 1.0), (2, 2.0)):
+        logger = create_logger("tensorboard", tmp_path)
+        logger.start(Beginning("", {}, done))
+        for step in range(done + 1, 5):
+            logger.log({"loss": value}, step)
+        logger.stop()
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    found = [(event.step, event.value) for event in events.Scalars("loss")]
+    assert found == [(1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0)]
