@@ -75,14 +75,16 @@ def parsed(
     return run
 
 
+class _RefusedError(Exception):
+    """What a dataclass refuses; the parser, which catches ValueError, would put it into a box."""
+
+
 @contextmanager
 def _misuse() -> Iterator[None]:
     """Says of values that cannot be that they were given wrongly."""
     try:
         yield
-    except UsageError:
-        raise
-    except ValueError as error:
+    except (_RefusedError, ValueError) as error:
         raise UsageError(str(error)) from error
 
 
@@ -177,8 +179,11 @@ class _Grouping:
         def instantiate(**given: Any) -> Any:  # noqa: ANN401
             for group in groups:
                 given |= vars(given.pop(group.name))
-            _check_least(given)
-            return spec.instantiate(**given)
+            try:
+                _check_least(given)
+                return spec.instantiate(**given)
+            except ValueError as error:
+                raise _RefusedError(str(error)) from error
 
         # Settings of a training come before what is said of its run, later stages of it last.
         first, last = (groups, alone) if group_of is TRAINING_GROUP_OF else (alone, groups)

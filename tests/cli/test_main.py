@@ -211,6 +211,16 @@ def test_exit_codes(given, code, tmp_path, monkeypatch, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("given", [
+    "rri x --out f.npz", "embed x --weights w --out f.npz", "cluster x", "train x", "view x",
+    "pretrain cc x --clusters 2", "evaluate rotation x", "evaluate corruption x",
+    "evaluate linear x", "evaluate clustering --data x", "data prepare x --out f.h5",
+])  # fmt: skip
+def test_a_negative_seed_is_refused_alike_in_a_line(given, capsys):
+    assert run(*given.split(), "--seed", "-1") == 2
+    assert capsys.readouterr().err == "pcclust: error: --seed -1 must be at least 0\n"
+
+
 def test_the_word_none_still_undoes_what_a_file_says(tmp_path, monkeypatch):
     (tmp_path / "config.yaml").write_text("method: classification\nclip_norm: 3.0\n")
     seen = []
