@@ -240,9 +240,9 @@ KIND, MORE = "action", "pcclust data ACTION --help says more, with an example."
 # Each with an example.
 ACTIONS = {
     "list": "pcclust data list",
-    "fetch": "pcclust data fetch modelnet40",
+    "fetch": "pcclust data fetch modelnet40-hdf5",
     "verify": "pcclust data verify",
-    "where": "pcclust data where modelnet40",
+    "where": "pcclust data where modelnet40-hdf5",
     "prepare": "pcclust data prepare data/meshes --out meshes.h5",
     "show": "pcclust data show data/furniture.h5 --out furniture.html",
 }
