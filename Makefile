@@ -7,7 +7,7 @@ SOURCES := $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu*' 2>/de
 	$(wildcard build_backend/*.py csrc/Makefile csrc/*.mk) setup.py pyproject.toml
 
 .PHONY: setup demo test test-slow wheels clean-check test-sanitize cuda-check cuda-compile gpu-check bench
-.PHONY: lint format clean mutants fuzz fuzz-long docs docs-links notebooks notebooks-check
+.PHONY: lint format clean mutants fuzz fuzz-long test-tsan docs docs-links notebooks notebooks-check
 
 setup: .venv/installed
 
@@ -105,8 +105,10 @@ clean-check: setup
 	cd $(CLEAN)/work && $(CLEAN)/venv/bin/python $(CURDIR)/tests/clean_environment/check.py \
 		$(CURDIR)/data . $(PAGES:%=$(CURDIR)/%)
 
-# The native kernels under AddressSanitizer and UBSan, through the tests of the operators.
+# The native kernels under AddressSanitizer and UBSan: all tests of the operators, and calls that
+# nobody should make. It takes half an hour of one core.
 SANITIZE := -fsanitize=address,undefined
+SANITIZED_TESTS ?= tests/ops
 test-sanitize: setup
 	rm -rf build/sanitize
 	PCCLUST_BUILD=1 PCCLUST_CXXFLAGS="-O1 -g1 $(SANITIZE) -fno-sanitize-recover=undefined" \
@@ -114,14 +116,31 @@ test-sanitize: setup
 		--target build/sanitize .
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0 PCCLUST_BUILD=1 $(BIN)/python -m pytest -q -m 'not slow' \
-		-o addopts=--import-mode=importlib -o pythonpath="build/sanitize ." tests/ops -k "cpu or native or invalid_calls"
+		-o addopts=--import-mode=importlib -o pythonpath="build/sanitize ." $(SANITIZED_TESTS)
+	cd build/sanitize && PYTHONPATH=$(CURDIR) ASAN_OPTIONS=detect_leaks=0 OMP_NUM_THREADS=1 \
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+		$(CURDIR)/$(BIN)/python -m tests.fuzz --amount 5000 --out out/fuzz.md operators
 
-# Random calls of every operator, and what else is in tests/fuzz: minutes, and hours.
+# Every operator on several threads, clouds of all sizes and empty ones, under ThreadSanitizer. It
+# sees nothing of what torch itself does; addresses must lie where it expects them (setarch).
+TSAN_AMOUNT ?= 10000
+test-tsan: setup
+	rm -rf build/tsan
+	PCCLUST_BUILD=1 PCCLUST_CXXFLAGS="-O1 -g1 -fsanitize=thread" PCCLUST_LDFLAGS=-fsanitize=thread \
+		$(BIN)/pip install --quiet --no-deps --no-build-isolation --target build/tsan .
+	cd build/tsan && PYTHONPATH=$(CURDIR) OMP_NUM_THREADS=1 \
+	TSAN_OPTIONS="halt_on_error=1 ignore_noninstrumented_modules=1" \
+	LD_PRELOAD="$$($(CXX) -print-file-name=libtsan.so)" setarch -R \
+		$(CURDIR)/$(BIN)/python -m tests.fuzz --amount $(TSAN_AMOUNT) --out out/fuzz.md threads
+
+# Random calls of every operator, and what else is in tests/fuzz: minutes, and as long as you like
+# (make fuzz-long CALLS=100000).
+CALLS ?= 1000000
 fuzz: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --out out/fuzz.md
 
 fuzz-long: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --amount 1000000 --out out/fuzz-long.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --amount $(CALLS) --out out/fuzz-long.md
 
 # The CUDA kernels without a GPU: compiled for every target, and run under the tests' emulator.
 CORES := $(shell nproc)

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <thread>
+#include <vector>
 
 #include "core/arguments.h"
 #include "core/parallel.h"
@@ -15,16 +17,26 @@
 
 namespace pcclust {
 
-// torch's own pool of threads, so that torch.set_num_threads rules here as well.
+// Calls body(worker) on torch's own pool of threads, so that torch.set_num_threads rules here too.
+inline constexpr auto run_workers = [](int64_t workers, FunctionRef<void(int64_t)> body) {
+#ifdef __SANITIZE_THREAD__
+  // The barriers of torch's pool are OpenMP's, which ThreadSanitizer does not see: it would take
+  // every result for a race.
+  std::vector<std::thread> others;
+  for (int64_t worker = 1; worker < workers; ++worker) others.emplace_back([=] { body(worker); });
+  body(0);
+  for (std::thread& other : others) other.join();
+#else
+  torch::stable::parallel_for(0, workers, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t worker = begin; worker < end; ++worker) body(worker);
+  });
+#endif
+};
+
 inline Threads torch_threads() {
-  static constexpr auto run = [](int64_t workers, FunctionRef<void(int64_t)> body) {
-    torch::stable::parallel_for(0, workers, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t worker = begin; worker < end; ++worker) body(worker);
-    });
-  };
   static thread_local Interrupt interrupt;
   interrupt.begin();
-  return {static_cast<int64_t>(torch::stable::get_num_threads()), run, &interrupt};
+  return {static_cast<int64_t>(torch::stable::get_num_threads()), run_workers, &interrupt};
 }
 
 // Raises unless it is a contiguous matrix on the CPU, of this dtype and size.

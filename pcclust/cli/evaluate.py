@@ -13,6 +13,7 @@ from pcclust.cli.console import UsageError, errors, progress_bar
 from pcclust.data.corruptions import KINDS, LEVELS
 from pcclust.evaluate import Probes, Rotations, corruption, linear, rotation
 from pcclust.evaluate.labelled import classes_of
+from pcclust.evaluate.near_ties import who_knows_near_ties
 from pcclust.evaluate.rotation_report import Trained
 
 
@@ -47,8 +48,9 @@ class Rotation(TurnedEvaluation):
             f"{shown.title}: {clouds:,} clouds to ask about, {1 + 2 * rotations.rounds} of each "
             f"shape and {rotations.tilts} tilts of up to {rotations.tilt_shapes:,}"
         )
+        ties = len(shown) if who_knows_near_ties(model.model) else 0
         with progress_bar("clouds") as bar:
-            task = bar.add_task("turn and ask", total=clouds)
+            task = bar.add_task("turn and ask", total=clouds + ties)
             found = rotation(
                 model.model,
                 shown.points,

@@ -1,5 +1,6 @@
 """Unpacking archives of unknown origin: nothing leaves the target, all of it arrives or nothing."""
 
+import errno
 import gzip
 import lzma
 import shutil
@@ -16,6 +17,7 @@ from typing import NamedTuple
 from pcclust.data._parse_errors import ContentError
 from pcclust.data._sizes import check_expansion, check_present
 
+LONGEST_NAME = 255  # bytes that file systems give a name
 DAMAGED = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -80,6 +82,11 @@ def unpack(archive: Path, target: Path, folder: str) -> Path:
         (staging / folder).replace(result)
     except DAMAGED as error:
         raise ValueError(f"{archive} is damaged: {error}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # Its offsets lie where no file has bytes.
+        raise ValueError(f"{archive} is damaged: an offset is outside of it") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return result
@@ -181,7 +188,9 @@ def _check_member(archive: Path, name: str, plain: bool) -> None:
         raise UnsafeArchiveError(
             f"{archive}: {name!r} would be written outside the folder; nothing was unpacked"
         )
-    if "\\" in name or not name.isprintable() or not PurePosixPath(name).parts:
+    parts = PurePosixPath(name).parts
+    long = any(len(part.encode(errors="replace")) > LONGEST_NAME for part in parts)
+    if "\\" in name or not name.isprintable() or not parts or long:
         raise UnsafeArchiveError(f"{archive}: {name!r} is no file name; nothing was unpacked")
 
 

@@ -5,10 +5,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from pcclust.data.dataset import PointDataset
-from pcclust.evaluate.forward import Model, batches
+from pcclust.evaluate.forward import Advance, Model, batches
 
 
 @runtime_checkable
@@ -19,27 +19,50 @@ class KnowsNearTies(Protocol):
         """Returns ``(B,)`` bool for clouds ``(B, N, 3)``."""
 
 
+def who_knows_near_ties(model: object) -> list[KnowsNearTies]:
+    """Returns the outermost modules of a model that say which clouds lie near a tie.
+
+    Whatever holds an encoder holds it as a module: classifiers, stacks of features, canonical
+    poses, which turn and scale clouds but leave their ties as they are.
+
+    Example:
+        >>> from pcclust.nn import CanonicalPose, FeatureStack
+        >>> stack = FeatureStack([CanonicalPose("clusternet"), "pointnet", "clusternet"])
+        >>> [type(known).__name__ for known in who_knows_near_ties(stack)]
+        ['ClusterNet', 'ClusterNet']
+    """
+    if isinstance(model, KnowsNearTies):
+        return [model]
+    children = model.children() if isinstance(model, nn.Module) else ()
+    return [known for child in children for known in who_knows_near_ties(child)]
+
+
 def find_near_ties(
-    model: Model, shapes: PointDataset, batch_size: int, device: torch.device
+    model: Model,
+    shapes: PointDataset,
+    batch_size: int,
+    device: torch.device,
+    advance: Advance = lambda clouds: None,
 ) -> NDArray[np.bool_] | None:
-    """Asks a model, or the backbone within it, which shapes have near ties.
+    """Asks all modules of a model that know which shapes have near ties.
 
     Args:
-        model: any; of a classifier and its like, ``model.backbone`` is asked.
+        model: any.
         shapes: S of them, upright: rotation does not change margins.
         batch_size: shapes it is asked about at once, at most.
         device: where the model is.
+        advance: called with the number of shapes of each batch, if any module knows.
 
     Returns:
-        ``(S,)``, or None if the model has no method ``near_ties``.
+        ``(S,)`` where any of them has, or None if none has a method ``near_ties``.
     """
-    asked: object = model
-    while not isinstance(asked, KnowsNearTies):
-        asked = getattr(asked, "backbone", None)
-        if asked is None:
-            return None
-    parts = [
-        asked.near_ties(shapes.batch(rows).to(device)).cpu().numpy()
-        for rows in batches(len(shapes), batch_size)
-    ]
-    return np.concatenate(parts).astype(bool)
+    knowing = who_knows_near_ties(model)
+    if not knowing:
+        return None
+    near = np.zeros(len(shapes), bool)
+    for rows in batches(len(shapes), batch_size):
+        batch = shapes.batch(rows).to(device)
+        for known in knowing:
+            near[rows.numpy()] |= known.near_ties(batch).cpu().numpy()
+        advance(len(rows))
+    return near

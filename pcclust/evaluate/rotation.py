@@ -64,8 +64,8 @@ def rotation(
         batch_size: shapes the model is asked about at once, at most.
         device: where the model runs; if None where its parameters are.
         about: what the report says of the model and the data, by name.
-        advance: called with the number of shapes of each batch; `Rotations.cost`
-            says their sum.
+        advance: called with the number of shapes of each batch; `Rotations.cost` says their sum,
+            to which each shape counts once more if the model knows of near ties.
 
     Returns:
         The predictions, and every measure that follows from them.
@@ -110,7 +110,7 @@ def rotation(
         names=tuple(shapes.names),
         labels=classes_of(shapes),
         tilt_degrees=rotations.angles.numpy(),
-        near_ties=find_near_ties(model, shapes, batch_size, predictor.device),
+        near_ties=find_near_ties(model, shapes, batch_size, predictor.device, advance),
         **_tested(batched, deciders, shapes, rotations, up_axis),
     )
 

@@ -53,6 +53,7 @@ def glue(features: Floats, neighbors: Integers, successors: Integers, tolerance:
     """
     _check_range(neighbors, 0, len(features), "neighbors")
     _check_range(successors, -1, features.shape[1], "successors")
+    features, exponent = _brought_near(features)
     frames = _frames(features, neighbors, successors, tolerance)
     points, trust = _grow(frames, tolerance)
     if not (trust > 0).all():
@@ -61,7 +62,18 @@ def glue(features: Floats, neighbors: Integers, successors: Integers, tolerance:
     for _ in range(REFINEMENTS):
         rotations = _rotations(frames, turned, points, trust)
         points = _means(*_predictions(frames, turned, rotations))
-    return points
+    return np.ldexp(points, exponent)
+
+
+def _brought_near(features: Floats) -> tuple[Floats, int]:
+    """Scales lengths by a power of two, which rounds nothing, so that their squares fit.
+
+    Returns:
+        The features, none longer than 1, and the exponent by which points are scaled back.
+    """
+    exponent = int(np.frexp(features[..., :2].max(initial=0.0))[1])
+    lengths = np.ldexp(features[..., :2], -exponent)
+    return np.concatenate([lengths, features[..., 2:]], axis=-1), exponent
 
 
 def _check_range(links: Integers, low: int, high: int, name: str) -> None:

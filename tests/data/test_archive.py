@@ -180,6 +180,7 @@ def make_tar_of(path, members):
         (["set/\u00e9", "set/e\u0301"], "have one place"),
         (["set/chair/a", "set/Chair/b"], "'set/chair' and 'set/Chair' differ by case only"),
         (["set/a\nb"], "is no file name"),
+        (["set/" + "long" * 64], "is no file name"),
         (["set/a\x1b[31m"], "is no file name"),
         (["set\\\\a"], "is no file name"),
         (["set", "set/a"], "are a file and a folder"),

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from pcclust.data import PointDataset
 from pcclust.data.dataset import UP_AXES
 from pcclust.evaluate import RotationReport, Rotations, rotation
+from pcclust.evaluate.near_ties import find_near_ties, who_knows_near_ties
+from pcclust.nn import CanonicalPose, FeatureStack, PointNet
 from pcclust.report.rotation import RotationView
 from tests.evaluate.known_shapes import BALL, STANDING, by_height, by_radius, rods_and_balls
 
@@ -270,6 +273,11 @@ class Wary(torch.nn.Module):
         return points[:, 0, 0] > 0
 
 
+class Opposite(Wary):
+    def near_ties(self, points):
+        return ~super().near_ties(points)
+
+
 def test_shapes_with_near_ties_are_told_apart_if_the_model_tells_them():
     points, labels = rods_and_balls()
     near = (points[:, 0, 0] > 0).numpy()
@@ -291,6 +299,19 @@ def test_shapes_with_near_ties_are_told_apart_if_the_model_tells_them():
         ]
         assert "Near ties" in " ".join(RotationView(again).notes())
     assert max(classifier.backbone.asked) <= 8
+
+
+def test_every_encoder_inside_a_model_is_asked_about_near_ties():
+    stack = FeatureStack([CanonicalPose(PointNet()), "rri-statistics"])
+    assert who_knows_near_ties(stack) == []
+    stack.parts[0].backbone.first, stack.parts[1].second = Wary(), Opposite()
+    assert [type(known) for known in who_knows_near_ties(stack)] == [Wary, Opposite]
+    shapes, told = PointDataset(rods_and_balls()[0]), []
+    near = find_near_ties(stack, shapes, 8, torch.device("cpu"), told.append)
+    assert near is not None
+    assert near.all()
+    assert sum(told) == 30
+    assert max(told) <= 8
 
 
 def test_of_other_models_nothing_is_said_of_ties(report):

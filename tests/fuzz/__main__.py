@@ -13,14 +13,16 @@ from pathlib import Path
 import torch
 
 from pcclust._version import __version__
-from tests.fuzz import cards, faults, files, kills, memory, operators
+from tests.fuzz import archives, cards, faults, files, kills, memory, operators, threads
 from tests.fuzz.figures import Figures
 
 PARTS: dict[str, Callable[[int, int], Figures]] = {
     "operators": operators.run,
+    "threads": threads.run,
     "memory": memory.run,
     "files": files.run,
     "cards": cards.run,
+    "archives": archives.run,
     "kills": kills.run,
     "faults": faults.run,
 }

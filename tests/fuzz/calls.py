@@ -23,16 +23,26 @@ INTEGERS = (-(2**63), -1, 0, 1, 2, 5, 40, 2**40, 2**62, 2**63 - 1)
 FLOATS = (float("nan"), float("inf"), -float("inf"), -1.0, 0.0, 1e-30, 1e30)
 
 
-def right_call(draw: random.Random) -> Call:
-    """Returns the name of an operator and arguments that fit together."""
-    name = draw.choice(sorted(OPERATORS))
+class Draw(random.Random):
+    """Draws calls.
+
+    Attributes:
+        scale: how many times the points that clouds have in calls that are quickly made.
+    """
+
+    scale = 1
+
+
+def right_call(draw: Draw, name: str | None = None) -> Call:
+    """Returns the name of an operator, drawn where None, and arguments that fit together."""
+    name = name or draw.choice(sorted(OPERATORS))
     torch.manual_seed(draw.getrandbits(60))
     return name, OPERATORS[name](draw)
 
 
-def wrong_call(draw: random.Random) -> Call:
+def wrong_call(draw: Draw, name: str | None = None) -> Call:
     """Returns a call of which one to three arguments were changed, and may not fit any more."""
-    name, arguments = right_call(draw)
+    name, arguments = right_call(draw, name)
     for _ in range(draw.randint(1, 3)):
         at = draw.randrange(len(arguments))
         arguments[at] = changed(arguments[at], draw)
@@ -40,10 +50,10 @@ def wrong_call(draw: random.Random) -> Call:
 
 
 def rows_of(
-    draw: random.Random, dims: int | None = None, some: tuple[int, ...] = (0, 1, 3, 17, 40)
+    draw: Draw, dims: int | None = None, some: tuple[int, ...] = (0, 1, 3, 17, 40)
 ) -> list[Any]:
     """Returns points, starts and sizes: packed, with gaps, or with empty clouds."""
-    sizes = [draw.choice(some) for _ in range(draw.randint(1, 4))]
+    sizes = [draw.choice(some) * draw.scale for _ in range(draw.randint(1, 4))]
     starts, end = [], 0
     for size in sizes:
         end += draw.choice((0, 0, 2))
@@ -56,32 +66,32 @@ def rows_of(
     return [points, torch.tensor(starts), torch.tensor(sizes)]
 
 
-def search(draw: random.Random, dims: int | None = None) -> tuple[list[Any], list[Any]]:
+def search(draw: Draw, dims: int | None = None) -> tuple[list[Any], list[Any]]:
     """Returns the clouds of a search and its queries."""
     clouds = rows_of(draw, dims)
     if draw.random() < 0.5:
         return clouds, [None, None, None]
-    sizes = torch.tensor([draw.choice((0, 1, 5, 20)) for _ in clouds[1]])
+    sizes = torch.tensor([draw.choice((0, 1, 5, 20)) * draw.scale for _ in clouds[1]])
     rows = torch.randn(int(sizes.sum()), clouds[0].shape[1], dtype=clouds[0].dtype)
     return clouds, [rows, sizes.cumsum(0) - sizes, sizes]
 
 
-def knn(draw: random.Random) -> list[Any]:
+def knn(draw: Draw) -> list[Any]:
     clouds, queries = search(draw)
     exclude = queries[0] is None and draw.random() < 0.5
     return [*clouds, *queries, draw.random() < 0.5, draw.choice((1, 3, 17, 70)), exclude]
 
 
-def ball_query(draw: random.Random) -> list[Any]:
+def ball_query(draw: Draw) -> list[Any]:
     *arguments, k, exclude = knn(draw)
     return [*arguments, draw.choice((0.0, 0.5, 2.0, float("inf"))), k, exclude]
 
 
-def index_build(draw: random.Random) -> list[Any]:
+def index_build(draw: Draw) -> list[Any]:
     return rows_of(draw, draw.choice((1, 2, 3)))
 
 
-def index_search(draw: random.Random) -> list[Any]:
+def index_search(draw: Draw) -> list[Any]:
     clouds, queries = search(draw, draw.choice((1, 2, 3)))
     index = torch.ops.pcclust.index_build(*clouds)
     exclude = queries[0] is None and draw.random() < 0.5
@@ -89,14 +99,14 @@ def index_search(draw: random.Random) -> list[Any]:
     return [*clouds, index, *queries, *rest]
 
 
-def farthest_point_sample(draw: random.Random) -> list[Any]:
+def farthest_point_sample(draw: Draw) -> list[Any]:
     clouds = rows_of(draw)
     sizes = [size for size in clouds[2].tolist() if size]
     first = torch.tensor([draw.randrange(max(size, 1)) for size in clouds[2].tolist()])
     return [*clouds, first, draw.random() < 0.5, draw.randint(1, min(sizes, default=3))]
 
 
-def rri(draw: random.Random) -> list[Any]:
+def rri(draw: Draw) -> list[Any]:
     clouds = rows_of(draw, 3, some=(0, 2, 3, 17, 40))
     sizes = [size for size in clouds[2].tolist() if size]
     centers = torch.randn(len(clouds[1]), 3, dtype=clouds[0].dtype)
@@ -104,18 +114,18 @@ def rri(draw: random.Random) -> list[Any]:
     return [*clouds, draw.choice((None, centers)), k]
 
 
-def ward_linkage(draw: random.Random) -> list[Any]:
+def ward_linkage(draw: Draw) -> list[Any]:
     return rows_of(draw, some=(1, 3, 17, 40))
 
 
-def ward_cut(draw: random.Random) -> list[Any]:
+def ward_cut(draw: Draw) -> list[Any]:
     clouds = rows_of(draw, some=(1, 3, 17, 40))
     linkage = torch.ops.pcclust.ward_linkage(*clouds)
     smallest = int(clouds[2].min())
     return [linkage, *clouds[1:], [draw.randint(1, smallest) for _ in range(draw.randint(0, 3))]]
 
 
-def edge_reduce(draw: random.Random) -> list[Any]:
+def edge_reduce(draw: Draw) -> list[Any]:
     rows, starts, sizes = rows_of(draw, draw.choice((1, 3, 8, 20)))
     projected = torch.randn(rows.shape[0], 2, rows.shape[1], dtype=rows.dtype)
     neighbors = torch.zeros(rows.shape[0], draw.choice((1, 4)), dtype=torch.int64)
@@ -126,53 +136,61 @@ def edge_reduce(draw: random.Random) -> list[Any]:
     return [projected, neighbors, starts, sizes, sign, draw.random() < 0.5]
 
 
-def edge_reduce_backward(draw: random.Random) -> list[Any]:
+def edge_reduce_backward(draw: Draw) -> list[Any]:
     *arguments, sign, moments = edge_reduce(draw)
     maxima, argmax, sums = torch.ops.pcclust.edge_reduce(*arguments, sign, moments)
     return [torch.randn_like(maxima), torch.randn_like(sums), *arguments, argmax, moments]
 
 
-def layer(draw: random.Random) -> list[Tensor]:
+def layer(draw: Draw) -> list[Tensor]:
     groups, k, inputs, hidden = (draw.choice(some) for some in ((0, 1, 50), (1, 9), (1, 4), (1, 8)))
-    shapes = ((groups, k, inputs), (hidden, inputs), (hidden,), (draw.choice((1, 17)), hidden))
+    shapes = (
+        (groups * draw.scale, k, inputs),
+        (hidden, inputs),
+        (hidden,),
+        (draw.choice((1, 17)), hidden),
+    )
     dtype = draw.choice(DTYPES)
     return [torch.randn(shape, dtype=dtype) for shape in shapes]
 
 
-def group_moments(draw: random.Random) -> list[Any]:
+def group_moments(draw: Draw) -> list[Any]:
     return [*layer(draw)[:3], draw.choice((0.0, 0.2))]
 
 
-def group_moments_backward(draw: random.Random) -> list[Any]:
+def group_moments_backward(draw: Draw) -> list[Any]:
     arguments = group_moments(draw)
     gradients = [torch.randn_like(sums) for sums in torch.ops.pcclust.group_moments(*arguments)]
     return [*gradients, *arguments, draw.random() < 0.5]
 
 
-def group_max(draw: random.Random) -> list[Any]:
+def group_max(draw: Draw) -> list[Any]:
     return [*layer(draw), draw.choice((0.0, 0.2))]
 
 
-def group_max_backward(draw: random.Random) -> list[Any]:
+def group_max_backward(draw: Draw) -> list[Any]:
     arguments = group_max(draw)
     maxima, argmax = torch.ops.pcclust.group_max(*arguments)
     return [torch.randn_like(maxima), argmax, *arguments, draw.random() < 0.5]
 
 
-def parts_of(draw: random.Random, count: int, dtype: torch.dtype) -> list[Tensor]:
+def parts_of(draw: Draw, count: int, dtype: torch.dtype) -> list[Tensor]:
     widths = [draw.choice((0, 1, 3, 17)) for _ in range(draw.randint(1, 3))]
     return [torch.randn(count, width, dtype=dtype) for width in widths]
 
 
-def row_layer(draw: random.Random) -> list[Any]:
+def row_layer(draw: Draw) -> list[Any]:
     dtype = draw.choice(DTYPES)
-    parts, outputs = parts_of(draw, draw.choice((0, 1, 40)), dtype), draw.choice((0, 1, 5, 70))
+    parts, outputs = (
+        parts_of(draw, draw.choice((0, 1, 40)) * draw.scale, dtype),
+        draw.choice((0, 1, 5, 70)),
+    )
     weight = torch.randn(outputs, sum(part.shape[1] for part in parts), dtype=dtype)
     half = dtype == torch.float32 and draw.random() < 0.5
     return [parts, weight, torch.randn(outputs, dtype=dtype), draw.choice((0.0, 0.2)), half]
 
 
-def linear_pool(draw: random.Random) -> list[Any]:
+def linear_pool(draw: Draw) -> list[Any]:
     rows, starts, sizes = rows_of(draw)
     _, weight, bias, slope, half = row_layer(draw)
     parts = parts_of(draw, len(rows), bias.dtype)
@@ -181,7 +199,7 @@ def linear_pool(draw: random.Random) -> list[Any]:
     return [parts, weight, bias, members, starts, sizes, slope, half]
 
 
-def edge_layer(draw: random.Random) -> list[Any]:
+def edge_layer(draw: Draw) -> list[Any]:
     projected, neighbors, starts, sizes, *_ = edge_reduce(draw)
     _, _, bias, slope, half = row_layer(draw)
     parts = parts_of(draw, len(projected), bias.dtype)
@@ -190,40 +208,40 @@ def edge_layer(draw: random.Random) -> list[Any]:
     return [parts, weight, bias, neighbors, starts, sizes, slope, half]
 
 
-def row_moments(draw: random.Random) -> list[Any]:
+def row_moments(draw: Draw) -> list[Any]:
     return [
         torch.randn(draw.choice((0, 1, 90)), draw.choice((0, 1, 33)), dtype=draw.choice(DTYPES))
     ]
 
 
-def segment_pool(draw: random.Random) -> list[Any]:
+def segment_pool(draw: Draw) -> list[Any]:
     values, starts, sizes = rows_of(draw)
     scale, shift = torch.randn(2, values.shape[1], dtype=values.dtype)
     members = torch.randperm(len(values)) if draw.random() < 0.5 else None
     return [values, scale, shift, members, starts, sizes, draw.choice((0.0, 0.2))]
 
 
-def segment_pull(draw: random.Random) -> list[Any]:
+def segment_pull(draw: Draw) -> list[Any]:
     *given, slope = segment_pool(draw)
     maxima, argmax, means, *_ = torch.ops.pcclust.segment_pool(*given, slope)
     return [*given, argmax, maxima, means, *torch.randn(2, *given[1].shape).to(given[1]), slope]
 
 
-def kmeans_assign(draw: random.Random) -> list[Any]:
+def kmeans_assign(draw: Draw) -> list[Any]:
     count, clusters, dims = (draw.choice(some) for some in ((0, 1, 70), (1, 5, 40), (1, 3, 33)))
-    dtype = draw.choice(DTYPES)
+    count, dtype = count * draw.scale, draw.choice(DTYPES)
     centers = torch.randn(clusters, dims, dtype=dtype)
     guess = draw.choice((None, torch.randint(0, clusters, (count,))))
     return [torch.randn(count, dims, dtype=dtype), centers, centers[0].clone(), guess]
 
 
-def kmeans_update(draw: random.Random) -> list[Any]:
+def kmeans_update(draw: Draw) -> list[Any]:
     points, centers, _, _ = kmeans_assign(draw)
     weights = draw.choice((None, torch.rand(len(points), dtype=points.dtype)))
     return [points, weights, torch.randint(0, len(centers), (len(points),)), len(centers)]
 
 
-def kmeans_plusplus(draw: random.Random) -> list[Any]:
+def kmeans_plusplus(draw: Draw) -> list[Any]:
     points, weights, labels, clusters = kmeans_update(draw)
     if len(points) == 0:
         points, weights, labels = points.new_ones((1, points.shape[1])), None, labels.new_zeros(1)
@@ -232,7 +250,7 @@ def kmeans_plusplus(draw: random.Random) -> list[Any]:
     return [points, weights, points[0].clone(), uniforms, clusters, labels, distances]
 
 
-OPERATORS: dict[str, Callable[[random.Random], list[Any]]] = {
+OPERATORS: dict[str, Callable[[Draw], list[Any]]] = {
     function.__name__: function
     for function in (
         knn,
@@ -262,7 +280,7 @@ OPERATORS: dict[str, Callable[[random.Random], list[Any]]] = {
 } | {"rri_links": rri}
 
 
-def changed(value: Any, draw: random.Random) -> Any:
+def changed(value: Any, draw: Draw) -> Any:
     """Returns something else of the type that the schema has there."""
     if isinstance(value, bool):
         return not value
@@ -280,7 +298,7 @@ def changed(value: Any, draw: random.Random) -> Any:
         return value
 
 
-def changed_list(values: list[Any], draw: random.Random) -> list[Any]:
+def changed_list(values: list[Any], draw: Draw) -> list[Any]:
     """Returns a list with a number more, or a tensor changed or left out."""
     if not any(isinstance(value, Tensor) for value in values):
         return [*values, draw.choice(INTEGERS)]
@@ -289,7 +307,7 @@ def changed_list(values: list[Any], draw: random.Random) -> list[Any]:
     return [*values[:at], *other, *values[at + 1 :]]
 
 
-def with_values(tensor: Tensor, draw: random.Random) -> Tensor:
+def with_values(tensor: Tensor, draw: Draw) -> Tensor:
     """Returns a copy in which some numbers are what they should not be."""
     tensor = tensor.clone()
     if tensor.numel() == 0 or tensor.dtype == torch.bool:
@@ -308,14 +326,14 @@ def with_values(tensor: Tensor, draw: random.Random) -> Tensor:
     return tensor
 
 
-def strided(tensor: Tensor, draw: random.Random) -> Tensor:
+def strided(tensor: Tensor, draw: Draw) -> Tensor:
     """Returns the same numbers in another memory layout."""
     if tensor.dim() < 2:
         return torch.stack([tensor, tensor], dim=-1)[..., 0]
     return tensor.transpose(0, 1).contiguous().transpose(0, 1)
 
 
-CHANGES: tuple[Callable[[Tensor, random.Random], Tensor], ...] = (
+CHANGES: tuple[Callable[[Tensor, Draw], Tensor], ...] = (
     with_values,
     with_values,
     with_values,

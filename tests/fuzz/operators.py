@@ -1,7 +1,5 @@
 """The part `operators`: right and wrong calls of all operators, native against torch."""
 
-import random
-
 from tests.fuzz.children import make_trials, run_children
 from tests.fuzz.figures import Figures
 
@@ -15,11 +13,11 @@ def run(seed: int, amount: int) -> Figures:
 
 
 def trial(number: int) -> str | None:
-    from tests.fuzz.calls import right_call, wrong_call
+    from tests.fuzz.calls import Draw, right_call, wrong_call
     from tests.fuzz.judge import judge, outcome
 
     right = number % RIGHT_SHARE == 0
-    call = (right_call if right else wrong_call)(random.Random(number))
+    call = (right_call if right else wrong_call)(Draw(number))
     wrong = judge(call)
     if wrong is None and right and isinstance(outcome(*call), Exception):
         wrong = "a right call is refused"

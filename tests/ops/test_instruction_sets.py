@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import pcclust
 from pcclust.ops._facts import native_facts
 from pcclust.ops._registry import why_missing
 
@@ -44,7 +45,12 @@ def run(instruction_set: str) -> list[str]:
     root = Path(__file__).parents[2]
     environment["PYTHONPATH"] = os.pathsep.join([str(root), environment.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", SCRIPT],
+        cwd=Path(pcclust.__file__).parents[1],  # this very build
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout.split()
 

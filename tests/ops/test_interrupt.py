@@ -8,19 +8,50 @@ from pathlib import Path
 
 import pytest
 
+import pcclust
 from pcclust.ops._registry import why_missing
 
-# Each takes many seconds; what it prints before it starts is awaited.
+# Each takes many seconds; what comes before is made ready first.
 CALLS = {
-    "knn": "pcclust.knn(torch.rand(4_000_000, 3), 30)",
-    "knn of features": "pcclust.knn(torch.rand(100_000, 64), 10)",
-    "farthest_point_sample": "pcclust.farthest_point_sample(torch.rand(100_000, 8), 50_000)",
-    "ward_linkage": "pcclust.ward_linkage(torch.rand(40_000, 12))",
+    "knn": ("x = torch.rand(4_000_000, 3)", "pcclust.knn(x, 30)"),
+    "knn of features": ("x = torch.rand(100_000, 64)", "pcclust.knn(x, 10)"),
+    "knn of doubles": ("x = torch.rand(100_000, 64).double()", "pcclust.knn(x, 10)"),
+    "NeighborIndex": ("x = pcclust.NeighborIndex(torch.rand(4_000_000, 3))", "x.knn(30)"),
+    "ball_query": ("x = torch.rand(4_000_000, 3)", "pcclust.ball_query(x, 0.02, 30)"),
+    "rri": ("x = torch.rand(4_000_000, 3)", "pcclust.rri(x, 30)"),
+    "farthest_point_sample": (
+        "x = torch.rand(100_000, 8)",
+        "pcclust.farthest_point_sample(x, 50_000)",
+    ),
+    "ward_linkage": ("x = torch.rand(40_000, 12)", "pcclust.ward_linkage(x)"),
+    "kmeans_assign": (
+        "x = torch.rand(400_000, 64); c = torch.rand(20_000, 64); s = c[0].clone()",
+        "kmeans_assign(x, c, s)",
+    ),
+    "kmeans_plusplus": (
+        "x = torch.rand(400_000, 64); u = torch.rand(4_000, 8, dtype=torch.float64); "
+        "z = torch.zeros(400_000, dtype=torch.int64); d = torch.ones(400_000); s = x[0].clone()",
+        "call('kmeans_plusplus', x, None, s, u, 1, z, d)",
+    ),
+    "edge_reduce": (
+        "x = torch.rand(60_000, 2, 512); n = torch.randint(0, 60_000, (60_000, 400)); "
+        "start, size, sign = torch.tensor([0]), torch.tensor([60_000]), torch.ones(512)",
+        "call('edge_reduce', x, n, start, size, sign, True)",
+    ),
+    "group_max": (
+        "x = torch.rand(60_000, 20, 8); w, b, v = torch.rand(64, 8), torch.rand(64), "
+        "torch.rand(2048, 64)",
+        "call('group_max', x, w, b, v, 0.2)",
+    ),
 }
 SCRIPT = """
 import torch, pcclust
+from pcclust.ops._registry import call
+from pcclust.ops.kmeans_assign import kmeans_assign
+import pcclust.ops.kmeans_plusplus, pcclust.ops.edge_reduce, pcclust.ops.group_max
 def begin():
     torch.set_num_threads({threads})
+    {ready}
     print("begun", flush=True)
     try:
         {call}
@@ -38,12 +69,13 @@ begin()
 def test_a_signal_stops_a_kernel(call: str, threads: int) -> None:
     if why_missing("cpu") is not None:
         pytest.skip("no native library")
-    script = SCRIPT.replace("{call}", CALLS[call]).replace("{threads}", str(threads))
+    ready, run = CALLS[call]
+    script = SCRIPT.format(ready=ready, call=run, threads=threads)
     process = subprocess.Popen(
         [sys.executable, "-c", script],
         stdout=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(pcclust.__file__).parents[1],
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"

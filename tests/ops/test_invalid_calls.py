@@ -3,14 +3,12 @@
 The calls are those of `make fuzz`, which tries many more of them, also under sanitizers.
 """
 
-import random
-
 import pytest
 import torch
 
 import pcclust
 from pcclust.ops._registry import declared, why_missing
-from tests.fuzz.calls import OPERATORS, right_call, wrong_call
+from tests.fuzz.calls import OPERATORS, Draw, right_call, wrong_call
 from tests.fuzz.judge import judge, outcome
 
 EMPTY = torch.tensor([0, 5, 5, 10]), torch.tensor([5, 0, 5, 5])
@@ -28,7 +26,7 @@ def test_every_operator_is_tried() -> None:
 
 def test_right_calls_are_answered_alike_on_every_backend(native: None) -> None:
     for seed in range(150):
-        call = right_call(random.Random(seed))
+        call = right_call(Draw(seed))
         assert judge(call) is None, f"seed {seed}: {call[0]}"
         assert not isinstance(outcome(*call), Exception), f"seed {seed}: {call[0]}"
 
@@ -36,7 +34,7 @@ def test_right_calls_are_answered_alike_on_every_backend(native: None) -> None:
 @pytest.mark.filterwarnings("ignore:Casting complex values")
 def test_wrong_calls_are_refused_alike_on_every_backend(native: None) -> None:
     for seed in range(300):
-        call = wrong_call(random.Random(seed))
+        call = wrong_call(Draw(seed))
         assert judge(call) is None, f"seed {seed}: {call[0]}"
 
 

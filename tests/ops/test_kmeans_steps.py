@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import pcclust
 from pcclust.ops._registry import native
 from pcclust.ops.kmeans_assign import kmeans_assign
 from pcclust.ops.kmeans_plusplus import kmeans_plusplus
@@ -185,7 +186,10 @@ print(hashlib.sha256(b"".join(t.numpy().tobytes() for t in found)).hexdigest())
     for isa in ("baseline", "avx2", "avx512", ""):  # the last is the best there is
         environment = {**os.environ, "PYTHONPATH": root} | ({"PCCLUST_ISA": isa} if isa else {})
         run = [sys.executable, "-c", script]
-        done = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)
+        here = Path(pcclust.__file__).parents[1]  # this very build
+        done = subprocess.run(
+            run, cwd=here, env=environment, capture_output=True, text=True, check=True
+        )
         digests.add(done.stdout)
     assert len(digests) == 1
 

@@ -49,6 +49,14 @@ def test_structured_clouds(kind: str) -> None:
     assert_lossless(points, 60, limit=1e-9)
 
 
+@pytest.mark.parametrize("exponent", [-1000, -664, -300, 300, 664, 1000])
+def test_any_magnitude_is_decoded_like_the_cloud_near_one(exponent: int) -> None:
+    points = sample_cloud("normal", 60, dtype=torch.float64).numpy()
+    expected = pcclust.rri_decode(pcclust.rri_encode(points, 10))
+    found = pcclust.rri_decode(pcclust.rri_encode(np.ldexp(points, exponent), 10))
+    np.testing.assert_allclose(np.ldexp(found, -exponent), expected, rtol=0, atol=1e-9)
+
+
 def test_handedness_is_kept() -> None:
     points = sample_cloud("normal", 60, dtype=torch.float64).numpy()
     decoded = pcclust.rri_decode(pcclust.rri_encode(points, 10))
