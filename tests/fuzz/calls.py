@@ -181,10 +181,8 @@ def parts_of(draw: Draw, count: int, dtype: torch.dtype) -> list[Tensor]:
 
 def row_layer(draw: Draw) -> list[Any]:
     dtype = draw.choice(DTYPES)
-    parts, outputs = (
-        parts_of(draw, draw.choice((0, 1, 40)) * draw.scale, dtype),
-        draw.choice((0, 1, 5, 70)),
-    )
+    count, outputs = draw.choice((0, 1, 40)) * draw.scale, draw.choice((0, 1, 5, 70))
+    parts = parts_of(draw, count, dtype)
     weight = torch.randn(outputs, sum(part.shape[1] for part in parts), dtype=dtype)
     half = dtype == torch.float32 and draw.random() < 0.5
     return [parts, weight, torch.randn(outputs, dtype=dtype), draw.choice((0.0, 0.2)), half]
