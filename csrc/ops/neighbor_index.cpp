@@ -9,16 +9,33 @@
 namespace pcclust {
 namespace {
 
-// What an index begins with, so that no other bytes are read as trees.
+// What an index begins with, so that no other bytes are read as trees, nor those of other clouds.
+// The points are not compared, which would take longer than a search: they are the caller's word.
 struct Header {
   char mark[16];
-  int64_t rows, dims, clouds, element, unused[2];
+  int64_t rows, dims, clouds, element;
+  uint64_t starts, sizes;
 };
 static_assert(sizeof(Header) == 64);  // what follows is aligned, and nothing is left to chance
 
+// Tells tables of clouds apart (FNV-1a, a number at a time).
+uint64_t digest(const int64_t* table, int64_t count) {
+  uint64_t digest = 14695981039346656037u;
+  for (int64_t i = 0; i < count; ++i) {
+    digest = (digest ^ static_cast<uint64_t>(table[i])) * 1099511628211u;
+  }
+  return digest;
+}
+
 template <class T>
 Header header_of(const Clouds<T>& clouds, int64_t rows) {
-  return {"pcclust trees 1", rows, clouds.dims, clouds.count, sizeof(T), {}};
+  return {"pcclust trees 2",
+          rows,
+          clouds.dims,
+          clouds.count,
+          sizeof(T),
+          digest(clouds.starts, clouds.count),
+          digest(clouds.sizes, clouds.count)};
 }
 
 // Room for the trees of any clouds of so many points in all, so that the size of an index does not

@@ -100,3 +100,13 @@ def test_a_meta_tensor_among_others_is_refused() -> None:
     for points, table in ((torch.randn(10, 3), "meta"), (torch.randn(10, 3, device="meta"), "cpu")):
         with pytest.raises(RuntimeError, match="several devices"):
             torch.ops.pcclust.rri(points, starts.to(table), sizes, None, 3)
+
+
+def test_an_index_of_other_clouds_is_refused(native: None) -> None:
+    points, ops = torch.randn(10, 3), torch.ops.pcclust
+    index = ops.index_build(points, torch.tensor([0, 5]), torch.tensor([5, 5]))
+    search = (index, points, torch.tensor([0, 5]), torch.tensor([5, 5]), False, torch.inf, 1, False)
+    assert len(ops.index_search(points, torch.tensor([0, 5]), torch.tensor([5, 5]), *search)) == 3
+    for starts, sizes in (([0, 6], [5, 4]), ([0, 5], [4, 5])):
+        with pytest.raises(RuntimeError, match="index was not built from these points"):
+            ops.index_search(points, torch.tensor(starts), torch.tensor(sizes), *search)
