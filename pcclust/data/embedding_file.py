@@ -3,7 +3,6 @@
 import io
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcclust._files import whole_file
-from pcclust.data.partial_output import PartialFolder
+from pcclust.data.partial_output import PartialOutput
 
 
 @dataclass(frozen=True)
@@ -43,28 +42,8 @@ class EmbeddedBatch(NamedTuple):
     points: NDArray[np.float32]
 
 
-class EmbeddingOutput:
-    """Takes batches of features, which appear under their final name only when all are there.
-
-    Args:
-        out: the file, NAME.npz or NAME.h5.
-        settings: of the features.
-        resume: whether to go on with what an interrupted run has left.
-
-    Raises:
-        ValueError: it has left something and is not to be resumed, or is of other settings.
-        OSError: nothing can be written there.
-    """
-
-    def __init__(self, out: Path, settings: EmbeddingSettings, resume: bool) -> None:
-        self.out = out
-        self.settings = settings
-        self.folder = PartialFolder(out, asdict(settings), resume=resume)
-        self.partial = self.folder.path
-
-    def done(self) -> set[str]:
-        """Returns the names of the shapes that are safely stored."""
-        return set(self.folder.names())
+class EmbeddingOutput(PartialOutput[EmbeddingSettings]):
+    """Takes batches of features for NAME.npz or NAME.h5."""
 
     def add(self, batch: EmbeddedBatch) -> None:
         """Stores the features of some shapes."""
@@ -92,11 +71,6 @@ class EmbeddingOutput:
         self.folder.remove()
         count, width = arrays["features"].shape
         return count, width
-
-    def discard_if_empty(self) -> None:
-        """Removes the partial folder where no shape is stored in it."""
-        if self.partial.is_dir() and not self.folder.parts:
-            self.folder.remove()
 
 
 def _hdf5(arrays: dict[str, NDArray[Any]], about: str) -> memoryview:

@@ -59,10 +59,6 @@ class FeatureArrays(FeatureOutput):
     settings, as attributes (HDF5) or as JSON in ``settings`` (NPZ).
     """
 
-    def done(self) -> set[str]:
-        """Returns the names in all parts."""
-        return set(self.folder.names())
-
     def add(self, batch: FeatureBatch) -> None:
         """Stores a batch as the next part."""
         with self.folder.completing():

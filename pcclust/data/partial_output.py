@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,7 @@ from pcclust._files import whole_file, write_whole
 from pcclust._names import counted
 
 SETTINGS_FILE = "settings.json"
+AnySettings = TypeVar("AnySettings")
 
 
 @dataclass(frozen=True)
@@ -117,19 +118,37 @@ class PartialFolder:
         shutil.rmtree(self.path)
 
 
-class FeatureOutput(ABC):
-    """Takes batches of features; an output appears under its final name only when finished."""
+class PartialOutput(Generic[AnySettings]):
+    """Takes batches of shapes; an output appears under its final name only when finished.
 
-    def __init__(self, out: Path, settings: Settings, resume: bool) -> None:
-        """Opens the partial folder, which shows whether the output can be written."""
+    Args:
+        out: the final name.
+        settings: a dataclass of what determines the output.
+        resume: whether to go on with what an interrupted run has left.
+
+    Raises:
+        ValueError: it has left something and is not to be resumed, or is of other settings.
+        OSError: nothing can be written there.
+    """
+
+    def __init__(self, out: Path, settings: AnySettings, resume: bool) -> None:
         self.out = out
         self.settings = settings
-        self.folder = PartialFolder(out, asdict(settings), resume=resume)
+        self.folder = PartialFolder(out, asdict(settings), resume=resume)  # type: ignore[call-overload]
         self.partial = self.folder.path
 
-    @abstractmethod
     def done(self) -> set[str]:
         """Returns the names of the shapes that are safely stored."""
+        return set(self.folder.names())
+
+    def discard_if_empty(self) -> None:
+        """Removes the partial folder where no shape is stored in it."""
+        if self.partial.is_dir() and not self.done():
+            self.folder.remove()
+
+
+class FeatureOutput(PartialOutput[Settings], ABC):
+    """Takes batches of RRI features."""
 
     @abstractmethod
     def add(self, batch: FeatureBatch) -> None:
@@ -138,11 +157,6 @@ class FeatureOutput(ABC):
     @abstractmethod
     def finish(self) -> str:
         """Moves everything under the final name and returns a description of it."""
-
-    def discard_if_empty(self) -> None:
-        """Removes the partial folder where no shape is stored in it."""
-        if self.partial.is_dir() and not self.done():
-            self.folder.remove()
 
 
 def partial_folder(out: Path) -> Path:
