@@ -60,7 +60,8 @@ def test_they_turn_with_the_cloud_at_any_size(scale):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_where_nothing_singles_one_out_there_is_none(dtype):
-    line = torch.linspace(0, 1, 9, dtype=dtype)[:, None] * torch.tensor([1.0, 2, 3], dtype=dtype)
+    # Rounding moves its points off the line.
+    line = torch.linspace(0, 1, 8, dtype=dtype)[:, None] * torch.tensor([1.0, 2, 3], dtype=dtype)
     for points in (line, torch.ones(5, 3, dtype=dtype)):
         found = normals(points + 7, 4)
         assert not found.normals.any()

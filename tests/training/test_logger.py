@@ -150,9 +150,13 @@ def test_each_stage_is_a_run_of_its_own(tmp_path, name, wandb, mlflow):
     for stage in ("features", "clusters"):
         logger.start(Beginning(stage, {}, 0))
         logger.stop()
+    logger.start(Beginning("clusters", {}, 0))  # anew, which is another run
+    identities = [run.settings["id"] for run in wandb.runs]
+    assert len(set(identities)) == len(identities)
+    assert all(call[1] is None for call in mlflow.calls if call[0] == "start")
     names = [run.settings["name"] for run in wandb.runs]
     names += [call[2] for call in mlflow.calls if call[0] == "start"]
-    assert names == ["deep-features", "deep-clusters"]
+    assert names == ["deep-features", "deep-clusters", "deep-clusters"]
 
 
 def test_steps_of_a_planned_stage_are_told_with_its_name():
