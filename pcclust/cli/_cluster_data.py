@@ -51,7 +51,7 @@ class Source:
         classes: only these, separated by commas.
         num_points: of every shape; by default 1,024, or as an HDF5 file has them.
         rotate: turn every shape first: about the up axis (z) or any way (so3).
-        up_axis: the axis against gravity, where the data does not know it (OBJ is taken for y).
+        up_axis: the axis against gravity, where the data does not know it (OBJ is read as y up).
     """
 
     source: Annotated[str, Positional, arg(metavar="FEATURES|DATA")]
