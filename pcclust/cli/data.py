@@ -18,12 +18,20 @@ from tyro.conf import Positional, arg
 
 from pcclust._names import counted
 from pcclust.cli._help import purpose
-from pcclust.cli.console import ExitCode, UsageError, errors, output, progress_bar
+from pcclust.cli.console import (
+    ExitCode,
+    UsageError,
+    already_there,
+    errors,
+    output,
+    progress_bar,
+)
 from pcclust.data import PointDataset
 from pcclust.data.dataset import UpAxis
 from pcclust.data.fetch import fetch, read_manifest, verify
 from pcclust.data.layouts import data_root
 from pcclust.data.named import NAMED, open_named
+from pcclust.data.partial_output import is_complete
 from pcclust.data.prepare import prepare
 from pcclust.data.registry import SOURCES, find_source
 from pcclust.report.contact_sheet import Sheet, sheet_of, write_html, write_png
@@ -149,8 +157,7 @@ class Where:
 class Prepare:
     """Turns any dataset or folder of shapes into one compact HDF5 file.
 
-    Files that cannot be read are named at the end and stop nothing (exit code 1). An interrupted
-    run goes on when the same command is given again.
+    Files that cannot be read are named at the end and stop nothing (exit code 1).
 
     Attributes:
         dataset: a name such as modelnet40, a known dataset's folder, or a folder of meshes or
@@ -160,6 +167,7 @@ class Prepare:
         num_points: the points of every shape; 1,024 of meshes.
         raw: keep position and size instead of centring and scaling to the unit sphere.
         up_axis: the axis against gravity, where the dataset does not know it.
+        resume: continue what an interrupted run of the same settings has left.
         workers: processes that read meshes, 0 for none; by default as many as pay.
     """
 
@@ -170,10 +178,13 @@ class Prepare:
     seed: int = 0
     raw: bool = False
     up_axis: UpAxis | None = None
+    resume: bool = False
     workers: int | None = None
 
     def run(self) -> int:
         """Prepares and names what could not be read."""
+        if self.resume and is_complete(self.out):
+            return already_there(self.out)
         dataset = _opened(self.dataset, self.split, self.num_points, self.seed)
         dataset.up_axis = self.up_axis or dataset.up_axis
         with progress_bar("shapes") as bar:
@@ -183,11 +194,14 @@ class Prepare:
                     dataset,
                     self.out,
                     normalize=not self.raw,
+                    resume=self.resume,
                     workers=self.workers,
                     progress=lambda done, total: bar.update(task, completed=done, total=total),
                 )
             except KeyboardInterrupt:
-                errors.print("Interrupted; what is read is kept: the same command goes on.")
+                errors.print(
+                    "Interrupted; what is read is kept: the same command with --resume goes on."
+                )
                 return ExitCode.INTERRUPTED
         for failure in made.failures:
             errors.print(f"  {failure.reason}")

@@ -51,26 +51,28 @@ def prepare(
     out: Path,
     *,
     normalize: bool = True,
+    resume: bool = False,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
     """Writes all readable shapes of a dataset into one HDF5 file.
 
     Blocks of shapes are kept in the folder ``out`` + ".partial" until all are there, so that an
-    interrupted run, even a killed one or one that met a full disk, goes on where it was. The file
+    interrupted run, even a killed one or one that met a full disk, can go on where it was. The file
     appears under its name only when it is complete.
 
     Args:
         dataset: for instance a `PointFolder`.
         out: the file.
         normalize: whether each shape is centred on its mean and scaled to the unit sphere.
+        resume: whether to go on with what an interrupted run of the same settings has left.
         workers: processes that read meshes; 0 reads in this one; if None one a processor, and one
             for every 64 files.
         progress: told how many shapes are done, of how many.
 
     Raises:
-        ValueError: no shape could be read, ``out`` was begun from other shapes, or a negative
-            number of workers.
+        ValueError: no shape could be read, an interrupted run is there and is not to be resumed, or
+            was begun from other shapes, or a negative number of workers.
         OSError: it cannot be written, for instance because the disk is full.
         OutputLockedError: another process prepares it.
     """
@@ -79,17 +81,18 @@ def prepare(
     if not out.absolute().parent.is_dir():
         raise FileNotFoundError(f"{out}: the folder {out.absolute().parent} does not exist")
     with locked_file(out):
-        return _prepare(dataset, out, normalize, workers, progress)
+        return _prepare(dataset, out, normalize, resume, workers, progress)
 
 
 def _prepare(
     dataset: PointDataset,
     out: Path,
     normalize: bool,
+    resume: bool,
     workers: int | None,
     progress: Callable[[int, int], None] | None,
 ) -> Prepared:
-    blocks = _Blocks(out, dataset, normalize)
+    blocks = _Blocks(out, dataset, normalize, resume)
     count = len(dataset)
     try:
         part = blocks.folder.part
@@ -107,19 +110,18 @@ def _prepare(
     except OSError as error:
         raise OSError(
             f"{out} could not be completed ({error.strerror or error}); what is done is kept in "
-            f"{blocks.folder.path}: make room if the disk is full, and run the same command to go "
-            "on"
+            f"{blocks.folder.path}: make room if the disk is full, and go on with --resume"
         ) from error
 
 
 class _Blocks:
     """The folder of finished blocks, each a file of up to 64 shapes and their failures."""
 
-    def __init__(self, out: Path, dataset: PointDataset, normalize: bool) -> None:
+    def __init__(self, out: Path, dataset: PointDataset, normalize: bool, resume: bool) -> None:
         self.shapes = len(dataset)
         self.count = -(-self.shapes // BLOCK)
         try:
-            self.folder = PartialFolder(out, _plan(dataset, normalize), resume=True)
+            self.folder = PartialFolder(out, _plan(dataset, normalize), resume=resume)
         except ChangedSettingsError as error:
             raise ValueError(
                 f"{partial_folder(out)} was begun from other files or settings; remove it to begin "

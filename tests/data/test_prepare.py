@@ -102,7 +102,10 @@ def test_an_interrupted_run_goes_on(folder, tmp_path):
     first = tmp_path / "out.h5.partial" / "000000.npz"
     written = first.stat().st_mtime_ns
     told = []
-    prepare(source, tmp_path / "out.h5", workers=0, progress=lambda *now: told.append(now[0]))
+    with pytest.raises(ValueError, match="continue it with --resume"):
+        prepare(source, tmp_path / "out.h5", workers=0)
+    goes_on = {"resume": True, "workers": 0}
+    prepare(source, tmp_path / "out.h5", **goes_on, progress=lambda *now: told.append(now[0]))
     assert told == [128, SHAPES], "the first block is not read again"
     assert written
     assert torch.equal(shapes_of(tmp_path / "out.h5")[1], shapes_of(tmp_path / "whole.h5")[1])
@@ -123,10 +126,10 @@ def test_another_plan_does_not_go_on(folder, tmp_path):
     )
     for other, normalize in changes:
         with pytest.raises(ValueError, match="was begun from other files or settings"):
-            prepare(other, tmp_path / "out.h5", workers=0, normalize=normalize)
+            prepare(other, tmp_path / "out.h5", resume=True, workers=0, normalize=normalize)
     os.utime(folder / "chair" / "001.obj", (1, 1))
     with pytest.raises(ValueError, match="was begun from other files or settings"):
-        prepare(source, tmp_path / "out.h5", workers=0)
+        prepare(source, tmp_path / "out.h5", resume=True, workers=0)
 
 
 @pytest.mark.parametrize("when", ["block", "file"])
@@ -156,7 +159,7 @@ def test_full_disk_loses_nothing(folder, tmp_path, monkeypatch, when):
     assert (tmp_path / "out.h5").read_bytes() == before
     kept = len(list((tmp_path / "out.h5.partial").glob("*.npz")))
     assert kept == (2 if when == "block" else 3)
-    prepare(source, tmp_path / "out.h5", workers=0)
+    prepare(source, tmp_path / "out.h5", resume=True, workers=0)
     assert len(open_dataset(tmp_path / "out.h5")) == SHAPES
 
 
@@ -168,7 +171,7 @@ from pcclust.data.prepare import prepare
 for limit in sys.argv[3:]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), -1))
     try:
-        prepare(PointFolder(sys.argv[1], num_points=32), Path(sys.argv[2]), workers=0)
+        prepare(PointFolder(sys.argv[1], num_points=32), Path(sys.argv[2]), resume=True, workers=0)
     except OSError as error:
         print(error, len(list(Path(sys.argv[2] + ".partial").glob("*.npz"))), "blocks")
 """
@@ -189,7 +192,7 @@ def test_a_real_limit_on_file_size(folder, tmp_path):
     assert "could not be completed" in in_the_file
     assert in_the_file.endswith(" 3 blocks")
     assert {path.name for path in tmp_path.iterdir()} == {"in", "out.h5.partial"}
-    prepare(PointFolder(folder, num_points=32), out, workers=0)
+    prepare(PointFolder(folder, num_points=32), out, resume=True, workers=0)
     assert len(open_dataset(out)) == SHAPES
 
 
@@ -200,7 +203,7 @@ def test_a_killed_run_goes_on(folder, tmp_path):
         while not first.exists() and run.poll() is None:
             time.sleep(0.005)
         run.kill()
-    prepare(PointFolder(folder, num_points=32), out, workers=0)
+    prepare(PointFolder(folder, num_points=32), out, resume=True, workers=0)
     assert len(open_dataset(out)) == SHAPES
     assert not (tmp_path / "out.h5.partial").exists()
 

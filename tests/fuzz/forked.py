@@ -50,7 +50,7 @@ def jobs(shapes: Path) -> list[Job]:
         return lambda folder: main([*given, "--out", str(folder / out)])
 
     def prepare(folder: Path) -> None:
-        given = ["data", "prepare", str(shapes), "--num-points", "12", "--workers", "0"]
+        given = ["data", "prepare", str(shapes), "--num-points", "12", "--workers", "0", "--resume"]
         main([*given, "--out", str(folder / "p.h5")])
 
     def train(folder: Path) -> None:
