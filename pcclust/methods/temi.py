@@ -40,7 +40,7 @@ class TEMIConfig(DeepClusteringConfig):
         hidden: channels of the first layer.
         bottleneck: channels in which clusters have their prototypes.
         components: principal ones that heads learn from, which makes a step as many times faster as
-            there are fewer of them than channels; all channels, as in the paper, if None.
+            there are fewer of them than channels; by default all channels, as in the paper.
         neighbors: of which one at random is the other half of a pair; fewer where there are fewer
             shapes.
         temperature: by which scores are divided.
