@@ -19,11 +19,11 @@ constexpr int64_t kTileMembers = 128;
 constexpr int64_t kGroupBlocks = 256;
 // Vectors of the registers' own size, and how many sums of them fit: members × vectors of channels.
 #if defined(PCCLUST_HAS_AVX512)
-constexpr int kSumRows = 4, kSumVectors = 4, kVectorBytes = 64;
+constexpr int kSumRows = 4, kSumVectors = 4, kVectorBytes = 64, kTileRows = 6;
 #elif defined(PCCLUST_HAS_AVX2)
-constexpr int kSumRows = 2, kSumVectors = 4, kVectorBytes = 32;
+constexpr int kSumRows = 2, kSumVectors = 4, kVectorBytes = 32, kTileRows = 2;
 #else
-constexpr int kSumRows = 2, kSumVectors = 4, kVectorBytes = 16;
+constexpr int kSumRows = 2, kSumVectors = 4, kVectorBytes = 16, kTileRows = 2;
 #endif
 
 // A vector of T, and as many integers of its width, int32 and doubles.
@@ -158,6 +158,19 @@ PCCLUST_INLINE void multiply_rows(const T* rows, int64_t stride, int64_t step, c
       const V entry = splat<V>(rows[r * stride + d * step]);
       for (int n = 0; n < N; ++n) sum[r][n] = multiply_add(entry, columns[n], sum[r][n]);
     }
+  }
+}
+
+// The same from 0 on, row by row into `products`. A function of its own keeps all sums in registers.
+template <int R, int N, class T>
+__attribute__((noinline)) void multiply_tile(const T* rows, int64_t stride, int64_t step,
+                                             const T* matrix, int64_t width, int64_t depth,
+                                             T* products) {
+  using V = typename Wide<T>::Type;
+  V sum[R][N] = {};
+  multiply_rows<R, N>(rows, stride, step, matrix, width, depth, sum);
+  for (int r = 0; r < R; ++r) {
+    for (int n = 0; n < N; ++n) store(products + (r * N + n) * Wide<T>::lanes, sum[r][n]);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/arguments.h"
+#include "core/buffer.h"
 #include "core/group_layer.h"
 #include "core/group_sums.h"
 #include "core/parallel.h"
@@ -29,32 +30,57 @@ void flush(PaddedMatrix<T>& sums, double* totals) {
 
 // The largest of a group's members in N vectors of channels, and which member has it.
 template <int N, class T>
-PCCLUST_INLINE void max_of_group(const T* hidden, int64_t hidden_width, int64_t depth, int64_t k,
-                                  const T* weight, int64_t width, T* maxima, int32_t* argmax) {
+PCCLUST_INLINE void max_of_group(const T* products, int64_t k, T* maxima, int32_t* argmax) {
   using V = typename Wide<T>::Type;
   using Mask = typename Wide<T>::Mask;
-  V best[N];
-  Mask first[N];
-  for_each_rows(k, [&]<int R>(int64_t member) {
-    V sum[R][N] = {};
-    multiply_rows<R, N>(hidden + member * hidden_width, hidden_width, 1, weight, width, depth, sum);
-    for (int r = 0; r < R; ++r) {
-      for (int n = 0; n < N; ++n) {
-        if (member + r == 0) {
-          best[n] = sum[r][n];
-          first[n] = Mask{};
-        }
-        const auto better = sum[r][n] > best[n];
-        best[n] = better ? sum[r][n] : best[n];
-        first[n] = better ? Mask{} + static_cast<typename Wide<T>::Integer>(member + r) : first[n];
-      }
+  constexpr int lanes = Wide<T>::lanes;
+  for (int n = 0; n < N; ++n) {
+    V best = load<V>(products + n * lanes);
+    Mask first{};
+    for (int64_t member = 1; member < k; ++member) {
+      const V value = load<V>(products + (member * N + n) * lanes);
+      const auto better = value > best;
+      best = better ? value : best;
+      first = better ? Mask{} + static_cast<typename Wide<T>::Integer>(member) : first;
+    }
+    store(maxima + n * lanes, best);
+    store(argmax + n * lanes, __builtin_convertvector(first, typename Wide<T>::Positions));
+  }
+}
+
+template <class T>
+struct MaxScratch {
+  PaddedMatrix<T> hidden, maxima;
+  Buffer<T> products;  // of all members of a tile in one run of channels
+  std::vector<int32_t> argmax;
+  MaxScratch(int64_t members, int64_t depth)
+      : hidden(members, depth),
+        maxima(1, kSumVectors * Wide<T>::lanes),
+        products(members * maxima.width()),
+        argmax(maxima.width()) {}
+};
+
+// The maxima of `count` groups from `first` on, whose hidden rows are there.
+template <class T>
+void max_of_groups(const GroupMaxArguments<T>& a, const PaddedMatrix<T>& weight, int64_t first,
+                   int64_t count, MaxScratch<T>& scratch) {
+  const int64_t k = a.layer.k, width = scratch.hidden.width(), members = count * k;
+  T* products = scratch.products.data();
+  for_each_columns<T>(weight.width(), [&]<int N>(int64_t column) {
+    constexpr int64_t run = N * Wide<T>::lanes;
+    // What lies beyond the last member is computed, too, and not looked at.
+    for (int64_t row = 0; row < members; row += kTileRows) {
+      multiply_tile<kTileRows, N>(scratch.hidden.row(row), width, 1, weight.row(0) + column,
+                                  weight.width(), a.layer.hidden, products + row * run);
+    }
+    const int64_t channels = std::min<int64_t>(run, a.channels - column);
+    for (int64_t group = 0; group < count; ++group) {
+      max_of_group<N>(products + group * k * run, k, scratch.maxima.row(0), scratch.argmax.data());
+      const int64_t at = (first + group) * a.channels + column;
+      std::copy(scratch.maxima.row(0), scratch.maxima.row(0) + channels, a.maxima + at);
+      std::copy(scratch.argmax.data(), scratch.argmax.data() + channels, a.argmax + at);
     }
   });
-  for (int n = 0; n < N; ++n) {
-    store(maxima + n * Wide<T>::lanes, best[n]);
-    store(argmax + n * Wide<T>::lanes,
-          __builtin_convertvector(first[n], typename Wide<T>::Positions));
-  }
 }
 
 template <class T>
@@ -62,29 +88,14 @@ void group_max(const GroupMaxArguments<T>& a, const Threads& threads) {
   const HiddenLayer<T> layer(a.layer);
   const GroupTiles tiles(a.layer.groups, a.layer.k);
   const PaddedMatrix<T> weight = transposed(a.out_weight, a.channels, a.layer.hidden);
-  struct Scratch {
-    PaddedMatrix<T> hidden, maxima;
-    std::vector<int32_t> argmax;
-  };
+  const int64_t room = (tiles.members() + kTileRows - 1) / kTileRows * kTileRows;
   const auto make_scratch = [&] {
-    return Scratch{PaddedMatrix<T>(tiles.members(), a.layer.hidden),
-                   PaddedMatrix<T>(1, a.channels), std::vector<int32_t>(weight.width())};
+    return MaxScratch<T>(room, a.layer.hidden);
   };
-  for_each_task_with(threads, tiles.blocks(), make_scratch, [&](int64_t block, Scratch& scratch) {
-    T* maxima = scratch.maxima.row(0);
-    int32_t* argmax = scratch.argmax.data();
+  for_each_task_with(threads, tiles.blocks(), make_scratch, [&](int64_t block, MaxScratch<T>& scratch) {
     tiles.for_each(block, [&](int64_t first, int64_t count) {
       layer.compute(first * tiles.k, count * tiles.k, scratch.hidden);
-      for (int64_t group = 0; group < count; ++group) {
-        for_each_columns<T>(weight.width(), [&]<int N>(int64_t column) {
-          max_of_group<N>(scratch.hidden.row(group * tiles.k), scratch.hidden.width(),
-                           a.layer.hidden, tiles.k, weight.row(0) + column, weight.width(),
-                           maxima + column, argmax + column);
-        });
-        const int64_t at = (first + group) * a.channels;
-        std::copy(maxima, maxima + a.channels, a.maxima + at);
-        std::copy(argmax, argmax + a.channels, a.argmax + at);
-      }
+      max_of_groups(a, weight, first, count, scratch);
     });
   });
 }

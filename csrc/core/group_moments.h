@@ -21,11 +21,11 @@ void add_products(const PaddedMatrix<T>& x, int64_t count, double* totals) {
   const int64_t width = x.width();
   for_each_rows(width, [&]<int R>(int64_t row) {
     for_each_columns<T>(width, [&]<int N>(int64_t column) {
-      V sum[R][N] = {};
-      multiply_rows<R, N>(x.row(0) + row, 1, width, x.row(0) + column, width, count, sum);
-      for (int r = 0; r < R; ++r) {
-        double* to = totals + (row + r) * width + column;
-        for (int n = 0; n < N; ++n) add_to_totals<T>(to + n * Wide<T>::lanes, sum[r][n]);
+      alignas(64) T products[R * N * Wide<T>::lanes];
+      multiply_tile<R, N>(x.row(0) + row, 1, width, x.row(0) + column, width, count, products);
+      for (int i = 0; i < R * N; ++i) {
+        double* to = totals + (row + i / N) * width + column + i % N * Wide<T>::lanes;
+        add_to_totals<T>(to, load<V>(products + i * Wide<T>::lanes));
       }
     });
   });
@@ -81,18 +81,13 @@ void group_moments_backward(const GroupMomentsBackwardArguments<T>& a, const Thr
           layer.compute(first * tiles.k, members, tile.hidden);
           for_each_rows(members, [&]<int R>(int64_t row) {
             for_each_columns<T>(width, [&]<int N>(int64_t column) {
-              V sum[R][N];
-              for (int r = 0; r < R; ++r) {
-                for (int n = 0; n < N; ++n) {
-                  sum[r][n] = load<V>(constant.row(0) + column + n * Wide<T>::lanes);
-                }
-              }
-              multiply_rows<R, N>(tile.hidden.row(row), width, 1, linear.row(0) + column, width,
-                                  hidden, sum);
-              for (int r = 0; r < R; ++r) {
-                for (int n = 0; n < N; ++n) {
-                  store(tile.gradient.row(row + r) + column + n * Wide<T>::lanes, sum[r][n]);
-                }
+              alignas(64) T products[R * N * Wide<T>::lanes];
+              multiply_tile<R, N>(tile.hidden.row(row), width, 1, linear.row(0) + column, width,
+                                  hidden, products);
+              for (int i = 0; i < R * N; ++i) {
+                const int64_t c = column + i % N * Wide<T>::lanes;
+                const V sum = load<V>(products + i * Wide<T>::lanes);
+                store(tile.gradient.row(row + i / N) + c, sum + load<V>(constant.row(0) + c));
               }
             });
           });

@@ -17,12 +17,6 @@
 
 namespace pcclust::inline PCCLUST_ISA {
 
-#if defined(PCCLUST_HAS_AVX512)
-constexpr int kTileRows = 6;
-#else
-constexpr int kTileRows = kSumRows;
-#endif
-
 template <class T>
 constexpr int64_t kPanel = kSumVectors * Wide<T>::lanes;  // outputs of a panel
 
