@@ -32,6 +32,7 @@ SuiteName = Literal[
     "ward",
     "kmeans",
     "edge_conv",
+    "inference",
     "training",
     "pretraining",
     "growth",

@@ -1,5 +1,8 @@
 """What ``import pcclust`` and the start of a command bring with them."""
 
+import importlib
+import os
+import signal
 import subprocess
 import sys
 
@@ -49,3 +52,19 @@ def test_what_is_imported_late_is_there():
     assert pcclust.nn.ClusterNet.__module__ == "pcclust.nn.clusternet"
     with pytest.raises(AttributeError, match="module 'pcclust' has no attribute 'clusternet'"):
         _ = pcclust.clusternet
+
+
+@pytest.mark.parametrize(("name", "policy"), [("pcclust", "passive"), ("notebook.py", None)])
+def test_threads_of_the_command_sleep_while_they_wait_and_those_of_others_do_as_they_did(
+    monkeypatch, name, policy
+):
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(sys, "argv", [f"/usr/bin/{name}"])
+    monkeypatch.setattr(sys, "orig_argv", [])
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    try:
+        importlib.reload(importlib.import_module("pcclust._start"))
+        assert os.environ.get("OMP_WAIT_POLICY") == policy
+    finally:
+        os.environ.pop("OMP_WAIT_POLICY", None)
+        signal.signal(signal.SIGINT, before)
