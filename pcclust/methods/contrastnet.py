@@ -26,6 +26,7 @@ from pcclust.methods._backbone import (
 from pcclust.methods.unlabelled import card_of_encoder, open_unlabelled
 from pcclust.methods.views import DataConfig, views
 from pcclust.nn import PairClassifier
+from pcclust.nn._lengths import takes_lengths
 from pcclust.training import Method
 
 SAME_SHARE = 1 / 3  # of the loss, that pairs of one object have; as in pairs of the official code
@@ -135,6 +136,7 @@ class ContrastNet(Method):
             shapes = open_unlabelled(config.dataset, config.num_points, config.up_axis)
         self.augment = views(config, shapes.up_axis, config.dataset)
         self.model = _create_network(config)
+        _check_takes_parts(self.model.encoder, config)
         check_cloud_size(self.model.encoder, config.part_points or config.least_points, "parts")
         self.planes, cuttable = cutting_planes(shapes.points, config)
         self.uncut = [shapes.names[i] for i in (~cuttable).nonzero().flatten().tolist()]
@@ -261,6 +263,15 @@ def _draw_planes(points: Tensor, config: ContrastNetConfig, first: int) -> Tenso
         normals=config.normals,
         generator=seeded_generator(config.seed, first, PLANES),
     )
+
+
+def _check_takes_parts(encoder: nn.Module, config: ContrastNetConfig) -> None:
+    """Refuses an encoder that cannot tell the points of a part from padding."""
+    if config.part_points is None and not takes_lengths(encoder):
+        raise ValueError(
+            f"{config.model} takes no lengths, and parts differ in size: give its forward a "
+            "lengths argument, or --part-points, the points of every part"
+        )
 
 
 def _create_network(config: ContrastNetConfig) -> PairClassifier:

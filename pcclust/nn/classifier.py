@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from pcclust.nn._batch_norm import check_batch
+from pcclust.nn._lengths import described
 
 
 class Classifier(nn.Module):
@@ -61,5 +62,5 @@ class Classifier(nn.Module):
             ValueError: as the backbone, or a single cloud to train on.
         """
         check_batch(self, points.shape[0])
-        logits: Tensor = self.head(self.backbone(points, lengths=lengths, **extras))
+        logits: Tensor = self.head(described(self.backbone, points, lengths, **extras))
         return logits

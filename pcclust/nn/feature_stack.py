@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pcclust.nn._lengths import described
 from pcclust.nn._packed import pack
 from pcclust.nn.rri_statistics import CHANNELS, rri_statistics
 
@@ -92,8 +93,8 @@ class FeatureStack(nn.Module):
         Returns:
             ``(B, out_channels)``.
         """
-        described = torch.cat([part(points, lengths=lengths) for part in self.parts], dim=1)
-        return (described - self.mean) * self.scale
+        rows = torch.cat([described(part, points, lengths) for part in self.parts], dim=1)
+        return (rows - self.mean) * self.scale
 
     @torch.no_grad()
     def fit(self, features: Tensor) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pcclust.nn._batch_norm import check_batch
+from pcclust.nn._lengths import described
 
 
 class PairClassifier(nn.Module):
@@ -78,7 +79,7 @@ class PairClassifier(nn.Module):
         check_batch(self, len(left))
         matrices = self.first.weight.chunk(2, dim=1)
         if self.other is None:
-            features = self.encoder(parts, lengths=lengths)
+            features = described(self.encoder, parts, lengths)
             first, second = (features @ matrix.T for matrix in matrices)
         else:
             first, left = _encode(self.encoder, parts, left, lengths, matrices[0])
@@ -94,4 +95,4 @@ def _encode(
     """Returns mapped encodings of the parts that are used, and where each use finds its own."""
     rows, places = torch.unique(used, return_inverse=True)
     of_rows = None if lengths is None else lengths[rows]
-    return encoder(parts[rows], lengths=of_rows) @ matrix.T, places
+    return described(encoder, parts[rows], of_rows) @ matrix.T, places

@@ -255,3 +255,15 @@ def test_each_epoch_cuts_and_turns_parts_anew(file):
         first, second = next(method.batches(0, 0)), next(method.batches(1, 0))
         assert not (first.lengths == second.lengths).all()
         assert first.parts.shape != second.parts.shape or not torch.equal(first.parts, second.parts)
+
+
+def test_a_backbone_without_lengths_needs_parts_of_one_size(tmp_path, file):
+    (tmp_path / "mean.py").write_text(
+        "from torch import nn\n\n\nclass Mean(nn.Module):\n    out_channels = 3\n\n"
+        "    def forward(self, points):\n        return points.mean(dim=1)\n"
+    )
+    model = f"{tmp_path / 'mean.py'}:Mean"
+    with pytest.raises(ValueError, match="takes no lengths, and parts differ in size"):
+        create(file, model=model, model_kwargs={})
+    method = create(file, model=model, model_kwargs={}, part_points=16)
+    assert method.loss(method.model, next(method.batches(0, 0)))["loss"].isfinite()
