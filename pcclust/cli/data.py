@@ -18,14 +18,7 @@ from tyro.conf import Positional, arg
 
 from pcclust._names import counted
 from pcclust.cli._help import purpose
-from pcclust.cli.console import (
-    ExitCode,
-    UsageError,
-    already_there,
-    errors,
-    output,
-    progress_bar,
-)
+from pcclust.cli.console import ExitCode, UsageError, already_there, errors, output, progress_bar
 from pcclust.data import PointDataset
 from pcclust.data.dataset import UpAxis
 from pcclust.data.fetch import fetch, read_manifest, verify

@@ -116,7 +116,9 @@ class Pretext(Method):
         if isinstance(shapes, PointDataset):
             pose = self._pose(network) if config.posed else None
             self.augment = views(config, shapes.up_axis, config.dataset, pose)
-        self.data_sha256 = shapes_sha256(shapes)
+            self.data_sha256 = data_sha256(shapes)
+        else:
+            self.data_sha256 = shapes.sha256
         self._features: Tensor | None = None
 
     @abstractmethod
@@ -295,8 +297,3 @@ class Pretext(Method):
         encoder = first_encoder(config, weights)
         check_cloud_size(encoder.network, config.num_points, "shapes")
         return encoder
-
-
-def shapes_sha256(shapes: PointDataset | FeatureSet) -> str:
-    """Returns the SHA-256 of what is learned from."""
-    return shapes.sha256 if isinstance(shapes, FeatureSet) else data_sha256(shapes)
