@@ -119,8 +119,12 @@ def neighborhoods(nodes: Nodes, k: int, dtype: torch.dtype) -> tuple[Tensor, Ten
     features, neighbors, successors = linked_features(clouds, k, "origin", links=True)
     gaps = features[..., 3]
     before = torch.zeros_like(gaps).scatter_add(1, successors.clamp(min=0), gaps)
-    faded = gaps * (before / FADING).clamp(max=1)
-    features = torch.cat([features[..., :3], faded[..., None]], dim=-1)
+    fading = (before / FADING).clamp(max=1)
+    if features.requires_grad:
+        faded = gaps * fading
+        features = torch.cat([features[..., :3], faded[..., None]], dim=-1)
+    else:
+        gaps.mul_(fading)
     return features, neighbors + starts[cloud_of_rows(nodes.sizes, rows.device)][:, None]
 
 

@@ -64,7 +64,11 @@ class RRIModule(nn.Module):
             raise ValueError("BatchNorm needs more than one neighbour to train on")
         edges = working_precision(features.flatten(0, -3) if features.dim() > 2 else features[None])
         own, others = edges[..., :1], edges[..., 1:2]
-        edges = torch.cat([own, others - own, edges[..., 2:]], dim=-1)
+        if edges.requires_grad:
+            edges = torch.cat([own, others - own, edges[..., 2:]], dim=-1)
+        else:  # the same in a pass less
+            edges = edges.clone()
+            edges[..., 1:2].sub_(own)
         first = self._first_layer(edges)
         second, bias = self._second_layer(edges, first)
         # What follows is monotone, so it may follow the maximum instead of preceding it.
