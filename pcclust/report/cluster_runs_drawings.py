@@ -63,5 +63,6 @@ def size_drawing(sizes: Ints, title: str) -> Markup:
         for number, above in enumerate(edges.T):
             axes.fill_between(epochs, below, above, color=BANDS[number % 2], linewidth=0)
             below = above
+        axes.locator_params(axis="x", integer=True)
         axes.set(xlim=(1, len(sizes)), ylim=(0, edges[0, -1]), xlabel="epoch", ylabel="shapes")
         return inline_svg(figure, f"Sizes of the clusters of {title} over the epochs")
