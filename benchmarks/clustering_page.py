@@ -14,7 +14,8 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional
 
-from benchmarks.clustering import ROUNDS, ROWS, Row
+from benchmarks.clustering_features import ROUNDS
+from benchmarks.clustering_rows import ROWS, Row
 from benchmarks.report import put, table
 from pcclust.cluster import adjusted_rand_index
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks import clustering
-from benchmarks.clustering import ROWS, Row, Settings, Sides, main, run_row
+from benchmarks.clustering import Settings, main, run_row
+from benchmarks.clustering_features import Sides
 from benchmarks.clustering_page import page
+from benchmarks.clustering_rows import ROWS, Row
 from pcclust.evaluate.posed_features import Posed
 
 SCAN = {"scan": {"epochs": 2, "least_steps": 6, "batch_size": 10}}

@@ -1,0 +1,83 @@
+"""The rows of the leaderboard of clusterings, and their settings."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+SHIPPED = "clusternet-contrastnet-modelnet40"
+UPRIGHT = "dgcnn"  # an encoder of upright shapes, for what turning does
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the leaderboard.
+
+    Attributes:
+        name: of its reports.
+        title: what the page calls it.
+        seeds: how many.
+        method: of `METHODS` or of `pcclust.methods.METHODS`.
+        settings: of a method of the latter.
+        encoder: whose features are clustered, or begun with.
+        datasets: on which it is run.
+        shapes: whether an encoder is trained on shapes, beside heads.
+    """
+
+    name: str
+    title: str
+    seeds: int
+    method: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    encoder: str = SHIPPED
+    datasets: tuple[str, ...] = ("modelnet10", "modelnet40")
+    shapes: bool = False
+
+
+def _nested(name: str, **settings: object) -> dict[str, Any]:
+    return {name: settings}
+
+
+# Fewer and smaller heads than in the paper, on principal components: minutes of a core, not hours.
+TEMI_SETTINGS = {
+    "heads": 4,
+    "hidden": 256,
+    "bottleneck": 64,
+    "components": 64,
+    "batch_size": 256,
+    "neighbors": 20,
+    "epochs": 50,
+}
+# An encoder that is trained sees fewer points and epochs than it deserves: hours are not at hand.
+FINE = {"num_points": 256, "epochs": 3, "batch_size": 64, "learning_rate": 1e-4}
+TEN = ("modelnet10",)
+ROWS = (
+    Row("kmeans", "k-means", 5, "kmeans"),
+    Row("self-tuning", "self-tuning spectral", 5, "self-tuning"),
+    Row("ward", "Ward", 1, "ward"),
+    Row("spectral", "spectral", 5, "spectral"),
+    Row("gmm", "Gaussian mixture", 5, "gmm"),
+    Row("hdbscan", "HDBSCAN", 1, "hdbscan"),
+    Row("scan", "SCAN", 5, "scan", _nested("scan", learning_rate=1e-3)),
+    Row("dec", "DEC", 5, "dec", _nested("dec", epochs=20)),
+    Row("temi", "TEMI", 5, "temi", TEMI_SETTINGS),
+    Row("spice", "SPICE-Self", 5, "spice", _nested("spice", heads=2, epochs=6)),
+    Row("dgcnn-kmeans", "k-means, untrained DGCNN", 5, "kmeans", {}, UPRIGHT, TEN),
+    *(
+        Row(name, f"{title}, fine-tuned", 3, name, settings, datasets=TEN, shapes=True)
+        for name, title, settings in (
+            ("pica", "PICA", FINE),
+            ("cc", "CC", FINE),
+            ("htcn", "HTCN", FINE),
+            ("deepcluster", "DeepCluster", FINE),
+        )
+    ),
+    Row(
+        "vade",
+        "VaDE, from scratch",
+        3,
+        "vade",
+        {"vade": FINE, "autoencoder": {"epochs": 5, "batch_size": 64}},
+        encoder="",
+        datasets=TEN,
+        shapes=True,
+    ),
+)
