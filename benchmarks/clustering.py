@@ -19,13 +19,15 @@ import numpy as np
 import torch
 import tyro
 
-from benchmarks.clustering_features import sides_of, trained_sides
-from benchmarks.clustering_rows import ROWS, Row
+from benchmarks.clustering_features import Sides, sides_of, trained_sides
+from benchmarks.clustering_rows import BOTH, OTHERS, ROWS, Row
 from benchmarks.machine import processor
 from pcclust._files import write_whole
+from pcclust.cluster import PCAWhitening, unit_length
 from pcclust.evaluate.cluster_methods import METHODS, Clustering
 from pcclust.evaluate.cluster_runs import measured_run
 from pcclust.evaluate.own_clusters import OwnClusters
+from pcclust.evaluate.posed_features import Posed
 from pcclust.methods import find_recipe
 from pcclust.methods.pipeline import Pipeline
 from pcclust.nn import Clusterer
@@ -47,7 +49,7 @@ class Settings:
     out: Path = Path("out/clustering")
     minutes: float = 60.0
     rows: tuple[str, ...] = tuple(row.name for row in ROWS)
-    datasets: tuple[str, ...] = ("modelnet10", "modelnet40")
+    datasets: tuple[str, ...] = (OTHERS, *BOTH)
     seeds: int = 5
 
 
@@ -93,6 +95,7 @@ def run_row(row: Row, dataset: str, seed: int, out: Path) -> dict[str, Any]:
     encoded = time.process_time()
     if row.method in METHODS:
         assert sides is not None
+        sides = prepared(sides, row.settings.get("whiten"))
         found = METHODS[row.method].run(sides.train.upright, clusters, seed)
         fitted = time.process_time()
     else:
@@ -119,6 +122,19 @@ def run_row(row: Row, dataset: str, seed: int, out: Path) -> dict[str, Any]:
         "clusters": run.fitted.upright.tolist(),
         "processor": processor(),
     }
+
+
+def prepared(sides: Sides, components: int | None) -> Sides:
+    """Returns features whitened, by what training shapes say, and of length one; or as they are."""
+    if components is None:
+        return sides
+    whitening = PCAWhitening(components).fit(sides.train.upright)
+
+    def whitened(posed: Posed) -> Posed:
+        both = [unit_length(whitening.transform(each)) for each in (posed.upright, *posed.turned)]
+        return Posed(both[0], both[1:])
+
+    return Sides(whitened(sides.train), whitened(sides.test), sides.labels)
 
 
 def pretrained(row: Row, dataset: str, clusters: int, seed: int, out: Path) -> Clusterer:

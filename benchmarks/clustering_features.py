@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.clustering_rows import UPRIGHT
+from benchmarks.clustering_rows import OTHERS, UPRIGHT
 from pcclust.data import PointDataset
 from pcclust.data.named import open_named
 from pcclust.data.transforms import UnitSphere
@@ -57,8 +57,9 @@ def sides_of(dataset: str, encoder: str, folder: Path) -> Sides:
 def _classes(dataset: str) -> NDArray[np.int64]:
     """Returns the labels in ModelNet40 of the classes of a dataset, sorted."""
     names = open_named("modelnet40", "test", num_points=8).class_names
-    wanted = open_named(dataset, "test", num_points=8).class_names
-    return np.array(sorted(names.index(name) for name in wanted))
+    ten = open_named("modelnet10", "test", num_points=8).class_names
+    wanted = {"modelnet10": ten, "modelnet40": names, OTHERS: [n for n in names if n not in ten]}
+    return np.array(sorted(names.index(name) for name in wanted[dataset]))
 
 
 def _features(encoder: str, split: str, folder: Path) -> dict[str, Any]:

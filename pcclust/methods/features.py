@@ -67,7 +67,7 @@ def open_features(path: Path) -> FeatureSet:
     """
     features, _ = read_feature_file(path)
     try:
-        return feature_set(torch.from_numpy(np.ascontiguousarray(features)))
+        return feature_set(torch.from_numpy(np.array(features, order="C")))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
