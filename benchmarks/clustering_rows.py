@@ -51,6 +51,7 @@ TEMI_SETTINGS = {
     "batch_size": 256,
     "neighbors": 20,
     "epochs": 50,
+    "momentum": 0.99,
 }
 # An encoder that is trained sees fewer points and epochs than it deserves: hours are not at hand.
 FINE = {"num_points": 256, "epochs": 3, "batch_size": 64, "learning_rate": 1e-4}

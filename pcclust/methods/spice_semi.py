@@ -30,7 +30,8 @@ class SPICESemiConfig(StageFields, DeepClusteringConfig):
     """Which labels are reliable, and how they are learned.
 
     Attributes:
-        neighbors: of a shape, itself among them, whose clusters are compared.
+        neighbors: of a shape, itself among them, whose clusters are compared; at most half as many
+            as a cluster has shapes in the mean, since no neighbourhood is larger than its cluster.
         agreement: the least fraction of them that share its cluster.
         confidence: the least probability of its cluster.
         threshold: of the likeliest cluster of other shapes, from which on it is learned.
@@ -111,8 +112,10 @@ class SPICESemi(DeepClustering):
         """
         if epoch == 0:
             config, features = self.config, self.features(progress)
+            half = max(len(features) // (2 * config.num_clusters), 1)
+            neighbors = min(config.neighbors, half)
             found = reliable_labels(
-                self.assignments(), features, config.neighbors, config.agreement, config.confidence
+                self.assignments(), features, neighbors, config.agreement, config.confidence
             )
             if bool((found == NOT_RELIABLE).all()):
                 raise ValueError(

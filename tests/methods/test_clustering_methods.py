@@ -66,7 +66,15 @@ CASES = [
     ),
     Case(
         "temi",
-        {"epochs": 60, "heads": 3, "neighbors": 10, "batch_size": 60, "least_steps": 600},
+        # Few steps need teachers that follow fast.
+        {
+            "epochs": 60,
+            "heads": 3,
+            "neighbors": 10,
+            "batch_size": 60,
+            "least_steps": 600,
+            "momentum": 0.98,
+        },
         {"heads": 2, "least_steps": 0},
     ),
     Case(

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from pcclust.losses import double_softmax
+from pcclust.methods import spice_semi
 from pcclust.methods.features import feature_set
 from pcclust.methods.spice import RECIPE, SPICE, SPICEConfig, labelled_rows, stages
 from pcclust.methods.spice_semi import SPICESemi, SPICESemiConfig, reliable_labels
@@ -137,6 +138,19 @@ def test_a_step_sees_so_many_others_beside_each_reliable_shape():
     assert sorted(others) == list(range(24))
     assert set(taught) <= set(reliable)
     assert len(taught) == 8
+
+
+def test_no_neighbourhood_is_larger_than_half_a_cluster(monkeypatch):
+    asked = []
+
+    def reliable(probabilities, features, neighbors, agreement, confidence):
+        asked.append(neighbors)
+        return probabilities.argmax(dim=1)
+
+    monkeypatch.setattr(spice_semi, "reliable_labels", reliable)
+    begin(semi(neighbors=100))
+    begin(semi(neighbors=2))
+    assert asked == [4, 2]  # of 24 shapes in 3 clusters
 
 
 def test_few_shapes_are_fewer_beside_each_reliable_one():
