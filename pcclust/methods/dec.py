@@ -1,8 +1,9 @@
 """DEC: an embedding and its centers sharpen what they say already."""
 
+import copy
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -15,9 +16,10 @@ from pcclust.losses import dec, target_distribution
 from pcclust.methods.auto_encoder import AutoEncode, AutoEncoderConfig
 from pcclust.methods.base import DeepClustering, DeepClusteringConfig, Views
 from pcclust.methods.features import FeatureSet
-from pcclust.methods.stages import Previous, Recipe, Shapes, Stage, of_stage
+from pcclust.methods.stages import NOTHING, Previous, Recipe, Shapes, Stage, of_stage
 from pcclust.methods.views import StageFields
 from pcclust.nn import AutoEncoder
+from pcclust.nn.cluster_head import ClusterHead
 from pcclust.nn.cluster_heads import StudentTHead
 from pcclust.training import Progress
 
@@ -99,6 +101,17 @@ class DEC(DeepClustering):
     takes_features: ClassVar[bool] = True
     collapse_advice: ClassVar[str] = "train the auto-encoder longer, or ask for fewer --clusters"
 
+    def __init__(self, config: DECConfig, shapes: Shapes, previous: Previous = NOTHING) -> None:
+        self._mean, self._scale = torch.zeros(()), torch.ones(())
+        if isinstance(shapes, FeatureSet):
+            # A step moves the embedding by the squared length of features: far from the origin,
+            # as encoders have them, all shapes would fly off together.
+            self._mean = shapes.features.mean(dim=0)
+            centred = shapes.features - self._mean
+            self._scale = centred.square().sum(dim=1).mean().sqrt()
+            shapes = replace(shapes, features=centred / self._scale)
+        super().__init__(config, shapes, previous)
+
     def heads(self, width: int) -> dict[str, nn.Module]:
         """Returns embedding and centers."""
         latent = min(self.config.latent, width)
@@ -141,6 +154,15 @@ class DEC(DeepClustering):
         changed = (self._buffer("assigned") != self._buffer("labels")).double().mean()
         self._buffer("changed").copy_(changed)
         return measured | {"changed": float(changed)}
+
+    def _saved_head(self) -> ClusterHead:
+        """Returns the head of features as they were given."""
+        head = copy.deepcopy(super()._saved_head())
+        assert isinstance(head, StudentTHead)
+        with torch.no_grad():
+            head.embedding.weight.div_(self._scale)
+            head.embedding.bias.sub_((head.embedding.weight * self._mean).sum(dim=1))
+        return head
 
     def converged(self) -> bool:
         """Returns whether fewer shapes changed their cluster than the tolerance."""

@@ -3,13 +3,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pcclust.cluster import KMeans
+from pcclust.cluster import KMeans, clustering_accuracy
 from pcclust.losses import dec, target_distribution
 from pcclust.methods.auto_encoder import AutoEncode, AutoEncoderConfig
 from pcclust.methods.dec import DEC, RECIPE, DECConfig, principal_embedding, stages
 from pcclust.methods.features import feature_set
 from pcclust.methods.stages import NOTHING
 from pcclust.nn.weights import save_weights
+from pcclust.training import RunFolder, fit
 from tests.methods.families import family_set
 
 DGCNN = {"model": "dgcnn", "model_kwargs": {"k": 4, "channels": [8], "embedding": 16}}
@@ -85,6 +86,22 @@ def test_it_ends_when_few_shapes_change_their_cluster():
         )
     assert method.evaluate()["changed"] == 1
     assert not method.converged()
+
+
+def test_features_far_from_the_origin_are_clustered_and_the_head_takes_them_as_they_are(tmp_path):
+    labels = torch.arange(60) % 3
+    noise = torch.randn(60, 8, generator=torch.Generator().manual_seed(0))
+    features = noise + 6 * torch.eye(8)[labels] + 300
+    config = DECConfig(
+        dataset="x", num_clusters=3, epochs=8, batch_size=10, latent=2, tolerance=0.0, workers=0
+    )
+    method = DEC(config, feature_set(features))
+    fit(method, RunFolder(tmp_path))
+    model, _ = method.saved()
+    with torch.no_grad():
+        ours = method.assignments()
+        torch.testing.assert_close(model(features).softmax(1), ours, atol=1e-3, rtol=1e-2)
+    assert clustering_accuracy(labels, ours.argmax(dim=1)) >= 0.95
 
 
 def test_stages():
