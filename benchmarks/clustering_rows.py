@@ -67,7 +67,7 @@ ROWS = (
     Row("dec", "DEC", 5, "dec", _nested("dec", epochs=20)),
     Row("temi", "TEMI", 5, "temi", TEMI_SETTINGS),
     Row("spice", "SPICE-Self", 5, "spice", _nested("spice", heads=2, epochs=6)),
-    Row("dgcnn-kmeans", "k-means, untrained DGCNN", 5, "kmeans", {}, UPRIGHT, TEN),
+    Row("dgcnn-kmeans", "k-means, untrained DGCNN of 256 points", 5, "kmeans", {}, UPRIGHT, TEN),
     *(
         Row(name, f"{title}, fine-tuned", 3, name, settings, datasets=TEN, shapes=True)
         for name, title, settings in (
