@@ -81,8 +81,11 @@ def _checking(
     @wraps(function)
     def checked(*args: Any) -> Any:  # noqa: ANN401
         check(argument for argument in args if isinstance(argument, torch.Tensor))
-        with torch.no_grad():
-            return function(*args)
+        try:
+            with torch.no_grad():
+                return function(*args)
+        except IndexError as error:  # of a shape that has fewer dimensions
+            raise RuntimeError(f"a tensor has too few dimensions: {error}") from error
 
     return checked
 

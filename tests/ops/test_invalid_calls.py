@@ -110,3 +110,11 @@ def test_an_index_of_other_clouds_is_refused(native: None) -> None:
     for starts, sizes in (([0, 6], [5, 4]), ([0, 5], [4, 5])):
         with pytest.raises(RuntimeError, match="index was not built from these points"):
             ops.index_search(points, torch.tensor(starts), torch.tensor(sizes), *search)
+
+
+def test_too_few_dimensions_are_a_runtime_error() -> None:
+    part, weight, bias = torch.tensor(1.0), torch.ones(2, 1), torch.ones(2)
+    with pytest.raises(RuntimeError, match="dimension"):
+        torch.ops.pcclust.row_layer_torch([part], weight, bias, 0.0, False)
+    with pytest.raises(RuntimeError, match="dimension"):
+        torch.ops.pcclust.row_moments(torch.ones(3, device="meta"))
