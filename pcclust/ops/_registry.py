@@ -80,7 +80,8 @@ def _checking(
 
     @wraps(function)
     def checked(*args: Any) -> Any:  # noqa: ANN401
-        check(argument for argument in args if isinstance(argument, torch.Tensor))
+        values = (v for a in args for v in (a if isinstance(a, (list, tuple)) else (a,)))
+        check(value for value in values if isinstance(value, torch.Tensor))
         try:
             with torch.no_grad():
                 return function(*args)

@@ -118,3 +118,5 @@ def test_too_few_dimensions_are_a_runtime_error() -> None:
         torch.ops.pcclust.row_layer_torch([part], weight, bias, 0.0, False)
     with pytest.raises(RuntimeError, match="dimension"):
         torch.ops.pcclust.row_moments(torch.ones(3, device="meta"))
+    with pytest.raises(RuntimeError, match="several devices"):
+        torch.ops.pcclust.row_layer([torch.ones(3, 1, device="meta")], weight, bias, 0.0, False)
