@@ -66,7 +66,9 @@ def runs_page(report: ClusterRunsReport, shapes: PointDataset, turned: Turned | 
         *_sections(report),
         Section(
             title=f"Clusters of {report.groups[0].title}",
-            html=render_rows(rows, shapes, turned) + rows_script(shapes, shown, turned=turned),
+            html=_poses(turned)
+            + render_rows(rows, shapes, turned)
+            + rows_script(shapes, shown, turned=turned),
         ),
         Section(title="How it was made", html=made),
     ]
@@ -101,6 +103,12 @@ def _sections(report: ClusterRunsReport) -> Iterator[Section]:
             told = "The sizes of its clusters after each epoch, the largest below:"
             html += Markup("<p>{}</p>").format(told) + size_drawing(run.sizes, group.title)
         yield Section(title=f"{group.title}, seed {run.seed}", html=html)
+
+
+def _poses(turned: Turned | None) -> Markup:
+    """Says what stands above and below, where shapes are shown twice."""
+    told = "As it stands above, turned any way below; an arrow says which cluster it then comes to."
+    return Markup("") if turned is None else Markup("<p>{}</p>").format(told)
 
 
 def _as_clustering(report: ClusterRunsReport, group: RunGroup) -> ClusteringReport:

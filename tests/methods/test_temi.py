@@ -157,7 +157,8 @@ def test_two_processes_find_the_clusters_of_one(tmp_path):
     settings = [
         "pretrain", "temi", str(tmp_path / "features.npy"), "--clusters", "3", "--heads", "2",
         "--hidden", "12", "--bottleneck", "8", "--neighbors", "4", "--epochs", "3",
-        "--batch-size", "8", "--least-steps", "60", "--out",
+        "--batch-size", "8", "--least-steps", "60", "--warmup-epochs", "0",
+        "--learning-rate", "0.02", "--out",
     ]  # fmt: skip
     one, two = tmp_path / "one", tmp_path / "two"
     launch = ["torch.distributed.run", "--standalone", "--nproc-per-node=2"]
