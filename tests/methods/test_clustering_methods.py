@@ -74,6 +74,8 @@ CASES = [
             "batch_size": 60,
             "least_steps": 600,
             "momentum": 0.98,
+            "hidden": 512,
+            "bottleneck": 256,
         },
         {"heads": 2, "least_steps": 0},
     ),
