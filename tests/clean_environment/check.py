@@ -20,7 +20,7 @@ BIN = Path(sys.executable).parent
 # Against what never ends: on a busy machine a command waits for most of its time.
 TIMEOUT = 1200
 EXTRA = re.compile(r"pip install 'pcclust\[(\w+)\]'")
-PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)+")
+PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)+|[\w-]+\.(?:h5|npz)")
 
 
 def run(item: Item, earlier: str, work: Path) -> str | None:
