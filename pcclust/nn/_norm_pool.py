@@ -23,7 +23,7 @@ def normalize_and_pool(
         negative_slope: of the LeakyReLU.
 
     Returns:
-        ``(S, C)`` and ``(S, C)``; differentiable once.
+        ``(S, C)`` and ``(S, C)`` of the dtype of the norm's weights; differentiable once.
 
     Raises:
         ValueError: a single row to train on.
@@ -31,12 +31,14 @@ def normalize_and_pool(
     rows = working_precision(z)
     if not norm.training:
         scale, shift = scale_and_shift(norm, *running_statistics(norm))
-        return segment_pool(rows, scale.to(rows), shift.to(rows), segments, negative_slope)
+        given = (scale.to(rows), shift.to(rows), segments, negative_slope)
+        maxima, means = segment_pool(rows, *given)
+        return maxima.to(norm.weight.dtype), means.to(norm.weight.dtype)
     if len(z) == 1:
         raise ValueError("BatchNorm needs more than one row to train on")
-    pooled = norm_pool(rows, norm.weight, norm.bias, norm.eps, segments, negative_slope)
-    update_running(norm, pooled.mean, pooled.variance, len(z))
-    return pooled.maxima, pooled.means
+    seen = norm_pool(rows, norm.weight, norm.bias, norm.eps, segments, negative_slope)
+    update_running(norm, seen.mean, seen.variance, len(z))
+    return seen.maxima.to(norm.weight.dtype), seen.means.to(norm.weight.dtype)
 
 
 def normalize_and_pool_alike(

@@ -310,7 +310,8 @@ def test_each_shape_is_encoded_once_in_each_turn_and_everything_is_counted(known
         trained=lambda: classifiers.append(1),
     )
     assert sum(clouds) == PROBES.clouds(45, 150, 3) == found.settings["clouds"]
-    assert len(seen) == sum(clouds) + 2  # two clouds to find the layout
+    # Two clouds to find the layout, and 32 twice to see whether the model is random.
+    assert len(seen) == sum(clouds) + 2 + 2 * 32
     assert len(classifiers) == dataclasses.replace(PROBES, label_fractions=(0.1,)).classifiers == 23
     assert len(set(seen)) == sum(clouds)  # no cloud is shown twice; the two tried are upright
 

@@ -9,6 +9,7 @@ import pcclust
 from pcclust.data import PointDataset
 from pcclust.data.part_pairs import part_pairs
 from pcclust.methods.contrastnet import ContrastNet, ContrastNetConfig, cutting_planes
+from pcclust.nn import backbones
 from pcclust.training import RunFolder, fit
 from tests.methods.test_classification import CLUSTERS, write
 
@@ -257,12 +258,13 @@ def test_each_epoch_cuts_and_turns_parts_anew(file):
         assert first.parts.shape != second.parts.shape or not torch.equal(first.parts, second.parts)
 
 
-def test_a_backbone_without_lengths_needs_parts_of_one_size(tmp_path, file):
+def test_a_backbone_without_lengths_needs_parts_of_one_size(tmp_path, file, request):
     (tmp_path / "mean.py").write_text(
         "from torch import nn\n\n\nclass Mean(nn.Module):\n    out_channels = 3\n\n"
         "    def forward(self, points):\n        return points.mean(dim=1)\n"
     )
     model = f"{tmp_path / 'mean.py'}:Mean"
+    request.addfinalizer(lambda: backbones._registered.pop(model, None))
     with pytest.raises(ValueError, match="takes no lengths, and parts differ in size"):
         create(file, model=model, model_kwargs={})
     method = create(file, model=model, model_kwargs={}, part_points=16)
