@@ -36,6 +36,7 @@ MEANT = re.compile(
     r"|ReplaceComparisonOperator_(Lt_LtE|LtE_Lt|Gt_GtE|GtE_Gt|Lt_Gt|Gt_Lt|Eq_NotEq|NotEq_Eq"
     r"|Is_IsNot|IsNot_Is)|ReplaceUnaryOperator_Delete_(USub|Not|Invert)|ReplaceBreakWithContinue)"
 )
+ENDS = ("caught", "out of time", "undecided", "survived")
 LEFT_OUT = (".git", ".venv", "build", "out", "dist", "data", "__pycache__", ".*_cache")
 
 
@@ -148,7 +149,7 @@ def judge(drawn: list[Mutant], python: str, limit: float) -> Iterator[tuple[Muta
             end, why = run(python, tree, tests, limit) if tests else ("survived", "no test")
             shutil.copy2(ROOT / each.file, broken)
             if end == "caught" and run(python, tree, [why], limit)[0] != "survived":
-                sys.exit(f"{why} fails on the unbroken package too, so it judges nothing")
+                end, why = "undecided", f"{why} fails on the unbroken package, too"
             print(f"{each.file}:{each.line}: {end} {why}", file=sys.stderr, flush=True)
             yield each, end, why
 
@@ -164,11 +165,11 @@ def page(judged: list[tuple[Mutant, str, str]], given: argparse.Namespace) -> st
         f"{given.count} lines of each folder, drawn by seed {given.seed}, each file by its length.",
         "Defaults of settings and annotations are not broken.",
         "",
-        "| folder | broken | caught | out of time | survived |",
-        "|---|---:|---:|---:|---:|",
+        "| folder | broken | caught | out of time | undecided | survived |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
     for folder in given.folders:
-        counts = [ends[folder, end] for end in ("caught", "out of time", "survived")]
+        counts = [ends[folder, end] for end in ENDS]
         lines.append(f"| {folder} | {sum(counts)} | " + " | ".join(map(str, counts)) + " |")
     lines += ["", "| line | before | after | end | first test that failed, or why it is left |"]
     lines.append("|---|---|---|---|---|")

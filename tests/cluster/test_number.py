@@ -86,3 +86,7 @@ def test_equal_items_have_no_clusters_but_an_answer():
 def test_it_refuses(options, match):
     with pytest.raises(ValueError, match=match):
         number_of_clusters(blobs(), **options)
+
+
+def test_two_repeats_are_enough():
+    assert len(number_of_clusters(blobs(), (2, 3), repeats=2).curve) == 2

@@ -84,3 +84,11 @@ def test_every_item_alone_has_no_width():
 def test_wrong_input_is_named(features, clusters, options, message):
     with pytest.raises(ValueError, match=message):
         silhouette(features, clusters, **options)
+
+
+def test_far_from_the_origin_no_digits_are_lost():
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(40, 3))
+    clusters = generator.integers(0, 3, size=40)
+    far = features + 1e7
+    assert silhouette(far, clusters) == pytest.approx(widths(far, clusters).mean(), abs=1e-6)

@@ -4,12 +4,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
 import pcclust
+from pcclust.ops._distance import _estimate
 from tests.ops.sample_clouds import same_bits, sample_cloud
 
 OFFSETS, QUERY_OFFSETS = torch.tensor([0, 4, 12]), torch.tensor([0, 3, 5])
@@ -210,3 +212,14 @@ def test_memory_stays_far_below_all_pairs(backend: str) -> None:
     many_dimensions, many_points = map(int, output.split())
     assert many_dimensions < 4 * 8_000 * 100 * 64 / 1.5  # no (N, k, D) float32
     assert many_points < 4 * 20_000 * 20_000 / 8  # no (N, N) float32
+
+
+@pytest.mark.parametrize("dims", [4, 9, 32])
+def test_no_estimate_is_off_by_more_than_its_bound(dims: int) -> None:
+    points = torch.randn(1, 400, dims, generator=torch.Generator().manual_seed(dims))
+    estimates, bound = _estimate(points, points)
+    rows = points[0].numpy().astype(np.longdouble)
+    exact = ((rows[:, None] - rows) ** 2).sum(axis=2)
+    off = np.abs(estimates[0].numpy() - exact).max(axis=1)
+    assert (off <= bound[0].numpy()).all()
+    assert (bound < 1e-11).all()

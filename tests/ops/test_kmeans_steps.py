@@ -106,6 +106,14 @@ def test_seeds_are_those_of_the_definition(
     assert torch.equal(at_label, distances)
 
 
+@pytest.mark.parametrize("outside", [-0.25, 1.0])
+def test_draws_outside_of_the_distribution_are_refused(backend, outside):
+    points, uniforms = lattice(0, 6, 2, torch.float32), torch.full((1, 2), outside).double()
+    state = (torch.zeros(6, dtype=torch.int64), points.square().sum(dim=1))
+    with pytest.raises(RuntimeError, match=r"uniforms must lie in \[0, 1\)"):
+        kmeans_plusplus(points, None, points[0], uniforms, 1, *state)
+
+
 def test_seeds_do_not_depend_on_how_steps_are_grouped(backend):
     generator = torch.Generator().manual_seed(0)
     points = torch.randn((1500, 33), generator=generator)

@@ -185,3 +185,11 @@ def test_two_processes_never_write_one_run(run):
         fit(TinyMethod(), run, resume=True)
     assert resume(run).complete
     assert not list(run.path.glob("*.lock"))
+
+
+def test_a_folder_of_other_things_becomes_no_run(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="run"):
+        fit(TinyMethod(), RunFolder(tmp_path / "run"))
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.txt"]
