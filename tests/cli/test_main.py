@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pcclust.cli import _help, _options
+from pcclust.cli import _help, _options, console
 from pcclust.cli import main as cli
 from pcclust.cli.console import UsageError
 from pcclust.training import Outcome
@@ -123,6 +123,7 @@ def helped(*words, width=80):
     shown = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(shown):
         patch.setenv("COLUMNS", str(width))
+        patch.setattr(console.output, "_width", width)  # it reads COLUMNS once, at import
         assert run(*words, "--help") == 0
     return shown.getvalue()
 
