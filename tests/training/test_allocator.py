@@ -16,8 +16,8 @@ import resource, sys, torch
 from pcclust.training.allocator import keep_freed_memory
 if sys.argv[1] == "kept":
     assert keep_freed_memory()
-for step in range(8):
-    if step == 4:  # the heap has grown by then
+for step in range(20):
+    if step == 16:  # the heap has grown by then, which takes a few steps where it is in pieces
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     torch.empty(2**24).fill_(1.0)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
@@ -52,9 +52,7 @@ def printed(script: str, argument: str) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
 def test_memory_that_was_freed_is_there_again():
     """Each page that comes from the system is a fault."""
-    # Where something happens to be mapped behind the heap, it cannot grow, and keeps less.
-    kept = min(printed(FAULTS, "kept") for _ in range(3))
-    assert kept < printed(FAULTS, "freed") / 8
+    assert printed(FAULTS, "kept") < printed(FAULTS, "freed") / 8
 
 
 @pytest.mark.skipif(
