@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from pcclust.nn._lengths import described
 from pcclust.ops._clouds import flatten
 
 SIGNS = ((1.0, 1.0, 1.0), (1.0, -1.0, -1.0), (-1.0, 1.0, -1.0), (-1.0, -1.0, 1.0))
@@ -93,14 +94,13 @@ class CanonicalPose(nn.Module):
             ValueError: wrong shape, NaN or inf, or bad lengths.
         """
         if self.training:
-            given = {} if lengths is None else {"lengths": lengths}
-            return self.backbone(self.pose(points, lengths=lengths), **given)  # type: ignore[no-any-return]
+            return described(self.backbone, self.pose(points, lengths=lengths), lengths)
         centred, axes, weights = self._poses(points, lengths)
         clouds, poses = weights.nonzero(as_tuple=True)
         posed = (centred[clouds] @ (axes[clouds] @ _TURNS.to(axes)[poses])).to(points.dtype)
-        given = {} if lengths is None else {"lengths": lengths[clouds]}
-        described: Tensor = self.backbone(posed, **given)
-        return _weighted_sum(described, weights[clouds, poses], clouds, len(points))
+        of_poses = None if lengths is None else lengths[clouds]
+        rows = described(self.backbone, posed, of_poses)
+        return _weighted_sum(rows, weights[clouds, poses], clouds, len(points))
 
     def pose(
         self, points: Tensor, generator: Generator | None = None, *, lengths: Tensor | None = None
