@@ -22,6 +22,7 @@ from pcclust.nn import AutoEncoder
 from pcclust.nn.cluster_head import ClusterHead
 from pcclust.nn.cluster_heads import StudentTHead
 from pcclust.training import Progress
+from pcclust.training.config import Schedule
 
 KMEANS = 2  # a use of the seed
 
@@ -47,7 +48,7 @@ class DECConfig(DeepClusteringConfig):
     optimizer: Literal["adamw", "sgd"] = "sgd"
     learning_rate: float | None = 0.01
     weight_decay: float | None = 0.0
-    schedule: Literal["cosine", "constant", "step"] = "constant"
+    schedule: Schedule = "constant"
     warmup_epochs: float = 0.0
 
     method: ClassVar[str] = "dec"

@@ -170,6 +170,7 @@ RECIPE = Recipe(
             "crop": 0.6,
             "view_points": 512,
             "learning_rate": 1.5e-3,
+            "schedule": "trapezoid",
         },
         "li2021": {
             "temperature": 0.1,

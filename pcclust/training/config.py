@@ -55,6 +55,9 @@ ModelKwargs: TypeAlias = Annotated[
 ]
 
 
+Schedule: TypeAlias = Literal["cosine", "constant", "step", "trapezoid"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """How a run goes, whatever it trains; each method adds its own settings in a subclass.
@@ -68,8 +71,9 @@ class TrainingConfig:
         learning_rate: the highest one; by default 0.001 for adamw and 0.1 for sgd.
         weight_decay: of weight matrices; biases and norms have none.
         warmup_epochs: over which the learning rate rises from 0.
-        schedule: of the learning rate after that: it falls by a "cosine" to 0, stays "constant", or
-            falls to a tenth after half of the "step"s and to a hundredth after three quarters.
+        schedule: of the learning rate after that: it falls by a "cosine" to 0, stays "constant",
+            falls to a tenth after half of the "step"s and to a hundredth after three quarters, or
+            as a "trapezoid" stays and falls in a line to 0 over the last quarter of all steps.
         clip_norm: the largest norm of the gradient; by default there is no limit.
         precision: of the forward pass; weights and their updates are float32.
         seed: of the weights, the order, the augmentation, the dropout and the split.
@@ -85,7 +89,7 @@ class TrainingConfig:
     weight_decay: float | None = None
     warmup_epochs: float = 1.0
     clip_norm: float | None = None
-    schedule: Literal["cosine", "constant", "step"] = "cosine"
+    schedule: Schedule = "cosine"
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
     workers: int = 2

@@ -8,6 +8,8 @@ from torch import nn, optim
 
 from pcclust.training.config import TrainingConfig
 
+FALLING = 1 / 4  # of all steps, at the end of a trapezoid
+
 
 def create_optimizer(groups: list[dict[str, Any]], config: TrainingConfig) -> optim.Optimizer:
     """Returns the optimiser of groups of parameters; see `Method.param_groups`."""
@@ -32,8 +34,10 @@ def forget(optimizer: optim.Optimizer, parameters: Iterable[nn.Parameter]) -> No
 def learning_rate(step: int, steps_per_epoch: int, config: TrainingConfig) -> float:
     """Returns the learning rate of a step: a linear rise, and then what the schedule says.
 
-    ``cosine`` falls by half a cosine to 0, ``constant`` stays, and ``step`` falls to a tenth after
-    half of all steps and to a hundredth after three quarters.
+    ``cosine`` falls by half a cosine to 0, ``constant`` stays, ``step`` falls to a tenth after half
+    of all steps and to a hundredth after three quarters, and ``trapezoid`` stays and falls in a
+    line to 0 over the last quarter (Hägele et al., "Scaling Laws and Compute-Optimal Training
+    Beyond Fixed Training Durations", 2024; the quarter is our choice).
 
     It depends on nothing but the step, so a resumed run has no schedule to restore.
 
@@ -61,5 +65,7 @@ def learning_rate(step: int, steps_per_epoch: int, config: TrainingConfig) -> fl
         return config.learning_rate
     if config.schedule == "step":
         return config.learning_rate * 0.1 ** sum(4 * step >= part * total for part in (2, 3))
+    if config.schedule == "trapezoid":
+        return config.learning_rate * min(1, (total - step) / max(total * FALLING, 1))
     done = (step - warmup) / max(total - warmup, 1)
     return config.learning_rate * (1 + math.cos(math.pi * done)) / 2

@@ -128,5 +128,6 @@ def test_schedules():
 
     assert rates("constant") == [0.5, *[1.0] * 7]
     assert rates("step") == pytest.approx([0.5, 1, 1, 1, 0.1, 0.1, 0.01, 0.01])
+    assert rates("trapezoid") == [0.5, *[1.0] * 6, 0.5]
     assert rates("cosine")[:3] == [0.5, 1, 1]
     assert 0 < rates("cosine")[-1] < 0.1
