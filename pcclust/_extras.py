@@ -6,11 +6,13 @@ from types import ModuleType
 # Which extra of pcclust brings a library, by the name it is imported by.
 EXTRAS = {
     "accelerate": "train",
+    "fsspec": "shards",
     "huggingface_hub": "hub",
     "laspy": "las",
     "matplotlib": "report",
     "mlflow": "mlflow",
     "onnxscript": "onnx",
+    "pyarrow": "shards",
     "tensorboard": "tensorboard",
     "torch_geometric": "pyg",
     "wandb": "wandb",

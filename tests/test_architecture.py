@@ -27,7 +27,7 @@ FLOORS = (
     ),
     ("ops",),
     ("cluster", "data", "losses", "nn", "pyg"),
-    ("evaluate", "info", "training"),
+    ("distributed", "evaluate", "info", "training"),
     ("demo", "methods", "report"),
     ("cli",),
     ("__main__",),

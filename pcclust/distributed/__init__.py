@@ -1,0 +1,1 @@
+"""Many machines: shapes described in shards by any number of processes."""
