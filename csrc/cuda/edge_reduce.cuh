@@ -14,6 +14,7 @@
 // that is 30 µs. Expected: 30 to 35 % of the bound from memory.
 #pragma once
 
+#include "cuda/column_sums.cuh"
 #include "cuda/edge_rows.cuh"
 
 namespace pcclust::cuda {
@@ -138,26 +139,6 @@ __global__ void __launch_bounds__(kEdgeThreads, 3)
   if (a.moments) store_partial(total, squares, e.channels, static_cast<double*>(a.workspace));
 }
 
-// Adds the blocks' partial sums: 32 threads share a column, in a fixed way.
-constexpr int kSummands = 32;
-__global__ static void edge_moments_kernel(const double* partial, int64_t blocks, int64_t width,
-                                           double* moments) {
-  __shared__ double share[kSummands][kWarp];
-  const int64_t column = int64_t{blockIdx.x} * kWarp + threadIdx.x;
-  double sum = 0;
-  if (column < width) {
-#pragma unroll 4
-    for (int64_t block = threadIdx.y; block < blocks; block += kSummands) {
-      sum += partial[block * width + column];
-    }
-  }
-  share[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y > 0 || column >= width) return;
-  for (int i = 1; i < kSummands; ++i) sum += share[i][threadIdx.x];
-  moments[column] = sum;
-}
-
 template <class T>
 size_t edge_reduce_workspace(const EdgeReduceArguments<T>& a) {
   if (!a.moments) return 0;
@@ -179,10 +160,8 @@ cudaError_t edge_reduce(const EdgeReduceArguments<T>& a, cudaStream_t stream) {
                   rows_of_edge_warp(e.rows));
   });
   if (error != cudaSuccess || !a.moments) return error;
-  const int64_t width = 2 * e.channels;
-  return launch(edge_moments_kernel, static_cast<unsigned>(ceil_divide<int64_t>(width, kWarp)),
-                dim3(kWarp, kSummands), 0, stream, static_cast<const double*>(a.workspace), blocks,
-                width, a.moments);
+  return sum_columns(static_cast<const double*>(a.workspace), blocks, 2 * e.channels,
+                     2 * e.channels, a.moments, stream);
 }
 
 }  // namespace pcclust::cuda

@@ -1,19 +1,16 @@
 // What both directions of an EdgeConv's reduction take, and how a warp walks the edges of a row.
 #pragma once
 
-#include "cuda/platform.cuh"
+#include "cuda/refusal.cuh"
 #include "cuda/warp.cuh"
 
 namespace pcclust::cuda {
 
-// What a kernel found wrong: the smallest number of each kind, kNothingWrong where there is none.
-// Kernels skip such entries and read nothing out of bounds.
 struct Refusal {
   unsigned long long cloud;     // one that does not lie inside the rows
   unsigned long long neighbor;  // row * k + column of one that is no point of its cloud
   unsigned long long argmax;    // a cloud of which an argmax is no position
 };
-constexpr unsigned long long kNothingWrong = ~0ull;
 
 // The edges of kNN graphs: row i of a cloud leads to its neighbours, and the edge to neighbour j
 // carries u_i + v_j in each channel.
