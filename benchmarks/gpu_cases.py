@@ -6,10 +6,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 import pcclust
 from pcclust.ops.edge_reduce import edge_reduce
+from pcclust.ops.group_max import group_max
+from pcclust.ops.group_moments import group_moments
 from pcclust.ops.kmeans_assign import kmeans_assign
+from pcclust.ops.segment_pool import norm_pool
+from pcclust.ops.segments import Segments
 
 Run = Callable[[], Any]
 
@@ -47,6 +52,8 @@ def cases() -> list[Case]:
         rri("32 × 1024, k = 20", batch, 20),
         assignment("100,000 × 64 to 128 centers", torch.randn(100_000, 64), torch.randn(128, 64)),
         *edge_convolution("32 × 1024, k = 20, 64 channels", batch, 20, 64),
+        *pooling("32 × 1024 rows, 1024 channels", 32, 1024, 1024),
+        *perceptron("32,768 groups of 20, 4 to 32 to 64 channels", 32_768, 20, (4, 32, 64)),
     ]
 
 
@@ -132,14 +139,6 @@ def edge_convolution(sizes: str, points: Tensor, k: int, channels: int) -> list[
         sums = torch.stack([edges.double().sum((0, 1)), edges.double().square().sum((0, 1))])
         return edges.amax(dim=1), sums
 
-    def gradient(reduce: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., Tensor]:
-        def run(*inputs: Tensor) -> Tensor:
-            maxima, sums = reduce(*inputs)
-            (found,) = torch.autograd.grad(maxima.sum() + sums.sum(), inputs[0])
-            return found
-
-        return run
-
     edges = float(batch * count * k * channels)
     inputs = (projected, *tables)
     return [
@@ -153,3 +152,87 @@ def edge_convolution(sizes: str, points: Tensor, k: int, channels: int) -> list[
             {"textbook": gradient(textbook)},
         ),
     ]
+
+
+def pooling(sizes: str, clouds: int, rows: int, channels: int) -> list[Case]:
+    """BatchNorm, LeakyReLU and pooling of clouds; textbook: one after the other."""
+    values = torch.randn(clouds * rows, channels, requires_grad=True)
+    starts = torch.arange(clouds) * rows
+    inputs = (values, torch.rand(channels), torch.rand(channels), starts)
+
+    def forward(*inputs: Tensor) -> tuple[Tensor, Tensor]:
+        values, weight, bias, starts = inputs
+        segments = Segments(None, starts, torch.full_like(starts, rows))
+        return norm_pool(values, weight, bias, 1e-5, segments, 0.2)[:2]
+
+    def textbook(*inputs: Tensor) -> tuple[Tensor, Tensor]:
+        values, weight, bias, _ = inputs
+        y = F.leaky_relu(F.batch_norm(values, None, None, weight, bias, training=True), 0.2)
+        y = y.view(clouds, rows, channels)
+        return y.amax(dim=1), y.mean(dim=1)
+
+    peers = {"textbook": textbook}
+    pulled = {"textbook": gradient(textbook)}
+    return [
+        Case("norm_pool", sizes, inputs, forward, 12.0 * values.numel(), peers),
+        Case(
+            "norm_pool and backward",
+            sizes,
+            inputs,
+            gradient(forward),
+            24.0 * values.numel(),
+            pulled,
+        ),
+    ]
+
+
+def perceptron(sizes: str, groups: int, k: int, channels: tuple[int, int, int]) -> list[Case]:
+    """Two layers on members of groups, their maximum and moments; textbook: all of it in memory."""
+    inputs, hidden, outputs = channels
+    features = torch.randn(groups, k, inputs)
+    first = (torch.randn(hidden, inputs, requires_grad=True), torch.randn(hidden))
+    given = (first[0], features, first[1], torch.randn(outputs, hidden))
+
+    def largest(*given: Tensor) -> tuple[Tensor, Tensor]:
+        weight, features, bias, out_weight = given
+        maxima = group_max(features, weight, bias, out_weight, 0.2)
+        return maxima, maxima
+
+    def largest_textbook(*given: Tensor) -> tuple[Tensor, Tensor]:
+        weight, features, bias, out_weight = given
+        maxima = (F.leaky_relu(F.linear(features, weight, bias), 0.2) @ out_weight.T).amax(dim=1)
+        return maxima, maxima
+
+    def moments(*given: Tensor) -> tuple[Tensor, Tensor]:
+        weight, features, bias, _ = given
+        return group_moments(features, weight, bias, 0.2)
+
+    def moments_textbook(*given: Tensor) -> tuple[Tensor, Tensor]:
+        weight, features, bias, _ = given
+        h = F.leaky_relu(F.linear(features, weight, bias), 0.2).flatten(0, 1)
+        return h.double().sum(dim=0), (h.T @ h).double()
+
+    products = 2.0 * groups * k * hidden
+    found = []
+    for name, run, peer, width in (
+        ("group_max", largest, largest_textbook, inputs + outputs),
+        ("group_moments", moments, moments_textbook, inputs + hidden),
+    ):
+        peers = {"textbook": peer}
+        found.append(Case(name, sizes, given, run, products * width, peers))
+        pulled = {"textbook": gradient(peer)}
+        # Backward: the hidden layer once more, its gradient, and that of the first weight.
+        operations = products * (width + 2 * inputs + hidden)
+        found.append(Case(f"{name} and backward", sizes, given, gradient(run), operations, pulled))
+    return found
+
+
+def gradient(reduce: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., Tensor]:
+    """Returns what makes both results and the gradient of the first input."""
+
+    def run(*inputs: Tensor) -> Tensor:
+        first, second = reduce(*inputs)
+        (found,) = torch.autograd.grad(first.sum() + second.sum(), inputs[0])
+        return found
+
+    return run

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from benchmarks.gpu_cases import cases
+from benchmarks.gpu_cases import cases, perceptron, pooling
 from benchmarks.gpu_check import Outcome, Timed, bound, difference, main, page
 
 GPU = {"name": "card", "bytes per second": 1e12, "operations per second": 1e13}
@@ -49,6 +49,7 @@ def test_differences_are_in_parts_of_the_largest_value():
 def test_cases_run_on_every_backends():
     """Each case and peer takes its inputs, shown on small ones on the CPU."""
     small = [c for c in cases() if c.name.startswith(("edge", "nearest"))]
+    small += pooling("3 × 40 rows", 3, 40, 9) + perceptron("30 groups", 30, 5, (4, 7, 6))
     for case in small:
         inputs = case.inputs
         for peer in case.peers.values():

@@ -135,6 +135,58 @@ def test_edge_reduce(channels: int, dtype: torch.dtype) -> None:
     assert same_bits(both("edge_reduce_backward", *arguments)[0][0], found)
 
 
+@served("row_moments", "segment_pool", "segment_pull")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("channels", [1, 33, 256])
+def test_segment_pool(channels: int, listed: bool, dtype: torch.dtype) -> None:
+    _, starts, sizes = ragged("normal", 3, dtype)
+    rows, (scale, shift) = (
+        torch.randn(620, channels, dtype=dtype),
+        torch.randn(2, channels).to(dtype),
+    )
+    given = (rows, scale, shift, torch.randperm(620) if listed else None, starts, sizes)
+    tolerance = 1e-4 if dtype == torch.float32 else 1e-11
+    results = both("segment_pool", *given, 0.2)
+    assert torch.equal(*results[1])
+    pulls = (torch.randn(3, channels, dtype=dtype), torch.randn(3, channels, dtype=dtype))
+    arguments = (*given, results[1][1], *pulls, scale, shift, 0.2)
+    results += both("segment_pull", *arguments) + both("row_moments", rows)
+    for found, twin in results:
+        assert torch.allclose(found, twin, rtol=tolerance, atol=tolerance * 100)
+    again = both("segment_pool", *given, 0.2)
+    assert all(same_bits(a[0], b[0]) for a, b in zip(again, results, strict=False))
+
+
+@served("group_max", "group_max_backward", "group_moments", "group_moments_backward")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("k", "hidden", "channels"), [(1, 4, 3), (20, 32, 64), (150, 70, 130)])
+def test_groups(k: int, hidden: int, channels: int, dtype: torch.dtype) -> None:
+    drawn = [torch.randn(n, dtype=dtype) for n in ((700, k, 4), (hidden, 4), (channels, hidden))]
+    first, bias = (drawn[0], drawn[1]), torch.randn(hidden, dtype=dtype)
+    maxima, argmax = both("group_max", *first, bias, drawn[2], 0.2)
+    assert torch.equal(*argmax)
+    pulls = (torch.randn(hidden).double(), torch.randn(hidden, hidden).double())
+    results = [maxima, *both("group_moments", *first, bias, 0.2)]
+    given = (maxima[1], argmax[1], *first, bias, drawn[2], 0.2, True)
+    results += both("group_max_backward", *given)
+    results += both("group_moments_backward", *pulls, *first, bias, 0.2, True)
+    tolerance = 1e-4 if dtype == torch.float32 else 1e-11
+    for found, twin in results:
+        apart = tolerance * max(1.0, float(twin.abs().max()))
+        assert torch.allclose(found, twin, rtol=tolerance, atol=apart)
+    again = both("group_max_backward", *given)
+    assert all(same_bits(a[0], b[0]) for a, b in zip(again, results[3:], strict=False))
+
+
+@served("segment_pool")
+def test_members_that_are_no_rows_are_refused_on_the_device() -> None:
+    one = torch.ones(4, device="cuda")
+    tables = [torch.tensor(t, device="cuda") for t in ([0, 1, 9], [0], [3])]
+    with pytest.raises(RuntimeError, match="members hold rows that there are not"):
+        torch.ops.pcclust.segment_pool(torch.ones(9, 4, device="cuda"), one, one, *tables, 0.2)
+
+
 @served("edge_reduce")
 def test_a_wrong_neighbour_is_named_and_the_device_lives_on() -> None:
     layer, x = EdgeConv(3, 64).cuda(), torch.rand(9, 3, device="cuda")
