@@ -134,6 +134,7 @@ def cluster_section(found: FurnitureClusters) -> Section:
         + lead
         + render_rows(rows, found.shapes, found.turned)
         + rows_script(found.shapes, found.shown, turned=found.turned),
+        wide=True,
     )
 
 

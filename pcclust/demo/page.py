@@ -120,7 +120,7 @@ def _numbers(report: Report) -> Section:
         caption=f"Speed of rri: a batch of {TIMED_SHAPES} shapes in float32, median of the runs "
         "of one second.",
     ).html()
-    return Section(title="What was measured", html=measured + speed)
+    return Section(title="What was measured", html=measured + speed, wide=True)
 
 
 def _gallery(report: Report) -> Section:

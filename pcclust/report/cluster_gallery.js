@@ -1,17 +1,16 @@
 // Turns the shapes of each cluster's row, and shows the map with the shape under the pointer.
-// Only what is on the screen is drawn: canvases elsewhere hold no pixels.
 
 const SPEED = 0.6; // radians a second
 const PAUSE = 40; // milliseconds between two frames, at least; as long as drawing took, if longer
 const REACH = 14; // how near, in CSS pixels, the pointer must come to a dot of the map
-const NAMED = 24; // entries of the legend
+const NAMED = 200; // entries of the legend at most
 
 const told = JSON.parse(document.querySelector("#gallery-data").textContent);
 const packed = told.points && new Int16Array(bytes(told.points));
 const packedTurned = told.turned && new Int16Array(bytes(told.turned));
 const group = { radius: 1, channel: 0, channels: [{ range: [0, 1] }] };
 const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-const state = { turning: !still, views: new Set(), waiting: false, last: performance.now() };
+const state = { turning: !still, last: performance.now() };
 
 function element(name, text = "", of = {}) {
   return Object.assign(document.createElement(name), { textContent: text, ...of });
@@ -30,39 +29,22 @@ function setShape(view, shape, from = packed) {
 function startView(canvas, shape, from = packed) {
   const view = newView(canvas, group, { camera: { ...HOME } });
   if (shape !== null) setShape(view, shape, from);
-  new IntersectionObserver(([entry]) => {
-    const side = entry.isIntersecting ? Math.round(canvas.clientWidth * devicePixelRatio) : 0;
-    canvas.width = canvas.height = side;
-    entry.isIntersecting ? state.views.add(view) : state.views.delete(view);
-    redrawn(view);
-  }, { rootMargin: "80px" }).observe(canvas);
+  show(view);
   letHold(view, redrawn);
   return view;
 }
 
-function redrawn(view) {
-  view.drawn = false;
-  redraw();
-}
-
-function redraw() {
-  if (state.waiting) return;
-  state.waiting = true;
-  requestAnimationFrame(frame);
-}
-
-function frame(now) {
+// Views of this script turn, those of others on the page do not.
+animate = (now, took) => {
   const passed = clamp(now - state.last, 0, 200) / 1000;
   state.last = now;
-  for (const view of state.views) {
-    const turns = state.turning && !view.held.size;
-    if (turns) view.camera.turn += SPEED * passed;
-    if ((turns || !view.drawn) && view.points && view.canvas.width) draw(view);
+  const turning = state.turning ? [...onScreen].filter((view) => view.group === group) : [];
+  for (const view of turning.filter((view) => !view.held.size)) {
+    view.camera.turn += SPEED * passed;
+    view.drawn = false;
   }
-  state.waiting = false;
-  const took = performance.now() - now;
-  if (state.turning && state.views.size) setTimeout(redraw, Math.max(PAUSE, took));
-}
+  return turning.length ? Math.max(PAUSE, took) : null;
+};
 
 // ------------------------------------------------------------------ the map
 // Neighbouring numbers get hues far apart; those 8 and 13 apart, whose hues are near, differ in
@@ -92,6 +74,7 @@ function startMap(box) {
   });
   fillLegend(map);
   pointAt(map, 0);
+  rethemed.push(() => drawMap(map));
 }
 
 const numberOf = (map, shape) => (map.by === "class" ? told.labels : told.clusters)[shape];
@@ -142,7 +125,7 @@ function pointAt(map, i) {
   map.readout.replaceChildren(...lines.map((line) => element("span", line)));
   if (map.view) {
     setShape(map.view, shape);
-    redraw();
+    redrawn(map.view);
   }
   drawMap(map);
 }
@@ -180,7 +163,6 @@ function fillLegend(map) {
 }
 
 // ------------------------------------------------------------------ start
-startPainting(() => state.views.forEach(redrawn));
 const places = new Map(told.indices.map((index, shape) => [index, shape]));
 for (const figure of document.querySelectorAll(".cluster figure[data-index]"))
   for (const canvas of figure.querySelectorAll("canvas"))
@@ -197,6 +179,6 @@ if (pause) {
   pause.addEventListener("click", () => {
     state.turning = !state.turning;
     showPause();
-    redraw();
+    askFrame();
   });
 }

@@ -79,8 +79,8 @@ def gallery_page(
     sections = [
         Section(title="Measures", html=_measures(report)),
         *([] if number is None else [Section(title="How many", html=number_curve(number))]),
-        Section(title="Map", html=_map(shapes, mapped, how)),
-        Section(title=f"{len(rows)} clusters", html=render_rows(rows, shapes)),
+        Section(title="Map", html=_map(shapes, mapped, how), wide=True),
+        Section(title=f"{len(rows)} clusters", html=render_rows(rows, shapes), wide=True),
         Section(title="How it was made", html=made + data),
     ]
     lead = f"{len(shapes):,} shapes in {len(rows)} clusters, by {first}."

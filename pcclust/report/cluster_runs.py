@@ -62,13 +62,14 @@ def runs_page(report: ClusterRunsReport, shapes: PointDataset, turned: Turned | 
     tables = Markup("").join(table.html() for table in run_tables(report))
     made = about_table(report.about, report.settings).html()
     sections = [
-        Section(title="Side by side", html=tables + render("notes", notes=report.notes)),
+        Section(title="Side by side", html=tables + render("notes", notes=report.notes), wide=True),
         *_sections(report),
         Section(
             title=f"Clusters of {report.groups[0].title}",
             html=_poses(turned)
             + render_rows(rows, shapes, turned)
             + rows_script(shapes, shown, turned=turned),
+            wide=True,
         ),
         Section(title="How it was made", html=made),
     ]

@@ -106,18 +106,13 @@ def write_html(sheet: Sheet, out: Path) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    sections = [
-        Section(
-            title=row.title or "Shapes",
-            views=[
-                PointView(points, {"height (radius = 1)": points[:, 2]}, title=Path(name).stem)
-                for name, points in zip(row.names, row.points, strict=True)
-            ],
-            view_width=148,
-        )
+    views = [
+        PointView(points, {"height (radius = 1)": points[:, 2]}, Path(name).stem, row.title)
         for row in sheet.rows
+        for name, points in zip(row.names, row.points, strict=True)
     ]
-    page = render_page(sheet.title, sections, lead="Drag a shape to turn it, wheel to zoom.")
+    section = Section(title="Shapes", views=views, view_width=148)
+    page = render_page(sheet.title, [section], lead="Drag a shape to turn it, wheel to zoom.")
     write_whole(out, page.encode())
 
 

@@ -45,7 +45,7 @@ def number_curve(found: NumberOfClusters) -> Markup:
         panels=panels,
         first=numbers[0],
         last=numbers[-1],
-        best_x=f"{_across(found.best, numbers):.1f}",
+        best_x=_across(found.best, numbers),
     )
 
 

@@ -43,5 +43,7 @@ def render_page(
         sections=[(section, viewer_data(section)) for section in sections],
         style=Markup("").join(asset(f"{name}.css") for name in ("report", *styles)),
         painter=asset("point_painter.js"),
+        frames=asset("point_frames.js"),
+        scrollers=asset("scrollers.js"),
         scripts=[asset(f"{name}.js") for name in scripts],
     )

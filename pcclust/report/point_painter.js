@@ -191,26 +191,6 @@ function canvasPainter() {
 
 // ------------------------------------------------------------------ views of one shape each
 const HOME = { turn: -0.6, tilt: 0.32, zoom: 1 };
-let theme, again; // `again` draws all views of the page
-let painter = webglPainter(() => choosePainter(canvasPainter())) ?? canvasPainter();
-
-function startPainting(redrawAll) {
-  again = redrawAll;
-  choosePainter(painter);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", retheme);
-}
-
-function choosePainter(chosen) {
-  painter = chosen;
-  document.documentElement.dataset.painter = painter.name;
-  retheme();
-}
-
-function retheme() {
-  theme = readTheme();
-  painter.retheme(theme);
-  again();
-}
 
 const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer;
 
@@ -238,8 +218,8 @@ function ring({ context, screen, marked }, lens) {
   const ink = getComputedStyle(document.body);
   for (const [width, colour] of [[5, ink.backgroundColor], [2, ink.color]]) {
     context.beginPath();
-    context.arc(screen[3 * marked], screen[3 * marked + 1], lens.disc + 5 * devicePixelRatio, 0, 7);
-    context.lineWidth = width * devicePixelRatio;
+    context.arc(screen[3 * marked], screen[3 * marked + 1], lens.disc + 5 * density(), 0, 7);
+    context.lineWidth = width * density();
     context.strokeStyle = colour;
     context.stroke();
   }

@@ -9,14 +9,7 @@ function written(x) {
 
 const floats = (base64) => new Float32Array(bytes(base64));
 
-// ------------------------------------------------------------------ drawing
-function redraw(group) {
-  group.frame ??= requestAnimationFrame(() => {
-    group.frame = null;
-    group.views.filter((view) => view.visible || !view.drawn).forEach(draw);
-  });
-}
-
+// ------------------------------------------------------------------ channels
 function showChannel(group) {
   const { name, range, beyond, note } = group.channels[group.channel];
   const part = (selector) => group.element.querySelector(selector);
@@ -31,27 +24,31 @@ function showChannel(group) {
     return tick;
   }));
   part(".note").textContent = note;
-  for (const view of group.views)
+  for (const view of group.views) {
+    redrawn(view);
     view.canvas.setAttribute("aria-label",
       `${view.title}: ${view.count} points in 3-D, coloured by ${name} from ${ticks[0]} to ${ticks[2]}. ` +
       "Arrow keys turn, plus and minus zoom, 0 resets.");
+  }
   mark(group, null, null);
 }
 
 // ------------------------------------------------------------------ pointing at a point
 function mark(group, pointed, index) {
-  for (const view of group.views)
-    view.marked = (group.linked || view === pointed) && index < view.count ? index : null;
+  for (const view of group.views) {
+    const marked = (group.linked || view === pointed) && index < view.count ? index : null;
+    if (marked !== view.marked) redrawn(view);
+    view.marked = marked;
+  }
   const shown = group.views.filter((view) => view.marked !== null);
   const parts = shown.map((view) => `${view.title} ${view.values[group.channel][index].toPrecision(7)}`);
   group.element.querySelector(".readout").textContent =
     parts.length ? `Point ${index}: ${parts.join(" · ")}` : "Point at a point to read its value.";
-  redraw(group);
 }
 
 function nearest(view, x, y) {
-  let best = null, closest = (14 * devicePixelRatio) ** 2, front = Infinity;
-  const within = (6 * devicePixelRatio) ** 2;
+  let best = null, closest = (14 * density()) ** 2, front = Infinity;
+  const within = (6 * density()) ** 2;
   for (let i = 0; i < view.count; i++) {
     const away = (view.screen[3 * i] - x) ** 2 + (view.screen[3 * i + 1] - y) ** 2;
     const depth = away < within ? view.screen[3 * i + 2] : 1e9 + away;
@@ -63,12 +60,16 @@ function nearest(view, x, y) {
 // ------------------------------------------------------------------ camera
 function move(view, turn, tilt, zoom = 1) {
   moveCamera(view, turn, tilt, zoom);
-  redraw(view.group);
+  moved(view);
+}
+
+function moved(view) {
+  (view.group.linked ? view.group.views : [view]).forEach(redrawn);
 }
 
 function listen(view) {
   const { canvas, group } = view;
-  letHold(view, () => redraw(group), (event) => mark(group, view, nearest(view, ...inside(canvas, event))));
+  letHold(view, moved, (event) => mark(group, view, nearest(view, ...inside(canvas, event))));
   canvas.addEventListener("pointerleave", () => mark(group, view, null));
   canvas.addEventListener("wheel", (event) => zoomOrHint(view, event), { passive: false });
   canvas.addEventListener("keydown", (event) => pressed(view, event));
@@ -106,7 +107,7 @@ function pressed(view, event) {
 
 function home(group) {
   group.views.forEach((view) => Object.assign(view.camera, HOME));
-  redraw(group);
+  group.views.forEach(redrawn);
 }
 
 // ------------------------------------------------------------------ start
@@ -127,20 +128,12 @@ function start(element) {
 function startView(group, told, i, shared) {
   const box = group.element.querySelectorAll(".view")[i], canvas = box.querySelector("canvas");
   const view = newView(canvas, group, { title: told.title, hint: box.querySelector(".hint"),
-    visible: false, camera: group.linked ? shared : { ...HOME } });
+    camera: group.linked ? shared : { ...HOME } });
   setPoints(view, floats(told.points), told.values.map(floats));
   listen(view);
-  new ResizeObserver(() => {
-    canvas.width = canvas.height = Math.round(canvas.clientWidth * devicePixelRatio);
-    view.drawn = false;
-    redraw(group);
-  }).observe(canvas);
-  new IntersectionObserver(([entry]) => {
-    view.visible = entry.isIntersecting;
-    redraw(group);
-  }).observe(canvas);
+  show(view);
   return view;
 }
 
 document.querySelectorAll(".point-views").forEach(start);
-startPainting(() => groups.forEach(showChannel));
+whenRethemed(() => groups.forEach(showChannel));

@@ -26,6 +26,7 @@ class PointView:
         values: ``(N,)`` finite values of the one channel, or a mapping from the name of a channel
             (with its unit, e.g. ``"θ (rad)"``) to its values.
         title: shown above the view, and read out by screen readers.
+        group: a heading over this view and those of the same group after it.
 
     Raises:
         ValueError: wrong shapes, no points, NaN or inf.
@@ -37,7 +38,11 @@ class PointView:
     """
 
     def __init__(
-        self, points: Values, values: Values | Mapping[str, Values], title: str = ""
+        self,
+        points: Values,
+        values: Values | Mapping[str, Values],
+        title: str = "",
+        group: str = "",
     ) -> None:
         self.points = _finite("points", points)
         if self.points.ndim != 2 or self.points.shape[1] != 3 or not len(self.points):
@@ -52,6 +57,7 @@ class PointView:
         if not self.channels:
             raise ValueError("a view needs at least one channel of values")
         self.title = title
+        self.group = group
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +77,7 @@ class Section:
         percentiles: the colours span these percentiles of a channel's values; values beyond have
             the colour of the end, and the legend says ≤ and ≥.
         view_width: the least width of a view in CSS pixels; smaller ones make a contact sheet.
+        wide: whether it takes the whole width of a desktop, which two others share; views do.
     """
 
     title: str
@@ -80,6 +87,7 @@ class Section:
     notes: Mapping[str, str] = field(default_factory=dict)
     percentiles: tuple[float, float] = (0, 100)
     view_width: int = 300
+    wide: bool = False
 
 
 def viewer_data(section: Section) -> Markup:

@@ -12,17 +12,17 @@ CELL = (0.16, 0.55, 0.55)  # a colour that stands out on white and on black
 def tilt_drawing(report: RotationReport) -> Markup:
     """Draws the accuracy against the angle of tilt, a line for each training orientation."""
     with page_style():
-        figure = new_figure(7.2, 3.2)
+        figure = new_figure(4.5, 3)
         axes = figure.subplots()
         for name, colour in zip(report.tilt_predictions, SERIES, strict=False):
             label = f"trained on {name}" if name else None
             accuracy = 100 * report.tilt_accuracy(name)
             axes.plot(report.tilt_degrees, accuracy, "o-", color=colour, ms=4, label=label)
         axes.set(xlim=(-3, 183), ylim=(0, 102), xlabel="tilt from upright", ylabel="accuracy (%)")
-        axes.set_xticks(range(0, 181, 30), [f"{angle}°" for angle in range(0, 181, 30)])
+        axes.set_xticks(range(0, 181, 45), [f"{angle}°" for angle in range(0, 181, 45)])
         axes.grid(axis="y", linewidth=0.8)
         if any(report.tilt_predictions):
-            axes.legend(frameon=False, loc="lower left")
+            figure.legend(frameon=False, loc="outside upper right", ncols=3)
         return inline_svg(figure, "Accuracy against the tilt of the shapes")
 
 

@@ -185,7 +185,7 @@ def _draw_changes(axis: "Axes", changes: Mapping[str, NDArray[np.float64]]) -> N
         axis.hist(np.maximum(change, smallest), edges, color=colour, alpha=0.85, label=dtype)
     axis.set(xscale="log", ylabel="shapes")
     axis.set_xlabel("largest change of a feature (rad or radii), per shape, over all rotations")
-    axis.legend(frameon=False, loc="upper center")
+    axis.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
 
 
 def _draw_rates(axis: "Axes", rates: Mapping[str, float]) -> None:

@@ -2,14 +2,12 @@
 
 import json
 import re
-import shutil
 import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-import torch
 from markupsafe import escape
 from rich.progress import Progress
 from scipy.spatial.transform import Rotation
@@ -19,13 +17,11 @@ from pcclust.cli.demo import demo
 from pcclust.cli.main import main
 from pcclust.cluster import normalized_mutual_information
 from pcclust.demo import clusters as _demo_clusters
-from pcclust.demo import page as _demo_page
-from pcclust.demo import report as _demo_report
 from pcclust.demo.clusters import cluster_furniture, cluster_section
 from pcclust.demo.shapes import BUNDLED, load_mesh, load_shapes
-from pcclust.nn import ClusterNet, weights_source
-from pcclust.nn.weights import save_weights
+from pcclust.nn import weights_source
 from pcclust.report.page import render_page
+from tests.demo.few import ship_small_weights, turn_seldom, write_few
 
 LICENCES = {"CC0-1.0": 80 + 45, "CC-BY-3.0": 190, "CC-BY-3.0-US": 63}
 
@@ -37,48 +33,20 @@ def shapes():
 
 @pytest.fixture(scope="module")
 def few(tmp_path_factory):
-    """A data folder of nine clouds of three kinds and two meshes, with all credits."""
-    folder = tmp_path_factory.mktemp("few [shapes]")
-    (folder / "meshes").mkdir()
-    for name in ("meshes/horse2.obj", "meshes/chair2.obj", "CREDITS.md"):
-        shutil.copy(BUNDLED / name, folder / name)
-    with (
-        h5py.File(BUNDLED / "furniture.h5") as all_,
-        h5py.File(folder / "furniture.h5", "w") as few_,
-    ):
-        labels = all_["label"][:]
-        rows = sorted(row for label in (0, 4, 12) for row in np.flatnonzero(labels == label)[:3])
-        for name in ("data", "name", "label"):
-            few_[name] = all_[name][rows]
-        few_.attrs.update(all_.attrs)
-    return folder
+    """A data folder of nine clouds of three kinds and two meshes."""
+    return write_few(tmp_path_factory.mktemp("few [shapes]"))
 
 
 @pytest.fixture
 def weights(tmp_path_factory, monkeypatch):
     """Lets weights of a small ClusterNet come with pcclust under the demo's name."""
-    folder = tmp_path_factory.mktemp("weights")
-    torch.manual_seed(0)
-    settings = {
-        "num_clusters": [16, 4],
-        "neighbors": [8, 4, 3],
-        "channels": [[8], [8], [8]],
-        "embedding": 8,
-    }
-    card = {"model": "clusternet", "model_kwargs": settings, "class_names": []}
-    card["data"] = {"dataset": "dice", "shapes": 1234}
-    path = folder / f"{_demo_clusters.WEIGHTS}.safetensors"
-    save_weights(path, ClusterNet(**settings), card, dtype=torch.float16)
-    monkeypatch.setattr(weights_source, "SHIPPED", folder)
+    ship_small_weights(tmp_path_factory.mktemp("weights"), monkeypatch)
 
 
 @pytest.fixture
 def quick(weights, monkeypatch):
-    """Lets the demo turn all shapes of `few`, but seldom, and show fewer points."""
-    monkeypatch.setattr(_demo_report, "STRIDE_WITH_KERNEL", 1)
-    monkeypatch.setattr(_demo_report, "STRIDE_WITHOUT_KERNEL", 1)
-    monkeypatch.setattr(_demo_report, "ROTATIONS", 2)
-    monkeypatch.setattr(_demo_page, "SHOWN_POINTS", 500)
+    """Lets the demo take seconds."""
+    turn_seldom(monkeypatch)
 
 
 def test_every_shape_is_bundled_and_credited_once_with_a_licence_that_is_there(shapes):

@@ -3,8 +3,6 @@
 import base64
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
@@ -200,54 +198,3 @@ def test_few_shapes_are_mapped_by_components():
     np.testing.assert_allclose(np.abs(places[:, 0]), [1, 0.5, 0, 0.5, 1])
     assert (places[:, 1] == 0).all()
     assert how == "The first two principal components."
-
-
-def browse(page, folder, width=900, height=2200):
-    """Returns a picture of the page, and what the browser's console said."""
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("needs chromium")
-    image = pytest.importorskip("matplotlib.image")
-    (folder / "page.html").write_text(page, encoding="utf-8")
-    done = subprocess.run(
-        [
-            *(browser, "--headless", "--no-sandbox", "--no-first-run", "--disable-gpu"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            *("--enable-logging=stderr", f"--user-data-dir={folder / 'profile'}"),
-            *(f"--window-size={width},{height}", "--virtual-time-budget=3000"),
-            *(f"--screenshot={folder / 'page.png'}", (folder / "page.html").as_uri()),
-        ],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    # What the browser says about its own graphics is no fault of the page.
-    own = re.compile("GL Driver|software WebGL")
-    said = [ln for ln in done.stderr.splitlines() if "CONSOLE" in ln and not own.search(ln)]
-    return image.imread(folder / "page.png")[..., :3], said
-
-
-def test_the_browser_draws_rows_and_map_without_a_complaint(tmp_path):
-    _, _, shapes, report = shapes_and_report()
-    colours, said = browse(gallery_page(report, shapes), tmp_path)
-    assert said == []
-    panel = np.abs(colours - np.array([243, 244, 246]) / 255).max(axis=-1) < 0.01
-    vivid = colours.max(axis=-1) - colours.min(axis=-1) > 0.15
-    # Panels of the rows are 104 pixels wide: dots of viridis stand on each of them.
-    below = np.flatnonzero(panel[:, :500].sum(axis=1) > 80)
-    rows = np.split(below, np.flatnonzero(np.diff(below) > 1) + 1)
-    tall = [part for part in rows if 90 < len(part) < 150]
-    assert len(tall) == 3
-    for part in tall:
-        assert vivid[part[0] : part[-1], 50:400].mean() > 0.1
-    largest = max(rows, key=len)
-    assert vivid[largest[0] : largest[-1], 50:600].mean() > 0.002  # the dots of the map
-
-
-def test_the_browser_shows_a_page_without_points_too(tmp_path):
-    _, features, shapes, _ = shapes_and_report()
-    page = gallery_page(clustering(features, n_clusters=3, seeds=1), named_only(shapes))
-    colours, said = browse(page, tmp_path)
-    assert said == []
-    assert (colours.max(axis=-1) - colours.min(axis=-1) > 0.15).sum() > 300

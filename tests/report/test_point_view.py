@@ -3,8 +3,6 @@
 import base64
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
@@ -172,37 +170,3 @@ def test_views_of_a_section_must_share_channels():
     views = [PointView(cloud(), {name: np.zeros(50)}) for name in ("a", "b")]
     with pytest.raises(ValueError, match=r"section 's' must share .*\['a'\] against \['b'\]"):
         render_page("t", [Section(title="s", views=views)])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("graphics", ["--use-angle=swiftshader", "--disable-gpu"])
-def test_browser_draws_the_points_in_the_colours_of_the_channel(tmp_path, graphics):
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("needs chromium")
-    image = pytest.importorskip("matplotlib.image")
-    ball = np.random.default_rng(0).normal(size=(4000, 3))
-    ball /= np.linalg.norm(ball, axis=1, keepdims=True)
-    view = PointView(ball, ball[:, 2], title="ball")
-    page, picture = tmp_path / "page.html", tmp_path / "page.png"
-    page.write_text(render_page("t", [Section(title="s", views=[view])]), encoding="utf-8")
-    subprocess.run(
-        [
-            *(browser, "--headless", "--no-sandbox", "--no-first-run", graphics),
-            *("--enable-unsafe-swiftshader", f"--user-data-dir={tmp_path / 'profile'}"),
-            *("--window-size=700,900", "--virtual-time-budget=3000"),
-            *(f"--screenshot={picture}", page.as_uri()),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    colours = image.imread(picture)[..., :3]
-    panel = np.abs(colours - np.array([243, 244, 246]) / 255).max(-1) < 0.01
-    rows, columns = np.nonzero(panel)
-    view_box = colours[rows.max() - 500 : rows.max(), columns.min() : columns.max()]
-    coloured = view_box.max(-1) - view_box.min(-1) > 0.15
-    assert coloured.mean() > 0.3
-    top, bottom = (view_box[half][coloured[half]] for half in (slice(0, 200), slice(320, 500)))
-    assert top[:, 1].mean() > top[:, 2].mean() + 0.1  # green and yellow above
-    assert bottom[:, 2].mean() > bottom[:, 1].mean()  # violet and blue below
