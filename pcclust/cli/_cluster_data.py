@@ -117,7 +117,15 @@ def read_features(path: Path) -> Clusterable:
     """Reads a file of features."""
     features, shapes = read_feature_file(path)
     count, width = features.shape
-    return Clusterable(f"{path}: {count:,} features of {width:,}", "as given", features, shapes)
+    title = f"{path}: {count:,} features of {width:,}"
+    return Clusterable(title, "as given", features, standing(shapes))
+
+
+def standing(shapes: PointDataset) -> PointDataset:
+    """Returns shapes as they are shown: z upwards, where it is known which way is up."""
+    if shapes.up_axis is None or not shapes.num_points:
+        return shapes
+    return shapes.with_points(stand_on_z(shapes.points, shapes.up_axis))
 
 
 def _own(weights: str | None) -> OwnClusters | None:

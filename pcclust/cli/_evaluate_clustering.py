@@ -14,7 +14,7 @@ from pcclust._extras import require
 from pcclust._files import write_whole
 from pcclust._lock import locked_folder
 from pcclust._version import __version__
-from pcclust.cli._cluster_data import UNTRAINED, labels_that_measure
+from pcclust.cli._cluster_data import UNTRAINED, labels_that_measure, standing
 from pcclust.cli.console import (
     UsageError,
     drawn,
@@ -157,7 +157,7 @@ class ClusterRuns:
     def _open(self, data: str, split: str | None, num_points: int | None) -> Opened:
         if is_feature_file(Path(data)):
             features, shapes = read_feature_file(Path(data))
-            return Opened(shapes, Shown(features, labels_that_measure(shapes)))
+            return Opened(standing(shapes), Shown(features, labels_that_measure(shapes)))
         dataset = open_named(data, split, num_points=num_points, seed=self.seed)
         with progress_bar("shapes") as bar:
             task = bar.add_task("reading", total=None)
@@ -186,6 +186,8 @@ class ClusterRuns:
 
     def _about(self, fitted: Opened, test: Opened | None) -> dict[str, str]:
         encoder = self.weights or (UNTRAINED if self.method else "each run's own")
+        if is_feature_file(Path(self.data)):
+            encoder = "as given"
         return {
             "data": fitted.shapes.title,
             "test": test.shapes.title if test else "none",

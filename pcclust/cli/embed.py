@@ -223,7 +223,8 @@ def _finish(
     store: EmbeddingOutput, source: ShapeSource, failures: list[ReadFailure], seconds: float
 ) -> int:
     if store.folder.parts:
-        count, width = store.finish(source.class_names)
+        up_axis = source.up_axis if store.settings.points else None
+        count, width = store.finish(source.class_names, up_axis)
         made = f"{counted(count, 'shape')}, features ({count}, {width})"
         output.print(f"{store.out}: {made}; {seconds:.1f} s")
     else:

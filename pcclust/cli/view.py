@@ -15,7 +15,6 @@ from pcclust._files import write_whole
 from pcclust._names import counted
 from pcclust.cli.console import UsageError, output, report_failures
 from pcclust.data import PointDataset, ReadFailure
-from pcclust.data.assumed_up import assumed_up
 from pcclust.data.dataset import UpAxis
 from pcclust.data.feature_file import is_feature_file, read_feature_file
 from pcclust.data.rri_file import is_rri_file, open_rri_file
@@ -156,7 +155,7 @@ def _choose_read(chosen: _Chosen, source: ShapeSource, count: int, up_axis: UpAx
     names, labels = source.names(), source.labels()
     kept = {names[row] for row in _spread(chosen, len(names), count)}
     chosen.class_names = source.class_names
-    axis = up_axis or _up_axis(source)
+    axis = up_axis or source.up_axis
     with closing(source.read({name for name in names if name not in kept}, 0)) as stream:
         for shape in stream:
             if isinstance(shape, ReadFailure):
@@ -168,12 +167,6 @@ def _choose_read(chosen: _Chosen, source: ShapeSource, count: int, up_axis: UpAx
                 points = _stood(shape.points.astype(np.float64), axis)
                 label = labels.get(shape.name, -1)
                 chosen.shapes.append(ViewedShape(shape.name, points, label=label))
-
-
-def _up_axis(source: ShapeSource) -> UpAxis | None:
-    if source.dataset is not None:
-        return source.dataset.up_axis
-    return assumed_up(source.files[0].parent, source.files)
 
 
 def _spread(chosen: _Chosen, total: int, count: int) -> list[int]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcclust._files import whole_file
+from pcclust.data.dataset import UpAxis
 from pcclust.data.partial_output import PartialOutput
 
 
@@ -51,8 +52,13 @@ class EmbeddingOutput(PartialOutput[EmbeddingSettings]):
         with self.folder.completing():
             self.folder.save({**batch._asdict(), "names": np.array(batch.names), "points": points})
 
-    def finish(self, class_names: tuple[str, ...]) -> tuple[int, int]:
-        """Writes the file and removes the parts; returns the sizes of the features."""
+    def finish(self, class_names: tuple[str, ...], up_axis: UpAxis | None) -> tuple[int, int]:
+        """Writes the file and removes the parts; returns the sizes of the features.
+
+        Args:
+            class_names: of the labels.
+            up_axis: of the points, if it is known.
+        """
         arrays: dict[str, NDArray[Any]] = {
             "features": np.concatenate(list(self.folder.read("features"))),
             "names": np.array(self.folder.names()),
@@ -62,6 +68,7 @@ class EmbeddingOutput(PartialOutput[EmbeddingSettings]):
             arrays |= {"labels": labels, "class_names": np.array(class_names)}
         if self.settings.points:
             arrays["points"] = np.concatenate(list(self.folder.read("points")))
+            arrays |= {} if up_axis is None else {"up_axis": np.array([up_axis])}
         about = json.dumps(asdict(self.settings))
         with self.folder.completing(), whole_file(self.out) as file:
             if self.out.suffix.lower() == ".npz":

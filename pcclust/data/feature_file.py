@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from pcclust.data._parse_errors import ContentError
-from pcclust.data.dataset import PointDataset, numbered_classes
+from pcclust.data.dataset import UP_AXES, PointDataset, UpAxis, numbered_classes
 from pcclust.data.hdf5_content import array_headers, class_names, opened, read_array
 from pcclust.data.labels import find_labels, texts_of
 from pcclust.data.numpy_content import open_npz_file
@@ -45,7 +45,7 @@ def read_feature_file(path: Path) -> tuple[NDArray[np.floating], PointDataset]:
 
     Args:
         path: .npy of features ``(N, C)``, or .npz or .h5 with ``features`` and perhaps ``labels``
-            ``(N,)``, ``names``, ``points`` ``(N, P, 3)`` and ``class_names``.
+            ``(N,)``, ``names``, ``points`` ``(N, P, 3)``, their ``up_axis``, and ``class_names``.
 
     Raises:
         OSError: it cannot be read.
@@ -127,8 +127,17 @@ def _shapes(names: list[str], read: Read, count: int) -> PointDataset:
         labels,
         None if found["names"] is None else texts_of(found["names"]),
         [*known, *numbered_classes(needed)[len(known) :]] if needed else (),
+        up_axis=_up_axis(texts_of(read("up_axis"))) if "up_axis" in names else None,
         rows=torch.arange(count),  # names of features may well occur twice
     )
+
+
+def _up_axis(texts: list[str]) -> UpAxis:
+    """Returns the axis against gravity that a file names."""
+    for axis in UP_AXES:
+        if texts == [axis]:
+            return axis
+    raise ContentError(f"up_axis must be x, y or z, got {', '.join(texts)}")
 
 
 def _points(points: NDArray[Any]) -> torch.Tensor:

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import torch
 
-from pcclust.data.dataset import NO_LABEL, PointDataset
+from pcclust.data.assumed_up import assumed_up
+from pcclust.data.dataset import NO_LABEL, PointDataset, UpAxis
 from pcclust.data.layouts import FileStorage
 from pcclust.data.named import is_named, open_named
 from pcclust.data.streaming import (
@@ -71,6 +72,13 @@ class ShapeSource:
     def class_names(self) -> tuple[str, ...]:
         """The name of each label."""
         return () if self.dataset is None else self.dataset.class_names
+
+    @property
+    def up_axis(self) -> UpAxis | None:
+        """The axis against gravity, as the data say or their format has it; None if not known."""
+        if self.dataset is not None:
+            return self.dataset.up_axis
+        return assumed_up(self.files[0].parent, self.files)
 
     def names(self) -> list[str]:
         """Returns the names of all shapes; of a file that cannot be read, its path."""

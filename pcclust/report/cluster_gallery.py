@@ -141,5 +141,8 @@ def _of_map(
 
 
 def _settings(report: ClusteringReport) -> dict[str, int | float | str]:
-    told = {name: str(value) for name, value in report.settings.items()}
+    told = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in report.settings.items()
+    }
     return {"clusters": report.n_clusters, **told}

@@ -8,8 +8,10 @@ import torch
 
 import pcclust
 from pcclust.cli import embed as embed_module
+from pcclust.cli._cluster_data import read_features
 from pcclust.cli.main import main
 from pcclust.data.feature_file import read_feature_file
+from pcclust.data.hdf5_writer import write_hdf5
 from pcclust.data.transforms import UnitSphere
 from pcclust.nn import DGCNN, Classifier, weights_source
 from pcclust.nn.weights import save_weights
@@ -52,6 +54,25 @@ def test_a_dataset_keeps_names_labels_and_on_demand_points(tmp_path, weights, na
     radii = np.linalg.norm(found.points, axis=2).max(axis=1)
     np.testing.assert_allclose(radii, 1, atol=1e-5)
     assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("name", ["f.npz", "f.h5"])
+def test_points_keep_which_way_is_up_and_clusters_stand(tmp_path, weights, name):
+    rods, names = torch.randn(6, 48, 3) * torch.tensor([0.1, 1, 0.1]), list("abcdef")  # y is up
+    write_hdf5(
+        tmp_path / "rods.h5", [rods.numpy()], count=6, num_points=48, names=names, up_axis="y"
+    )
+    assert run("rods.h5", "--weights", weights, "--out", name, "--points") == 0
+    assert read_feature_file(tmp_path / name)[1].up_axis == "y"
+    standing = read_features(tmp_path / name).shapes.points
+    assert (standing.std(dim=1).argmax(dim=1) == 2).all()
+
+
+def test_a_wrong_axis_is_named(tmp_path):
+    arrays = {"features": np.ones((2, 3)), "points": np.full((2, 5, 3), 0.5), "up_axis": ["w"]}
+    np.savez(tmp_path / "f.npz", **arrays)
+    with pytest.raises(ValueError, match=r"f\.npz: up_axis must be x, y or z, got w"):
+        read_feature_file(tmp_path / "f.npz")
 
 
 def test_files_are_sampled_and_bad_ones_named(tmp_path, weights, capsys):

@@ -4,8 +4,12 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.image import imread
 
+from pcclust.data import PointDataset
+from pcclust.evaluate.clustering import clustering
+from pcclust.report.cluster_rows import SCRIPT, Turned, cluster_rows, render_rows, rows_script
 from pcclust.report.page import render_page
 from pcclust.report.point_view import PointView, Section
 from tests.pages.chromium import opened
@@ -126,3 +130,29 @@ def test_a_ball_is_drawn_in_the_colours_of_its_channel(browser, tmp_path, script
     assert top[:, 1].mean() > top[:, 2].mean() + 0.1  # green and yellow above
     assert bottom[:, 2].mean() > bottom[:, 1].mean()  # violet and blue below
     context.close()
+
+
+def test_turned_shapes_stand_below_upright_ones(browser, tmp_path):
+    """Rods: high and narrow above, low and wide below."""
+    rods = torch.randn(6, 300, 3, generator=torch.Generator().manual_seed(0))
+    rods *= torch.tensor([0.05, 0.05, 1])
+    report = clustering(np.arange(12.0).reshape(6, 2), n_clusters=2, seeds=1)
+    shapes, rows = PointDataset(rods), cluster_rows(report)
+    lying = Turned(rods[..., [0, 2, 1]], report.methods[0].runs[0].clusters)
+    html = render_rows(rows, shapes, lying) + rows_script(shapes, np.arange(6), turned=lying)
+    sections = [Section(title="rods", html=html)]
+    text = render_page("t", sections, scripts=[SCRIPT], styles=[SCRIPT])
+    (tmp_path / "page.html").write_text(text, encoding="utf-8")
+    with opened(browser, tmp_path / "page.html") as page:
+        until(page, True)
+        heights = [_vivid_rows(canvas) for canvas in page.locator(".row canvas").all()]
+        assert len(heights) == 12
+        assert min(heights[::2]) > 0.6
+        assert max(heights[1::2]) < 0.4
+
+
+def _vivid_rows(canvas):
+    """Returns which fraction of the rows of a canvas has colours."""
+    picture = imread(BytesIO(canvas.screenshot()))[..., :3]
+    vivid = picture.max(axis=-1) - picture.min(axis=-1) > 0.15
+    return vivid.any(axis=1).mean()

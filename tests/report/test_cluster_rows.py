@@ -13,8 +13,8 @@ from pcclust.report.cluster_rows import (
     rows_script,
 )
 from pcclust.report.page import render_page
-from pcclust.report.point_view import PointView, Section
-from tests.report.test_cluster_gallery import Page, browse, decoded
+from pcclust.report.point_view import Section
+from tests.report.test_cluster_gallery import Page, decoded
 
 GROUPS = np.array([0] * 5 + [1] * 4 + [2] * 3)
 
@@ -71,30 +71,3 @@ def test_without_turned_shapes_nothing_is_said_of_them():
     assert page.count("<canvas") == 12
     assert "turned" not in Page(page).data
     assert "stay when" not in page
-
-
-def test_the_browser_draws_both_beside_other_views_without_a_complaint(tmp_path):
-    report, rows, _ = rows_and_shapes()
-    rods = torch.randn(12, 300, 3, generator=torch.Generator().manual_seed(0))
-    rods *= torch.tensor([0.05, 0.05, 1])
-    shapes = PointDataset(rods, names=[f"s{i}" for i in range(12)])
-    lying = Turned(
-        rods[..., [0, 2, 1]] * torch.tensor([1, 1, -1]), report.methods[0].runs[0].clusters
-    )
-    html = render_rows(rows, shapes, lying) + rows_script(shapes, np.arange(12), turned=lying)
-    sections = [
-        Section(title="rods", html=html),
-        Section(title="one", views=[PointView(rods[0], rods[0, :, 2])], view_width=200),
-    ]
-    page = render_page("t", sections, scripts=["point_view", SCRIPT], styles=[SCRIPT])
-    colours, said = browse(page, tmp_path)
-    assert said == []
-    vivid = colours.max(axis=-1) - colours.min(axis=-1) > 0.15
-    panel = np.abs(colours - np.array([243, 244, 246]) / 255).max(axis=-1) < 0.01
-    below = np.flatnonzero(panel[:, :350].sum(axis=1) > 80)
-    parts = [p for p in np.split(below, np.flatnonzero(np.diff(below) > 1) + 1) if len(p) > 60]
-    assert len(parts) == 7  # two canvases in each of three rows, and the view
-    heights = [vivid[part[0] : part[-1], 40:140].any(axis=1).sum() for part in parts]
-    assert min(heights[0:6:2]) > 60  # upright rods
-    assert 0 < max(heights[1:6:2]) < 40  # lying ones
-    assert vivid[parts[6][0] : parts[6][-1]].any(axis=1).sum() > 60

@@ -55,7 +55,7 @@ def test_drawings_are_markup_in_the_colours_of_the_page():
     assert "var(--quiet)" in text
     assert STYLE["text.color"] not in text
     root = ElementTree.fromstring(text)
-    assert root.attrib["aria-label"] == "a <line>"
+    assert root[0].attrib["aria-label"] == root.attrib["data-what"] == "a <line>"
     assert ">across</text>" in text
     assert not re.search(r"<(script|metadata)|(src|href)=\"http", text)
 

@@ -144,7 +144,7 @@ def test_table_aligns_columns_of_numbers_and_escapes():
     rows = [["<b>", "1.5 m", "2 points of 3"], ["c", "−3e-07", "4"], ["d", "–", "5"]]
     table = Table(["name", "size", "words"], rows).html()
     assert table.count('<td class="number">') == 3
-    assert '<th class="number">size</th>' in table
+    assert '<th scope="col" class="number">size</th>' in table
     assert "&lt;b&gt;" in table
     with pytest.raises(ValueError, match="3 columns, but a row of 1 cells"):
         Table(["name", "size", "words"], [["alone"]])
