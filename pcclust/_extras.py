@@ -13,6 +13,7 @@ EXTRAS = {
     "mlflow": "mlflow",
     "onnxscript": "onnx",
     "pyarrow": "shards",
+    "ray": "ray",
     "tensorboard": "tensorboard",
     "torch_geometric": "pyg",
     "wandb": "wandb",

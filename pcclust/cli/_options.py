@@ -25,6 +25,7 @@ GROUPS = {
         "clip_norm", "label_smoothing",
     ),
     "output": ("out", "format", "color", "points", "report", "private", "message"),
+    "shards": ("shards", "shard", "dtype", "engine", "address", "gpus"),
     "run": (
         "resume", "seed", "batch_size", "device", "workers", "minutes", "config", "preset",
         "logger", "tensorboard", "precision", "log_every", "checkpoint_minutes", "offline",
@@ -51,6 +52,14 @@ SAID = {
     "read. By default all.",
     "weights": f"trained weights: {TRAINED}; for a model of your own also .pt of tensors alone.",
     "init": f"weights to begin with: {TRAINED}. They bring the model; by default it is untrained.",
+    "shards": "write a folder of Parquet files instead, so many (400) or so large (64MB): --out is "
+    "a folder here or in a store (s3://…), and the paths may be URLs, too. Any number of processes "
+    "with the same command share the work, and the same command goes on with what is there.",
+    "shard": "a part of the shards alone, with 17/400 the 17th of 400, as a task of an array.",
+    "dtype": "of the features in shards; float16 halves them.",
+    "engine": '"ray" lets a Ray cluster describe the shards, "processes" this process.',
+    "address": "of the Ray cluster; by default one is started on this machine.",
+    "gpus": "of each worker of Ray, also a fraction: 0.25 lets four share a GPU.",
     "device": "where the model runs, e.g. cuda; by default where it is.",
     "layout": 'what the model takes, (B, N, 3) or (B, 3, N); "auto" tries the two.',
 }

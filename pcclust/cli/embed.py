@@ -4,7 +4,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from tyro.conf import Positional, arg
 from pcclust._lock import locked_file
 from pcclust._names import counted
 from pcclust._version import __version__
+from pcclust.cli._sharded import Sharding
 from pcclust.cli.console import (
     ExitCode,
     UsageError,
@@ -23,7 +24,7 @@ from pcclust.cli.console import (
     progress_bar,
     report_failures,
 )
-from pcclust.data import NamedCloud, ReadFailure
+from pcclust.data import ReadFailure
 from pcclust.data.embedding_file import EmbeddedBatch, EmbeddingOutput, EmbeddingSettings
 from pcclust.data.partial_output import (
     check_destination,
@@ -31,12 +32,12 @@ from pcclust.data.partial_output import (
     partial_folder,
     refuse_unexpected,
 )
-from pcclust.data.shape_source import ShapeSource, in_batches
-from pcclust.data.transforms import UnitSphere
-from pcclust.evaluate.embedding import encoder_of
-from pcclust.evaluate.forward import Model, Precision, Predictor, randomness
+from pcclust.data.shape_source import ShapeSource, in_fixed_batches
+from pcclust.distributed.describers import EmbedDescriber
+from pcclust.evaluate.embedding import Encoding, encoder_of, in_unit_sphere
+from pcclust.evaluate.forward import Precision, Predictor, randomness
 from pcclust.evaluate.precision import check_precision
-from pcclust.nn.weights import load
+from pcclust.nn.weights import load, read_card
 from pcclust.training.allocator import keep_freed_memory
 
 SUFFIXES = (".npz", ".h5", ".hdf5")
@@ -44,7 +45,7 @@ DEFAULT_POINTS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Embed:
+class Embed(Sharding):
     """Describes each shape by one vector.
 
     That serves pcclust cluster, a linear probe or a search. Shapes are centred and scaled to the
@@ -55,7 +56,7 @@ class Embed:
         paths: files, folders and quoted patterns as for pcclust rri; or a single dataset (an HDF5
             file, a folder, or modelnet10 or modelnet40 in $PCCLUST_DATA), whose labels are kept.
         out: the file to write, NAME.npz or NAME.h5: features (N, C), names, where they are known
-            labels and class_names, and with --points the points.
+            labels and class_names, and with --points the points; or with --shards a folder.
         split: of a dataset that has splits; by default "train".
         num_points: how many points to take from each shape; by default as in the training.
         points: write the points, too, so that pcclust cluster can show the shapes.
@@ -63,12 +64,13 @@ class Embed:
         precision: bfloat16 is faster on processors and GPUs that multiply in it, and changes the
             vectors of the encoder that comes with pcclust by 0.1 % of their length; vectors are
             stored in float32 in any case.
-        workers: processes that read files, 0 for none; by default as many as pay.
+        workers: processes that read files, 0 for none; by default as many as pay, and none with
+            --shards.
     """
 
     paths: Annotated[tuple[str, ...], Positional, arg(metavar="PATH…")]
     weights: str
-    out: Path
+    out: str
     split: str | None = None
     num_points: int | None = None
     points: bool = False
@@ -81,8 +83,11 @@ class Embed:
 
     def run(self) -> int:
         """Writes the vectors and says what came of it."""
-        _check_options(self.paths, self.out)
-        out = self.out
+        if self.shards is not None:
+            return self._run_sharded()
+        self.refuse_unsharded()
+        out = Path(self.out)
+        _check_options(self.paths, out)
         if self.resume and is_complete(out):
             return already_there(out)
         check_destination(out, False)
@@ -115,27 +120,23 @@ class Embed:
             encoding = Encoding(encoder, self.batch_size, self.device, self.precision)
             return _write(source, store, encoding, self.workers)
 
-
-class Encoding(NamedTuple):
-    """How shapes are described.
-
-    Attributes:
-        encoder: what is asked.
-        batch_size: shapes at once.
-        device: where it runs; where its parameters are if None.
-        precision: of its products.
-    """
-
-    encoder: Model
-    batch_size: int
-    device: str | None
-    precision: Precision
-
-    def predictor(self, sample: Tensor) -> Predictor:
-        """Returns what asks the encoder about clouds like these."""
-        return Predictor(
-            self.encoder, sample, layout="BN3", device=self.device, precision=self.precision
+    def _run_sharded(self) -> int:
+        """Writes shards of vectors."""
+        check_precision(self.precision, self.device)
+        keep_freed_memory()
+        card = read_card(self.weights)
+        describer = EmbedDescriber(
+            weights=self.weights,
+            weights_sha256=card["sha256"],
+            num_points=self.num_points or card.get("num_points") or DEFAULT_POINTS,
+            points=self.points,
+            seed=self.seed,
+            precision=self.precision,
+            batch_size=self.batch_size,
+            dtype=self.dtype,
+            device=self.device,
         )
+        return self.run_shards(self.paths, self.split, self.out, describer, self.workers or 0)
 
 
 def _write(
@@ -178,9 +179,9 @@ def _embed_all(
     read = source.read(done, workers)
     predictor: Predictor | None = None
     with closing(read), progress_bar("shapes") as bar:
-        stream = map(_normalized, read)
+        stream = map(in_unit_sphere, read)
         task = bar.add_task("features", total=len(set(labels) - done))
-        for shapes, unread in in_batches(stream, lambda shapes: len(shapes) == encoding.batch_size):
+        for shapes, unread in in_fixed_batches(stream, list(labels), encoding.batch_size):
             if shapes:
                 points = torch.stack([torch.from_numpy(shape.points) for shape in shapes])
                 if predictor is None:
@@ -198,18 +199,6 @@ def _say_if_random(predictor: Predictor, points: Tensor) -> None:
     said = randomness(predictor.own_change(points))
     if said:
         errors.print(f"{said} So do the features that are written.")
-
-
-def _normalized(shape: NamedCloud | ReadFailure) -> NamedCloud | ReadFailure:
-    """Returns the shape in the unit sphere, unless it has no extent."""
-    if isinstance(shape, ReadFailure):
-        return shape
-    if (shape.points == shape.points[0]).all():
-        reason = f"{shape.name}: all its points coincide, so it has no shape"
-        return ReadFailure(shape.name, reason)
-    # In the precision it was read in, so that georeferenced coordinates keep their detail.
-    points = UnitSphere()(torch.tensor(shape.points)[None])[0].float().numpy()
-    return NamedCloud(shape.name, points)
 
 
 def _describe(

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
-import torch
 from tyro.conf import Positional, arg
 
-import pcclust
 from pcclust._lock import locked_file
 from pcclust._names import counted
 from pcclust._version import __version__
+from pcclust.cli._sharded import Sharding
 from pcclust.cli.console import (
     ExitCode,
     UsageError,
@@ -28,7 +26,6 @@ from pcclust.data import NamedCloud, ReadFailure
 from pcclust.data.cloud_folder import CloudFolder
 from pcclust.data.feature_arrays import FeatureArrays
 from pcclust.data.partial_output import (
-    FeatureBatch,
     FeatureOutput,
     Settings,
     check_destination,
@@ -36,19 +33,17 @@ from pcclust.data.partial_output import (
     partial_folder,
     refuse_unexpected,
 )
+from pcclust.data.rri_batch import POINTS_PER_BATCH, describe_readable
 from pcclust.data.shape_source import ShapeSource, in_batches
 from pcclust.data.streaming import ReadResult
+from pcclust.distributed.describers import RRIDescriber
 
 CLOUD_FORMATS = ("ply", "pcd")
 FORMAT_OF_SUFFIX = {".h5": "h5", ".hdf5": "h5", ".npz": "npz"}
 
-# Shapes are described together up to this many points: enough work for every thread, and with
-# k = 20 an array of 10 MB, which bounds memory and what an interruption loses.
-POINTS_PER_BATCH = 32_768
-
 
 @dataclass(frozen=True, kw_only=True)
-class Rri:
+class Rri(Sharding):
     """Computes rotation-invariant features (RRI) of every point of many shapes.
 
     Each point is described by four numbers for each of its k nearest neighbours: r_i, r_ik, θ_ik
@@ -62,19 +57,20 @@ class Rri:
             dataset in $PCCLUST_DATA, such as modelnet40.
         out: the file to write, NAME.h5 or NAME.npz, with the arrays points (relative to the
             centroids), neighbors (of each point, nearest first), features, names and centroids, and
-            offsets where the shapes differ in size; or with --format a new folder of one file per
-            shape.
+            offsets where the shapes differ in size; with --format a new folder of one file per
+            shape, with --shards one of Parquet files.
         k: how many neighbours describe a point.
         split: of a dataset that has splits; by default "train".
         num_points: how many points to take from each shape. Without it a mesh gives 1,024 and a
             cloud all it has.
         format: write clouds for a viewer instead, with four scalars per point: r_i, the means of
             r_ik and θ_ik over the neighbours, and the largest φ_ik.
-        workers: processes that read files, 0 for none; by default as many as pay.
+        workers: processes that read files, 0 for none; by default as many as pay, and none with
+            --shards.
     """
 
     paths: Annotated[tuple[str, ...], Positional, arg(metavar="PATH…")]
-    out: Path
+    out: str
     k: int = 20
     split: str | None = None
     num_points: int | None = None
@@ -86,7 +82,11 @@ class Rri:
     def run(self) -> int:
         """Writes the features and says what came of it."""
         _check_options(self.paths, self.k, self.num_points)
-        out, kind = self.out, _output_kind(self.out, self.format)
+        if self.shards is not None:
+            return self._run_sharded()
+        self.refuse_unsharded()
+        out = Path(self.out)
+        kind = _output_kind(out, self.format)
         if self.resume and is_complete(out):
             return already_there(out)
         check_destination(out, kind in CLOUD_FORMATS)
@@ -100,6 +100,15 @@ class Rri:
         settings = Settings(self.k, self.num_points, self.seed, kind, __version__)
         with locked_file(out):
             return _write(source, out, settings, self.resume, self.workers)
+
+    def _run_sharded(self) -> int:
+        """Writes shards of features."""
+        if self.format is not None:
+            raise UsageError(f"--format {self.format} writes clouds for a viewer, --shards Parquet")
+        describer = RRIDescriber(
+            k=self.k, num_points=self.num_points, seed=self.seed, dtype=self.dtype
+        )
+        return self.run_shards(self.paths, self.split, self.out, describer, self.workers or 0)
 
 
 def _write(
@@ -164,7 +173,7 @@ def _describe_all(
         task = bar.add_task("RRI", total=total)
         described = 0
         for clouds, unread in in_batches(stream, _is_full):
-            batch, refused = _describe_readable(clouds, k)
+            batch, refused = describe_readable(clouds, k)
             if batch is not None:
                 store.add(batch)
             failures += [*unread, *refused]
@@ -176,40 +185,6 @@ def _describe_all(
 
 def _is_full(clouds: list[NamedCloud]) -> bool:
     return sum(len(cloud.points) for cloud in clouds) >= POINTS_PER_BATCH
-
-
-def _describe_readable(
-    clouds: list[NamedCloud], k: int
-) -> tuple[FeatureBatch | None, list[ReadFailure]]:
-    """Describes the shapes that can be; one of too few points for k spoils no other."""
-    if not clouds:
-        return None, []
-    try:
-        return _describe(clouds, k), []
-    except ValueError as error:
-        if len(clouds) == 1:
-            return None, [ReadFailure(clouds[0].name, f"{clouds[0].name}: {error}")]
-    alone = [_describe_readable([cloud], k) for cloud in clouds]
-    good = [cloud for cloud, (batch, _) in zip(clouds, alone, strict=True) if batch is not None]
-    refused = [failure for _, failures in alone for failure in failures]
-    return (_describe(good, k) if good else None), refused
-
-
-def _describe(clouds: list[NamedCloud], k: int) -> FeatureBatch:
-    sizes = np.array([len(cloud.points) for cloud in clouds], dtype=np.int64)
-    centroids = np.stack([cloud.points.mean(axis=0, dtype=np.float64) for cloud in clouds])
-    # Centred in float64 first, so that float32 suffices for georeferenced coordinates too.
-    centred = np.concatenate(
-        [cloud.points.astype(np.float64) for cloud in clouds]
-    ) - centroids.repeat(sizes, axis=0)
-    points = centred.astype(np.float32)
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
-    code = pcclust.rri_encode(torch.from_numpy(points), k, offsets=torch.from_numpy(offsets))
-    neighbors = code.neighbors.numpy() - offsets[:-1].repeat(sizes)[:, None]
-    names = [cloud.name for cloud in clouds]
-    return FeatureBatch(
-        names, sizes, centroids, points, code.features.numpy(), neighbors.astype(np.int32)
-    )
 
 
 def _finish(store: FeatureOutput, failures: list[ReadFailure], before: int, seconds: float) -> int:

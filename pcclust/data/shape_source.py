@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
@@ -160,6 +161,36 @@ def in_batches(
             yield shapes, failures
             shapes, failures = [], []
     if shapes or failures:
+        yield shapes, failures
+
+
+def in_fixed_batches(
+    results: Iterable[NamedCloud | ReadFailure], names: Sequence[str], batch_size: int
+) -> Iterator[tuple[list[NamedCloud], list[ReadFailure]]]:
+    """Groups shapes by their places among all, with the failures among them.
+
+    So a shape is described beside the same others whatever cannot be read, was described before,
+    or is described elsewhere: matrix products round a row by how many there are.
+
+    Args:
+        results: in the order of the names; some may be left out.
+        names: of all shapes.
+        batch_size: of a batch in which none is missing.
+
+    Raises:
+        ValueError: ``batch_size`` is not positive.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size} must be at least 1")
+    batch = {name: place // batch_size for place, name in enumerate(names)}
+    for _, group in groupby(results, lambda result: batch.get(result.name)):
+        shapes: list[NamedCloud] = []
+        failures: list[ReadFailure] = []
+        for result in group:
+            if isinstance(result, ReadFailure):
+                failures.append(result)
+            else:
+                shapes.append(result)
         yield shapes, failures
 
 

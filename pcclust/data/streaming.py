@@ -117,7 +117,7 @@ def stream_clouds(
     """
     unwanted = frozenset(skip)
     single = [p for p in files if not holds_many(p) and p.as_posix() not in unwanted]
-    ahead = _read_ahead(single, num_points, seed, _worker_count(workers, len(single)))
+    ahead = read_ahead(single, num_points, seed, _worker_count(workers, len(single)))
     try:
         for path in files:
             if holds_many(path):
@@ -170,20 +170,35 @@ def _read_many(
         yield ReadFailure(path.as_posix(), str(error))
         return
     wanted = [index for index, name in enumerate(names) if name not in unwanted]
-    while wanted:
-        clouds = read_clouds(path, num_points, seed, indices=wanted, dtype=np.float64)
-        done = 0
+    yield from read_some(path, [names[index] for index in wanted], wanted, num_points, seed)
+
+
+def read_some(
+    path: Path, names: Sequence[str], indices: Sequence[int], num_points: int | None, seed: int
+) -> Iterator[ReadResult]:
+    """Yields some shapes of a file of many, or why one cannot be read.
+
+    Args:
+        path: the file.
+        names: of the shapes.
+        indices: which they are of the file's.
+        num_points: as for `read_points`.
+        seed: as for `read_points`, for every shape.
+    """
+    done = 0
+    while done < len(indices):
+        clouds = read_clouds(path, num_points, seed, indices=indices[done:], dtype=np.float64)
         try:
             for points in clouds:
-                yield NamedCloud(names[wanted[done]], points.astype(np.float64, copy=False))
+                yield NamedCloud(names[done], points.astype(np.float64, copy=False))
                 done += 1
         except (OSError, ValueError, MemoryError) as error:
-            yield ReadFailure(names[wanted[done]], str(error))
+            yield ReadFailure(names[done], str(error))
             done += 1
-        wanted = wanted[done:]
 
 
-def _read_one(path: Path, num_points: int | None, seed: int) -> ReadResult:
+def read_one(path: Path, num_points: int | None, seed: int) -> ReadResult:
+    """Returns the shape of a file of one, float64, or why it cannot be read."""
     try:
         points = read_points(path, num_points, seed, dtype=np.float64)
     except (OSError, ValueError, ImportError, MemoryError) as error:
@@ -191,10 +206,18 @@ def _read_one(path: Path, num_points: int | None, seed: int) -> ReadResult:
     return NamedCloud(path.as_posix(), points.astype(np.float64, copy=False))
 
 
-def _read_ahead(
+def read_ahead(
     paths: Sequence[Path], num_points: int | None, seed: int, workers: int
 ) -> Generator[ReadResult, None, None]:
-    read = partial(_read_one, num_points=num_points, seed=seed)
+    """Yields the shape of each file of one, or why it cannot be read, read ahead by processes.
+
+    Args:
+        paths: the files.
+        num_points: as for `read_points`.
+        seed: as for `read_points`.
+        workers: processes; 0 reads in this one.
+    """
+    read = partial(read_one, num_points=num_points, seed=seed)
     if workers == 0:
         yield from map(read, paths)
         return

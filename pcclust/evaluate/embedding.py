@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias, overload
+from typing import Any, NamedTuple, TypeAlias, overload
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pcclust.data.dataset import PointDataset
+from pcclust.data.streaming import NamedCloud, ReadFailure
+from pcclust.data.transforms import UnitSphere
 from pcclust.evaluate.forward import BatchPredictor, Layout, Model, Precision, Predictor
 from pcclust.nn.clusterer import backbone_of
 from pcclust.nn.weights import load
@@ -119,6 +121,44 @@ def encoder_of(model: Model | str | os.PathLike[str]) -> Model:
     """
     found = load(model) if isinstance(model, str | os.PathLike) else model
     return backbone_of(found) if isinstance(found, nn.Module) else found
+
+
+class Encoding(NamedTuple):
+    """How shapes are described.
+
+    Attributes:
+        encoder: what is asked.
+        batch_size: shapes at once.
+        device: where it runs; where its parameters are if None.
+        precision: of its products.
+    """
+
+    encoder: Model
+    batch_size: int
+    device: str | None
+    precision: Precision
+
+    def predictor(self, sample: Tensor) -> Predictor:
+        """Returns what asks the encoder about clouds like these."""
+        return Predictor(
+            self.encoder, sample, layout="BN3", device=self.device, precision=self.precision
+        )
+
+
+def in_unit_sphere(shape: NamedCloud | ReadFailure) -> NamedCloud | ReadFailure:
+    """Returns a shape that was read, float32, in the unit sphere, unless it has no extent.
+
+    Args:
+        shape: with its points, or why it has none, which is returned as it is.
+    """
+    if isinstance(shape, ReadFailure):
+        return shape
+    if (shape.points == shape.points[0]).all():
+        reason = f"{shape.name}: all its points coincide, so it has no shape"
+        return ReadFailure(shape.name, reason)
+    # In the precision it was read in, so that georeferenced coordinates keep their detail.
+    points = UnitSphere()(torch.tensor(shape.points)[None])[0].float().numpy()
+    return NamedCloud(shape.name, points)
 
 
 @contextmanager

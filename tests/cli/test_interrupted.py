@@ -27,7 +27,7 @@ def slow(*_):
 
 if __name__ == "__main__":
     rri.POINTS_PER_BATCH = 25  # each shape by itself, so that readers wait for the next
-    rri._describe_readable = slow
+    rri.describe_readable = slow
     main(sys.argv[1:])
 """
 
