@@ -3,9 +3,10 @@
 import csv
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pcclust.data.dataset import PointDataset, UpAxis
 from pcclust.data.hdf5 import dataset_of_files, inspect_hdf5
@@ -20,6 +21,7 @@ from pcclust.data.layouts import (
     require_files,
     require_split,
 )
+from pcclust.data.measured import DataWarning
 
 SPLITS = ("train", "val", "test")
 PART_FOLDERS = (
@@ -29,6 +31,9 @@ PART_FOLDERS = (
     "shapenetpart",
 )
 CORE_FOLDERS = ("ShapeNetCore.v2", "ShapeNetCore.v1", "ShapeNetCore", "shapenetcore")
+Absent: TypeAlias = Literal["error", "few", "skip"]
+Model: TypeAlias = tuple[str, str]  # a synset, and a model of it
+MOST_ABSENT = 0.05  # of the models that a list names
 MODEL_FILES = ("models/model_normalized.obj", "model.obj", "model_normalized.obj")
 
 
@@ -75,13 +80,14 @@ class ShapeNetCore(PointDataset):
         split: "train", "val" or "test", which need the official ``all.csv``; or "all".
         num_points: the points of every shape.
         seed: of the sampling.
-        absent: "error", or "skip" for models that the CSV names and the folder lacks: v2 left out
-            some models of v1, for which the CSV was made.
+        absent: what becomes of models that the CSV names and the folder lacks, since v2 left out
+            some models of v1, for which the CSV was made: "few" leaves out up to one in twenty with
+            a warning, "skip" any number, and "error" none.
         up_axis: the axis against gravity.
 
     Raises:
         FileNotFoundError: there is no such root.
-        LayoutError: the root holds another layout, or the CSV names absent models.
+        LayoutError: the root holds another layout, or the CSV names absent models, too many.
         ValueError: another split.
     """
 
@@ -92,12 +98,12 @@ class ShapeNetCore(PointDataset):
         *,
         num_points: int = 1024,
         seed: int = 0,
-        absent: Literal["error", "skip"] = "error",
+        absent: Absent = "few",
         up_axis: UpAxis = "y",
     ) -> None:
         require_split("ShapeNetCore", split, (*SPLITS, "all"))
         _, folder = find_layout("ShapeNetCore", data_root(root), CORE_FOLDERS, CORE_LAYOUTS)
-        found = _read_core(folder, Request(split, num_points, seed), skip=absent == "skip")
+        found = _read_core(folder, Request(split, num_points, seed), absent)
         super().__init__(found.storage, found.labels, found.names, found.class_names, up_axis)
 
 
@@ -137,16 +143,13 @@ def _require_known(listing: Path, synsets: Sequence[str], classes: dict[str, str
         raise LayoutError(f"ShapeNet: {listing} names shapes of an unknown class {unknown[0]}")
 
 
-def _read_core(folder: Path, request: Request, skip: bool = False) -> PointDataset:
+def _read_core(folder: Path, request: Request, absent: Absent = "few") -> PointDataset:
     models = _core_models(folder) if request.split == "all" else _split_models(folder, request)
     paths = [_model_file(folder, *model) for model in models]
     present = [path is not None for path in paths]
-    if not all(present) and not skip:
-        lost = "/".join(models[present.index(False)])
-        raise LayoutError(
-            f"ShapeNetCore: {_csv(folder)} names {len(models)} models, of which "
-            f"{present.count(False)} are not in {folder}, first {lost}; v2 lacks some models of "
-            "v1: leave them out with absent='skip'"
+    if not all(present):
+        _lacks(
+            folder, models, [m for m, here in zip(models, present, strict=True) if not here], absent
         )
     kept = [model for model, here in zip(models, present, strict=True) if here]
     named = _taxonomy(folder)
@@ -157,7 +160,21 @@ def _read_core(folder: Path, request: Request, skip: bool = False) -> PointDatas
     return PointDataset(storage, labels, ["/".join(model) for model in kept], class_names, "y")
 
 
-def _core_models(folder: Path) -> list[tuple[str, str]]:
+def _lacks(folder: Path, models: Sequence[Model], lost: Sequence[Model], absent: Absent) -> None:
+    """Refuses a folder that lacks models, or warns of them."""
+    found = (
+        f"ShapeNetCore: {_csv(folder)} names {len(models)} models, of which {len(lost)} are not in "
+        f"{folder}, first {'/'.join(lost[0])}"
+    )
+    if absent == "error" or (absent == "few" and len(lost) > MOST_ABSENT * len(models)):
+        raise LayoutError(
+            f"{found}; v2 lacks a few models of v1, for which the list was made: unpack the "
+            "archive of each class to its end, or leave them out in Python with absent='skip'"
+        )
+    warnings.warn(f"{found}; they are left out", DataWarning, stacklevel=2)
+
+
+def _core_models(folder: Path) -> list[Model]:
     models = []
     for synset in _synsets(folder):
         of_class = [(synset, entry.name) for entry in (folder / synset).iterdir() if entry.is_dir()]
@@ -167,7 +184,7 @@ def _core_models(folder: Path) -> list[tuple[str, str]]:
     return sorted(models)
 
 
-def _split_models(folder: Path, request: Request) -> list[tuple[str, str]]:
+def _split_models(folder: Path, request: Request) -> list[Model]:
     path = _csv(folder)
     if path is None:
         raise LayoutError(

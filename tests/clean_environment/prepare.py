@@ -46,6 +46,15 @@ with h5py.File("data/furniture.h5") as file, h5py.File("small_data/furniture.h5"
         small.create_dataset(key, data=rows[::15] if per_shape else rows[:], dtype=rows.dtype)
         small[key].attrs.update(rows.attrs)
     clouds = file["data"][:, :POINTS]
+# In the layout of ShapeNetCore; of each class the last two are to test with.
+listed = ["id,synsetId,subSynsetId,modelId,split"]
+for number, path in enumerate(meshes[:24]):
+    synset, split = ("02691156", "03001627")[number % 2], "test" if number >= 20 else "train"
+    models = Path("small_shapenet") / synset / f"model{number}" / "models"
+    models.mkdir(parents=True)
+    (models / "model_normalized.obj").symlink_to(path.resolve())
+    listed.append(f"{number},{synset},{synset},model{number},{split}")
+Path("small_shapenet/all.csv").write_text("\n".join(listed))
 # In the layout of ModelNet; furniture in turn is said to be of as many classes.
 for name, classes, shapes in (("small10", 4, 36), ("small40", 40, 120)):
     for row, cloud in enumerate(clouds[:shapes]):

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from pcclust.data import LayoutError, ShapeNetCore, ShapeNetPart, open_dataset
+from pcclust.data.measured import DataWarning
+from pcclust.data.named import open_named
 from tests.data.dataset_layouts import shapenetcore, shapenetpart_hdf5, shapenetpart_tree
 
 TREE = "shapenetcore_partanno_segmentation_benchmark_v0_normal"
@@ -89,8 +91,31 @@ def test_core_csv_with_absent_models(tmp_path):
         LayoutError, match=r"names 2 models, of which 1 .*first 03001627/model1.*skip"
     ):
         ShapeNetCore(tmp_path, "val")
-    assert ShapeNetCore(tmp_path, "val", absent="skip").names == ["02691156/model1"]
+    with pytest.warns(DataWarning, match=r"1 are not in .*they are left out"):
+        assert ShapeNetCore(tmp_path, "val", absent="skip").names == ["02691156/model1"]
     assert len(ShapeNetCore(tmp_path, "train")) == 2
+
+
+def test_core_by_name_leaves_out_the_few_models_that_v2_lacks(tmp_path, monkeypatch):
+    shapenetcore(tmp_path / "ShapeNetCore.v2", 2)
+    monkeypatch.setenv("PCCLUST_DATA", str(tmp_path))
+    listed = tmp_path / "ShapeNetCore.v2" / "all.csv"
+    lost = [f"{10 + i},03001627,03001627,lost{i},train" for i in range(2)]
+    kept = [f"{20 + i},03001627,03001627,here{i},train" for i in range(36)]
+    for row in kept:
+        model = row.split(",")[3]
+        folder = tmp_path / "ShapeNetCore.v2" / "03001627"
+        shutil.copytree(folder / "model0", folder / model)
+    rows = listed.read_text().splitlines()
+    listed.write_text("\n".join([*rows, *kept, *lost]))  # 2 of 40
+    with pytest.warns(DataWarning, match=r"names 40 models, of which 2 .*they are left out"):
+        assert len(open_named("shapenetcore", num_points=64)) == 38
+    listed.write_text("\n".join([*rows, *kept, *lost, "50,03001627,03001627,lost2,train"]))
+    with pytest.raises(LayoutError, match=r"names 41 models, of which 3 .*unpack"):
+        open_named("shapenetcore", num_points=64)
+    listed.write_text("\n".join([*rows, *kept, *lost]))
+    with pytest.raises(LayoutError, match="of which 2 are not in"):
+        ShapeNetCore(tmp_path, absent="error")
 
 
 def test_core_whole_classes_may_be_left_out(tmp_path):
