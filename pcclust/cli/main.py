@@ -49,6 +49,10 @@ COMMANDS = {
     "pretrain": ("Trains an encoder, and clusters, of shapes without labels.", ""),
     "train": ("Trains a classifier of shapes.", "pcclust train modelnet40 --rotation so3"),
     "evaluate": ("Tests a model on rotated or corrupted shapes, or its features.", ""),
+    "export": (
+        "Writes weights as an ONNX file, for programs without torch.",
+        "pcclust export runs/mine mine.onnx",
+    ),
     "push": ("Puts weights on the Hugging Face Hub.", "pcclust push runs/mine hf://me/mine"),
     "info": ("Says which backend serves each operator, and why.", "pcclust info"),
 }
