@@ -12,6 +12,7 @@ EXTRAS = {
     "matplotlib": "report",
     "mlflow": "mlflow",
     "onnxscript": "onnx",
+    "open3d": "open3d",
     "pyarrow": "shards",
     "ray": "ray",
     "tensorboard": "tensorboard",

@@ -8,6 +8,7 @@ from pcclust.data.loader import Batch, PointLoader
 from pcclust.data.measured import DataWarning
 from pcclust.data.mesh import Mesh
 from pcclust.data.modelnet import ModelNet
+from pcclust.data.open3d_cloud import to_open3d
 from pcclust.data.readers import count_clouds, read_clouds, read_points
 from pcclust.data.sampling import resample, sample_surface
 from pcclust.data.scanobjectnn import ScanObjectNN
@@ -38,4 +39,5 @@ __all__ = [
     "resample",
     "sample_surface",
     "stream_clouds",
+    "to_open3d",
 ]

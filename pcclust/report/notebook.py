@@ -122,4 +122,4 @@ def _name(dataset: PointDataset, row: int) -> str:
 
 
 def _headed(title: str, lead: str) -> Markup:
-    return Markup("<h4>{}</h4>").format(title) + paragraphs(lead)
+    return Markup("<p><strong>{}</strong></p>").format(title) + paragraphs(lead)

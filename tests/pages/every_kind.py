@@ -105,7 +105,7 @@ def _notebook(folder, patch):
     points, labels = rods_and_balls(8)
     shapes = PointDataset(points, labels, class_names=("rod", "ball"))
     head = '<!doctype html><html lang="en"><title>notebook</title><main><h1>A notebook</h1>'
-    parts = ["<h2>A part</h2><h3>A cell</h3>", html_of(_rotations()), html_of(shapes)]
+    parts = [html_of(_rotations()), html_of(shapes)]
     page = f"{head}{''.join(parts)}</main></html>"
     (folder / "notebook.html").write_text(page, encoding="utf-8")
     return "notebook.html"
