@@ -1,5 +1,4 @@
-// A scale and shift, LeakyReLU and pooling over segments of rows in one pass over memory each way,
-// and the sums of BatchNorm in one.
+// A scale and shift, LeakyReLU and pooling over segments of rows in one pass over memory each way.
 //
 // Rows are taken in short blocks, so that they stay in the cache while channels are gone through.
 #pragma once
@@ -19,41 +18,11 @@
 namespace pcclust::inline PCCLUST_ISA {
 
 constexpr int64_t kRowsInFloat = 32;  // that are summed in working precision before double
-constexpr int64_t kMomentRows = 1024;
 
 template <class V>
 PCCLUST_INLINE void add_in_double(double* to, V v) {
   using Total = typename Channels<V>::Total;
   store(to, load<Total>(to) + Channels<V>::widen(v));
-}
-
-// Sums all rows, and their squares, block by block in the same order for any number of threads.
-template <class T>
-void row_moments(const RowMomentsArguments<T>& a, const Threads& threads) {
-  const int64_t blocks = (a.rows + kMomentRows - 1) / kMomentRows, width = 2 * a.channels;
-  Buffer<double> partial(blocks * width);
-  for_each_task(threads, blocks, [&](int64_t block) {
-    double* total = partial.data() + block * width;
-    std::fill(total, total + width, 0.0);
-    const int64_t end = std::min(a.rows, (block + 1) * kMomentRows);
-    for (int64_t begin = block * kMomentRows; begin < end; begin += kRowsInFloat) {
-      const int64_t last = std::min(end, begin + kRowsInFloat);
-      for_each_channels<T>(a.channels, [&]<class V>(V, int64_t channel) {
-        V sum{}, square{};
-        for (int64_t row = begin; row < last; ++row) {
-          const V z = load<V>(a.values + row * a.channels + channel);
-          sum += z;
-          square = multiply_add(z, z, square);
-        }
-        add_in_double(total + channel, sum);
-        add_in_double(total + a.channels + channel, square);
-      });
-    }
-  });
-  std::fill(a.moments, a.moments + width, 0.0);
-  for (int64_t block = 0; block < blocks; ++block) {
-    for (int64_t i = 0; i < width; ++i) a.moments[i] += partial[block * width + i];
-  }
 }
 
 // What the rows of a piece give: sums of y, of its slopes and of slope · z.

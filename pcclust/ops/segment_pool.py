@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pcclust.ops._checks import check_clouds, check_matrix, require
+from pcclust.ops._checks import check_clouds, check_matrix, check_slope, require
 from pcclust.ops._registry import call, declare
 from pcclust.ops.segments import Segments, segment_rows
 
@@ -26,7 +26,7 @@ def segment_pool(
         scale: ``(C,)``.
         shift: ``(C,)``.
         segments: S of them, with each row once at most.
-        slope: of the LeakyReLU, not negative.
+        slope: of the LeakyReLU, finite and not negative.
 
     Returns:
         ``(S, C)`` and ``(S, C)``, 0 for a segment without rows. Differentiable once; the first of
@@ -44,8 +44,8 @@ class Pooled(NamedTuple):
     Attributes:
         maxima: ``(S, C)``.
         means: ``(S, C)``.
-        mean: ``(C,)`` float64 of all rows, without gradient.
-        variance: ``(C,)`` float64 of all rows, biased, without gradient.
+        mean: ``(C,)`` float64 of all rows, summed in float64, without gradient.
+        variance: ``(C,)`` float64 of all rows, biased, likewise.
     """
 
     maxima: Tensor
@@ -65,7 +65,7 @@ def norm_pool(
         bias: ``(C,)`` of the BatchNorm.
         eps: that is added to variances.
         segments: S of them, with each row once at most.
-        slope: of the LeakyReLU, not negative.
+        slope: of the LeakyReLU, finite and not negative.
 
     Returns:
         Maxima and means as `segment_pool`, differentiable once, and the statistics.
@@ -212,7 +212,7 @@ def _check(
     check_matrix(values, "values")
     check_matrix(scale, "scale", values.shape[1:], values.dtype)
     check_matrix(shift, "shift", values.shape[1:], values.dtype)
-    require(slope >= 0, f"slope must not be negative, got {slope}")
+    check_slope(slope)
     if members is not None:
         check_matrix(members, "members", (None,), torch.int64)
         inside = bool(((members >= 0) & (members < len(values))).all())

@@ -175,6 +175,20 @@ def test_threads_change_no_bit() -> None:
         assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_statistics_are_those_of_double_precision(backend: str) -> None:
+    """Squares that float32 cannot hold, and a variance far below the square of the mean."""
+    generator = torch.Generator().manual_seed(0)
+    small = torch.randn(3000, 13, generator=generator)
+    huge = torch.cat([1e30 * small, -7e-20 * small, 3000 + small], dim=1)
+    segments = Segments(None, torch.tensor([0]), torch.tensor([3000]))
+    with pcclust.use_backend(backend):  # type: ignore[arg-type]
+        pooled = norm_pool(huge, torch.ones(39), torch.zeros(39), EPS, segments, 0.2)
+    expected = huge.double().var(dim=0, correction=0)
+    torch.testing.assert_close(pooled.mean, huge.double().mean(dim=0), rtol=1e-12, atol=0)
+    torch.testing.assert_close(pooled.variance, expected, rtol=1e-7, atol=1e-38)
+
+
 def test_operators_are_well_made() -> None:
     operators = torch.ops.pcclust
     for listed in (False, True):
