@@ -122,14 +122,13 @@ test-sanitize: setup
 		$(CURDIR)/$(BIN)/python -m tests.fuzz --amount 5000 --out out/fuzz.md operators
 
 # Every operator on several threads, clouds of all sizes and empty ones, under ThreadSanitizer. It
-# sees nothing of what torch itself does; addresses must lie where it expects them (setarch). The
-# AVX2 kernels, which share their threads with all others: instrumented AVX-512 of GCC 12 crashes.
+# sees nothing of what torch itself does; addresses must lie where it expects them (setarch).
 TSAN_AMOUNT ?= 10000
 test-tsan: setup
 	rm -rf build/tsan
 	PCCLUST_BUILD=1 PCCLUST_CXXFLAGS="-O1 -g1 -fsanitize=thread" PCCLUST_LDFLAGS=-fsanitize=thread \
 		$(BIN)/pip install --quiet --no-deps --no-build-isolation --target build/tsan .
-	cd build/tsan && PYTHONPATH=$(CURDIR) OMP_NUM_THREADS=1 PCCLUST_ISA=avx2 \
+	cd build/tsan && PYTHONPATH=$(CURDIR) OMP_NUM_THREADS=1 \
 	TSAN_OPTIONS="halt_on_error=1 ignore_noninstrumented_modules=1" \
 	LD_PRELOAD="$$($(CXX) -print-file-name=libtsan.so)" setarch -R \
 		$(CURDIR)/$(BIN)/python -m tests.fuzz --amount $(TSAN_AMOUNT) --out out/fuzz.md threads

@@ -189,7 +189,11 @@ PCCLUST_INLINE uint32_t lanes_equal(I32x16 a, I32x16 b) {
 
 PCCLUST_INLINE uint32_t lanes_below(I64x8 a, I64x8 b) {
 #if defined(PCCLUST_HAS_AVX512)
-  return _mm512_cmplt_epi64_mask((__m512i)a, (__m512i)b);
+  __mmask8 mask = _mm512_cmplt_epi64_mask((__m512i)a, (__m512i)b);
+  // GCC 12 joins a comparison and the zeros above its bits, which a spill to the stack then loses
+  // where the mask chooses lanes as well; it does not look into this.
+  asm("" : "+k"(mask));
+  return mask;
 #else
   return bits(a < b);
 #endif
