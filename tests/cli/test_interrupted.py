@@ -87,17 +87,19 @@ def gone(session, seconds):
     ],
 )
 def test_a_signal_ends_a_command_and_its_readers(tmp_path, shapes, number):
+    start = time.monotonic()
     with begun(tmp_path, shapes) as process:
         running = len(members(process.pid))
-        start = time.monotonic()
+        sent = time.monotonic()
         process.send_signal(number)
         complaints = process.communicate()[1]
-        seconds = time.monotonic() - start
+        ended = time.monotonic()
     assert running >= 4  # two readers and the tracker of semaphores
     assert process.returncode == 128 + number
     assert complaints == "Interrupted; no shape was complete, so nothing is kept.\n"
-    assert gone(process.pid, 2)
-    assert seconds < 5  # well under one on a machine that has nothing else to do
+    assert gone(process.pid, 20)
+    # Sooner than it began, plus a second, however busy the machine; nobody waits for the readers.
+    assert ended - sent < sent - start + 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.py", "shapes"]
 
 

@@ -181,10 +181,10 @@ def test_compressed_points_that_would_fill_memory(tmp_path):
     header = header[: header.index(b"compressed\n") + 11]
     body = struct.pack("<II", 400, count * 12) + bytes([0xFF, 0xFF, 0, 0]) * 100
     path = put(tmp_path / "a.pcd", header + body)
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(ValueError, match="400 bytes and would become 3,221,225,472"):
         read_points(path)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 @settings(deadline=None, max_examples=40)
