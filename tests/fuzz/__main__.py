@@ -37,6 +37,7 @@ def main() -> int:
     arguments = parser.parse_args()
     lines = ["| part | tried | wrong | crashes | seconds | more |", "|---|---|---|---|---|---|"]
     wrong: list[str] = []
+    tables: list[str] = []
     for name in arguments.parts or PARTS:
         started = time.monotonic()
         figures = PARTS[name](arguments.seed, arguments.amount)
@@ -47,7 +48,8 @@ def main() -> int:
         )
         print(lines[-1], flush=True)
         wrong += [f"- {name}: {line}" for line in figures.wrong]
-    page = "\n".join([*_heading(arguments), *lines, "", *wrong[:100], ""])
+        tables += ["", *figures.table] if figures.table else []
+    page = "\n".join([*_heading(arguments), *lines, *tables, "", *wrong[:100], ""])
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(page)
     print(page)
