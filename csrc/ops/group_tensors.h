@@ -18,7 +18,7 @@ GroupLayer<T> layer_of(const Tensor& features, const Tensor& weight, const Tenso
   STD_TORCH_CHECK(features.dim() == 3 && features.is_contiguous() && features.is_cpu() &&
                       features.size(1) >= 1,
                   "features must be a contiguous (groups, k, inputs) on the CPU with k >= 1");
-  STD_TORCH_CHECK(slope >= 0, "slope must not be negative, got ", slope);
+  check_slope(slope);
   check_matrix(weight, "weight", features.scalar_type(), weight.size(0), features.size(2));
   check_vector(bias, "bias", features.scalar_type(), weight.size(0));
   return {features.const_data_ptr<T>(), features.size(0), features.size(1), features.size(2),

@@ -37,7 +37,7 @@ RowLayer<T> row_layer_of(const PartsOf<T>& parts, const Tensor& weight, const Te
   check_matrix(weight, "weight", bias.scalar_type(), outputs, parts.inputs);
   STD_TORCH_CHECK(bias.dim() == 1 && bias.is_contiguous() && bias.is_cpu() && bias.size(0) == biased,
                   "bias must be contiguous (", biased, ")");
-  STD_TORCH_CHECK(slope >= 0, "slope must not be negative, got ", slope);
+  check_slope(slope);
   STD_TORCH_CHECK(!half || sizeof(T) == sizeof(float), "products of bfloat16 need float32");
   return {weight.const_data_ptr<T>(), bias.const_data_ptr<T>(), parts.inputs, outputs,
           static_cast<T>(slope), half};

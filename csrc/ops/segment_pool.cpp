@@ -40,7 +40,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> pool(Tensor values, Tensor sc
   check_rows(values);
   check_channels(scale, "scale", values);
   check_channels(shift, "shift", values);
-  STD_TORCH_CHECK(slope >= 0, "slope must not be negative, got ", slope);
+  check_slope(slope);
   const Segments segments = segments_of(members, starts, sizes, values.size(0));
   const auto empty = [&](ScalarType dtype) {
     return torch::stable::new_empty(values, {segments.count, values.size(1)}, dtype);
@@ -88,7 +88,7 @@ Tensor pull(Tensor values, Tensor scale, Tensor shift, std::optional<Tensor> mem
   check_channels(shift, "shift", values);
   check_channels(linear, "linear", values);
   check_channels(constant, "constant", values);
-  STD_TORCH_CHECK(slope >= 0, "slope must not be negative, got ", slope);
+  check_slope(slope);
   const Segments segments = segments_of(members, starts, sizes, values.size(0));
   check_listed_once(segments, values.size(0));
   check_places(argmax, segments, values.size(1));

@@ -19,6 +19,12 @@ def require(condition: bool, message: str) -> None:
         raise RuntimeError(message)
 
 
+def check_slope(slope: float) -> None:
+    """Raises unless it is a slope of a LeakyReLU, and a number in float32 too."""
+    fits = 0 <= slope <= torch.finfo(torch.float32).max
+    require(fits, f"slope must be finite and not negative, got {slope}")
+
+
 def check_together(tensors: Iterable[Tensor]) -> None:
     """Raises unless all tensors are on one device."""
     devices = {tensor.device for tensor in tensors}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pcclust.ops._checks import check_matrix, require
+from pcclust.ops._checks import check_matrix, check_slope, require
 
 # What the twins work on at a time: on a CPU as much as the caches hold.
 CPU_MEMBERS, OTHER_MEMBERS = 2**13, 2**20
@@ -33,7 +33,7 @@ def hidden_layer(features: Tensor, weight: Tensor, bias: Tensor, slope: float) -
 def check_layer(features: Tensor, weight: Tensor, bias: Tensor, slope: float) -> None:
     check_matrix(features, "features", (None, None, None))
     require(features.shape[1] >= 1, "a group needs at least one member")
-    require(slope >= 0, f"slope must not be negative, got {slope}")
+    check_slope(slope)
     check_matrix(weight, "weight", (None, features.shape[2]), features.dtype)
     check_matrix(bias, "bias", (len(weight),), features.dtype)
 

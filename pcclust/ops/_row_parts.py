@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pcclust.ops._checks import check_dense, check_matrix, require
+from pcclust.ops._checks import check_dense, check_matrix, check_slope, require
 
 
 def check_layer(
@@ -25,7 +25,7 @@ def check_layer(
         check_matrix(part, "parts", (parts[0].shape[0], None), bias.dtype)
     inputs = sum(part.shape[1] for part in parts)
     check_matrix(weight, "weight", (outputs or len(bias), inputs), bias.dtype)
-    require(slope >= 0, f"slope must not be negative, got {slope}")
+    check_slope(slope)
     require(not half or bias.dtype == torch.float32, "products of bfloat16 need float32")
 
 

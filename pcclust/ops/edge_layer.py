@@ -40,7 +40,7 @@ def edge_layer(
         neighbors: ``(R, k)`` int64 positions in the cloud.
         starts: ``(B,)`` int64, the first row of each cloud; other rows are padding.
         sizes: ``(B,)`` int64, the rows of each cloud.
-        slope: of the LeakyReLU, not negative; 0 for a ReLU.
+        slope: of the LeakyReLU, finite and not negative; 0 for a ReLU.
         half: whether factors are rounded to bfloat16, and their products summed in float32.
 
     Returns:

@@ -27,7 +27,7 @@ def group_max(
         weight: ``(H, D)``.
         bias: ``(H,)``.
         out_weight: ``(C, H)``.
-        slope: of the LeakyReLU, not negative.
+        slope: of the LeakyReLU, finite and not negative.
 
     Returns:
         ``(G, C)``; differentiable once. The first of several largest members gets the gradient.

@@ -25,7 +25,7 @@ def group_moments(
         features: ``(G, k, D)`` float32 or float64, k members of each group.
         weight: ``(H, D)``.
         bias: ``(H,)``.
-        slope: of the LeakyReLU, not negative; 1 for none.
+        slope: of the LeakyReLU, finite and not negative; 1 for none.
 
     Returns:
         ``(H,)`` and ``(H, H)`` float64: the sums of h and of the products of each pair of its

@@ -30,7 +30,7 @@ def linear_pool(
         weight: ``(C, D)``, D the columns of all parts.
         bias: ``(C,)``.
         segments: S of them.
-        slope: of the LeakyReLU, not negative; 0 for a ReLU.
+        slope: of the LeakyReLU, finite and not negative; 0 for a ReLU.
         half: whether factors are rounded to bfloat16, and their products summed in float32.
 
     Returns:

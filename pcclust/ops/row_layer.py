@@ -17,7 +17,7 @@ def row_layer(
         parts: ``(R, …)`` each, float32 or float64: a row x is what they hold side by side.
         weight: ``(C, D)``, D the columns of all parts.
         bias: ``(C,)``.
-        slope: of the LeakyReLU, not negative; 0 for a ReLU.
+        slope: of the LeakyReLU, finite and not negative; 0 for a ReLU.
         half: whether factors are rounded to bfloat16, and their products summed in float32.
 
     Returns:

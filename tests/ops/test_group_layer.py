@@ -192,7 +192,7 @@ def test_kernels_refuse_what_they_would_read_out_of_bounds() -> None:
     weight, operators = case.out_weight.detach(), torch.ops.pcclust
     with pytest.raises(RuntimeError, match=r"weight must be contiguous \(12, 4\)"):
         operators.group_moments(first[0], first[1][:, :3].contiguous(), first[2], 0.2)
-    with pytest.raises(RuntimeError, match="slope must not be negative"):
+    with pytest.raises(RuntimeError, match="slope must be finite and not negative"):
         operators.group_moments(*first, -0.1)
     with pytest.raises(RuntimeError, match=r"out_weight must be contiguous \(20, 12\)"):
         operators.group_max(*first, weight[:, :5].contiguous(), 0.2)

@@ -120,3 +120,18 @@ def test_too_few_dimensions_are_a_runtime_error() -> None:
         torch.ops.pcclust.row_moments(torch.ones(3, device="meta"))
     with pytest.raises(RuntimeError, match="several devices"):
         torch.ops.pcclust.row_layer([torch.ones(3, 1, device="meta")], weight, bias, 0.0, False)
+
+
+def test_a_slope_that_is_no_number_is_refused_by_every_operator(backend: str) -> None:
+    suffix = "" if backend == "cpu" else "_torch"
+    tried = 0
+    for name in sorted(OPERATORS):
+        function = getattr(torch.ops.pcclust, f"{name}{suffix}")
+        names = [argument.name for argument in function.default._schema.arguments]
+        for slope in (torch.inf, torch.nan, -0.1, 1e300) if "slope" in names else ():
+            arguments = right_call(Draw(0), name)[1]
+            arguments[names.index("slope")] = slope
+            with pytest.raises(RuntimeError, match="slope must be finite and not negative"):
+                function(*arguments)
+            tried += 1
+    assert tried == 4 * 9
