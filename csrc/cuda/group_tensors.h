@@ -20,7 +20,7 @@ inline void check_layer(const Tensor& features, const Tensor& weight, const Tens
   check_tensor(features, "features", features, dtype, {-1, -1, -1});
   STD_TORCH_CHECK(features.size(1) >= 1 && features.size(1) <= INT32_MAX,
                   "a group needs at least one member, and less than 2^31");
-  STD_TORCH_CHECK(slope >= 0, "slope must not be negative, got ", slope);
+  check_slope(slope);
   check_tensor(weight, "weight", features, dtype, {-1, features.size(2)});
   check_tensor(bias, "bias", features, dtype, {weight.size(0)});
 }

@@ -31,7 +31,7 @@ void check_pool(const Tensor& values, const Tensor& scale, const Tensor& shift, 
   check_tensor(values, "values", values, values.scalar_type(), {-1, -1});
   check_tensor(scale, "scale", values, values.scalar_type(), {values.size(1)});
   check_tensor(shift, "shift", values, values.scalar_type(), {values.size(1)});
-  STD_TORCH_CHECK(slope >= 0, "slope must not be negative, got ", slope);
+  check_slope(slope);
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> pool(Tensor values, Tensor scale, Tensor shift,
