@@ -125,7 +125,12 @@ def spreads_of_clusters(
         distances: ``(N,)`` squared distances to the centers.
     """
     total, _ = kmeans_update(distances[:, None], problem.weights, labels, centers.shape[0])
-    around_center = total[:, 0] / masses.clamp(min=torch.finfo(masses.dtype).tiny)
+    return spreads_about_means(total[:, 0], centers, means, masses)
+
+
+def spreads_about_means(total: Tensor, centers: Tensor, means: Tensor, masses: Tensor) -> Tensor:
+    """Returns what `spreads_of_clusters` does, of summed squared distances ``(k,)`` to centers."""
+    around_center = total / masses.clamp(min=torch.finfo(masses.dtype).tiny)
     spreads = around_center - (means - centers).square().sum(dim=1)
     noise = 16 * torch.finfo(centers.dtype).eps * around_center
     return torch.where((masses > 0) & (spreads > noise), spreads, 0)

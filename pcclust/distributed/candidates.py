@@ -1,0 +1,103 @@
+"""Where k-means over many processes starts: k-means‖, then k-means++ on what it chooses."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from pcclust.cluster.kmeans import KMeans
+from pcclust.distributed.draws import uniforms
+from pcclust.distributed.share import Share
+
+ROUNDS = 5
+OVERSAMPLING = 2  # candidates of a round, in clusters
+FIRST, MORE = 0, ROUNDS + 1  # uses of the seed beside the rounds, which are 1 to 5
+RECLUSTERING = 10  # iterations on the weighted candidates, which cost next to nothing
+
+
+def choose_candidates(
+    share: Share,
+    clusters: int,
+    seed: int,
+    known: list[Tensor],
+    keep: Callable[[list[Tensor]], None],
+) -> Tensor:
+    """Chooses rows that may become centers, by k-means‖.
+
+    After a row at random, each of five rounds takes every row with probability 2K · d² / Σ d², d
+    its distance to the nearest candidate so far (Bahmani et al., Scalable K-Means++, 2012,
+    algorithm 2). Then all rows are assigned to the candidates.
+
+    Args:
+        share: the rows of this process.
+        clusters: K.
+        seed: of the draws.
+        known: the numbers of the rows that former rounds chose, of a job that goes on.
+        keep: is told them after each round.
+
+    Returns:
+        ``(M, D)`` candidates, at least K.
+    """
+    rounds = list(known)
+    found = share.shift.new_empty((0, len(share.shift)))
+    for number in range(ROUNDS + 1):
+        if number == len(rounds):
+            rounds.append(_drawn(share, clusters, seed, number))
+            keep(rounds)
+        rows = rows_of_all(share, rounds[number])
+        if len(rows):
+            share.add_candidates(rows, len(found))
+        found = torch.cat([found, rows])
+    if len(found) >= clusters:
+        return found
+    rounds.append(_lowest(share, clusters, seed, torch.cat(rounds)))
+    rows = rows_of_all(share, rounds[-1])
+    share.add_candidates(rows, len(found))
+    return torch.cat([found, rows])
+
+
+def centers_of_candidates(candidates: Tensor, masses: Tensor, clusters: int, seed: int) -> Tensor:
+    """Returns centers ``(K, D)`` of candidates that count as the rows that are nearest to them.
+
+    Args:
+        candidates: ``(M, D)`` float32.
+        masses: ``(M,)`` int64.
+        clusters: K, at most M.
+        seed: of k-means++.
+    """
+    model = KMeans(clusters, n_init=1, max_iter=RECLUSTERING, random_state=seed)
+    fitted = model.fit(candidates, sample_weight=masses.to(candidates.dtype))
+    centers: Tensor = fitted.cluster_centers_
+    return centers
+
+
+def rows_of_all(share: Share, numbers: Tensor) -> Tensor:
+    """Returns rows by their numbers among all, ascending, whichever process has them."""
+    own = numbers[(numbers >= share.first) & (numbers < share.last)]
+    return share.group.joined(share.take(own))
+
+
+def _drawn(share: Share, clusters: int, seed: int, number: int) -> Tensor:
+    """Returns the numbers of the rows that a round chooses, ascending."""
+    count = share.rows.count
+    if number == FIRST:
+        row = int(float(uniforms(0, 1, seed, FIRST)[0]) * count)
+        return torch.tensor([min(row, count - 1)], device=share.group.device)
+    cost = share.inertia()
+    if cost <= 0:  # every row coincides with a candidate
+        return torch.empty(0, dtype=torch.int64, device=share.group.device)
+    draws = uniforms(share.first, len(share), seed, number).to(share.group.device)
+    chances = share.distances.double() * (OVERSAMPLING * clusters / cost)
+    chosen = (draws < chances).nonzero().flatten() + share.first
+    return share.group.joined(chosen)
+
+
+def _lowest(share: Share, clusters: int, seed: int, chosen: Tensor) -> Tensor:
+    """Returns so many of the other rows, at random, that there is one for each cluster."""
+    draws = uniforms(share.first, len(share), seed, MORE).to(share.group.device)
+    own = chosen[(chosen >= share.first) & (chosen < share.last)] - share.first
+    draws[own] = 2.0
+    lacking = clusters - len(chosen)
+    order = draws.argsort(stable=True)[:lacking]
+    lowest = share.group.joined(draws[order]).argsort(stable=True)[:lacking]
+    return share.group.joined(order + share.first)[lowest].sort().values

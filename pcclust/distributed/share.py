@@ -1,0 +1,220 @@
+"""The rows of one process, and what k-means asks of them."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pcclust.cluster._magnitude import exponent_of, times_two_to
+from pcclust.distributed.exact import EXACT_ROWS, Grid, bins_of, total_of
+from pcclust.distributed.group import Group
+from pcclust.distributed.rows import Rows, boundaries
+from pcclust.ops.kmeans_assign import kmeans_assign
+from pcclust.ops.kmeans_update import kmeans_update
+
+# Rows that fit are read once. The others are read anew in every pass.
+KEPT_BYTES = 1 << 29
+SMALLEST_CHUNK, LARGEST_CHUNK = 1 << 10, 1 << 14
+CHUNKS = 16  # at least, where there are rows enough
+
+
+class Totals(NamedTuple):
+    """What one pass over all rows of all processes finds.
+
+    Attributes:
+        sums: ``(K, D)`` int64, the rows of each cluster in steps of the grid.
+        masses: ``(K,)`` int64, how many they are.
+        inertia: the sum of squared distances.
+    """
+
+    sums: Tensor
+    masses: Tensor
+    inertia: float
+
+
+class Share:
+    """A run of consecutive rows, on the device, as all are clustered: on a grid, in float32.
+
+    Args:
+        rows: all there are.
+        group: who shares them.
+        advance: is told of rows that a pass is done with.
+
+    Attributes:
+        first: the number of its first row.
+        labels: ``(n,)`` int32, what the last pass found.
+        distances: ``(n,)`` float32, squared, likewise.
+        grid: what rows are rounded to.
+        exponent: of the power of two that they are divided by.
+        shift: ``(D,)`` a point amid all rows.
+
+    Raises:
+        ValueError: NaN or inf; says in which row.
+    """
+
+    def __init__(self, rows: Rows, group: Group, advance: Callable[[int], None]) -> None:
+        self.rows, self.group, self.advance = rows, group, advance
+        self.chunk = chunk_size(rows.count)
+        self.first, self.last = boundaries(rows.count, self.chunk, group.count)[group.index]
+        self._kept: Tensor | None = None
+        self._prepare()
+        self.labels = torch.zeros(len(self), dtype=torch.int32, device=group.device)
+        self.distances = torch.zeros(len(self), dtype=torch.float32, device=group.device)
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return self.last - self.first
+
+    def take(self, numbers: Tensor) -> Tensor:
+        """Returns rows of this share, by their numbers among all, ascending."""
+        if self._kept is not None:
+            return self._kept[numbers - self.first]
+        taken = self.rows.take(numbers.cpu().numpy(), self.chunk)
+        return self._ready(self._floats(taken, int(numbers[0]) if len(numbers) else 0))
+
+    def assign(self, centers: Tensor) -> Totals:
+        """Gives every row its nearest center, and adds the rows up.
+
+        Args:
+            centers: ``(K, D)`` float32.
+        """
+        clusters = len(centers)
+        sums = torch.zeros(centers.shape, dtype=torch.int64, device=centers.device)
+        masses = sums.new_zeros(clusters)
+        bins = bins_of(self.distances[:0])
+        for place, block in self._blocks():
+            labels, distances = self.labels[place], self.distances[place]
+            guess = labels.clamp(max=clusters - 1).long()
+            found = torch.empty_like(guess)
+            for part in range(0, len(block), self.chunk):
+                here = slice(part, part + self.chunk)
+                found[here], distances[here] = kmeans_assign(
+                    block[here], centers, self.shift, guess[here]
+                )
+            labels.copy_(found)
+            added, weights = kmeans_update(block, None, found, clusters)
+            sums += self.grid.in_steps(added)
+            masses += weights.long()
+            bins += bins_of(distances)
+        return self._totals(sums, masses, bins)
+
+    def add_candidates(self, candidates: Tensor, first: int) -> None:
+        """Lets rows that are nearer to a new candidate than to any before follow it.
+
+        Args:
+            candidates: ``(M, D)`` float32.
+            first: the number of the first of them; at 0 there were none before.
+        """
+        for place, block in self._blocks():
+            for part in range(0, len(block), self.chunk):
+                here = slice(place.start + part, min(place.start + part + self.chunk, place.stop))
+                rows = block[part : part + self.chunk]
+                labels, distances = kmeans_assign(rows, candidates, self.shift)
+                nearer = distances < self.distances[here] if first else distances == distances
+                found = (labels + first).to(torch.int32)
+                self.labels[here] = torch.where(nearer, found, self.labels[here])
+                self.distances[here] = torch.where(nearer, distances, self.distances[here])
+
+    def inertia(self) -> float:
+        """Returns the sum of the squared distances of all rows."""
+        return total_of(self.group.sum(bins_of(self.distances)))
+
+    def masses(self, clusters: int) -> Tensor:
+        """Returns how many rows each cluster has, ``(K,)`` int64."""
+        return self.group.sum(torch.bincount(self.labels, minlength=clusters))
+
+    def summed_distances(self, clusters: int) -> Tensor:
+        """Returns the sum of squared distances in each cluster, ``(K,)`` float64.
+
+        It is rounded to a grid that the largest distance of each cluster decides.
+        """
+        largest = self.distances.new_zeros(clusters)
+        labels = self.labels.long()
+        largest.scatter_reduce_(0, labels, self.distances, "amax")
+        grid = Grid.of(self.group.maximum(largest), self.rows.count)
+        steps = (self.distances.double() / grid.steps[labels]).round_().long()
+        sums = torch.zeros_like(grid.steps, dtype=torch.int64).index_add_(0, labels, steps)
+        return grid.values(self.group.sum(sums))
+
+    def _totals(self, sums: Tensor, masses: Tensor, bins: Tensor) -> Totals:
+        clusters = len(masses)
+        message = self.group.sum(torch.cat([sums.flatten(), masses, bins]))
+        sums, masses, bins = torch.split(message, [sums.numel(), clusters, len(bins)])
+        return Totals(sums.view(clusters, -1), masses, total_of(bins))
+
+    def _prepare(self) -> None:
+        """Looks at all rows once: at their largest values, and for what is no number."""
+        largest = self.group.together(self._survey)
+        largest = self.group.maximum(largest)
+        self.exponent = exponent_of(largest)
+        self.grid = Grid.of(times_two_to(largest, -self.exponent), self.rows.count)
+        if self._kept is not None and not self._as_they_are():
+            for part in torch.split(self._kept, self.chunk):
+                part.copy_(self._ready(part))
+        step = -(-self.rows.count // 255)
+        samples = torch.arange(0, self.rows.count, step, device=self.group.device)
+        own = samples[(samples >= self.first) & (samples < self.last)]
+        self.shift = self.group.joined(self.take(own)).median(dim=0).values
+
+    def _survey(self) -> Tensor:
+        largest = torch.zeros(self.rows.width, device=self.group.device)
+        if len(self) * self.rows.width * 4 <= KEPT_BYTES:
+            self._kept = largest.new_empty((len(self), self.rows.width))
+        for first, block in self.rows.blocks(self.first, self.last, self.chunk):
+            floats = self._floats(block, first)
+            torch.maximum(largest, floats.abs().amax(dim=0), out=largest)
+            if self._kept is not None:
+                self._kept[first - self.first :][: len(floats)] = floats
+            self.advance(len(block))
+        return largest
+
+    def _as_they_are(self) -> bool:
+        half = self.rows.dtype == np.float16
+        return half and self.exponent == 0 and self.grid.float16_lies_on_it
+
+    def _floats(self, block: NDArray[Any], first: int) -> Tensor:
+        """Returns what was read as float32 on the device."""
+        with np.errstate(over="ignore"):
+            rows = torch.from_numpy(np.ascontiguousarray(block, np.float32)).to(self.group.device)
+        # Any NaN or inf reaches the sum; a sum alone may overflow.
+        if not bool(torch.isfinite(rows.sum())) and not bool(torch.isfinite(rows).all()):
+            row = int((~torch.isfinite(rows)).any(dim=1).nonzero()[0])
+            raise ValueError(
+                f"{self.rows.called(first + row)} holds NaN, inf or what is beyond float32: leave "
+                "it out, or write these features again"
+            )
+        return rows
+
+    def _ready(self, floats: Tensor) -> Tensor:
+        if self._as_they_are():
+            return floats
+        return self.grid.snap(times_two_to(floats, -self.exponent))
+
+    def _blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yields rows that are ready, and where they are in this share."""
+        if self._kept is not None:
+            for at, block in enumerate(torch.split(self._kept, EXACT_ROWS)):
+                yield slice(at * EXACT_ROWS, at * EXACT_ROWS + len(block)), block
+                self.advance(len(block))
+            return
+        for first, read in self.rows.blocks(self.first, self.last, self.chunk):
+            at = first - self.first
+            yield slice(at, at + len(read)), self._ready(self._floats(read, first))
+            self.advance(len(read))
+
+
+def chunk_size(count: int) -> int:
+    """Returns how many rows are handed to a kernel at once, whoever has them.
+
+    Example:
+        >>> from pcclust.distributed.share import chunk_size
+        >>> chunk_size(100), chunk_size(100_000), chunk_size(10**9)
+        (1024, 4096, 16384)
+    """
+    chunk = SMALLEST_CHUNK
+    while chunk * 2 * CHUNKS <= count and chunk < LARGEST_CHUNK:
+        chunk *= 2
+    return chunk
