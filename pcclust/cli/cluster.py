@@ -24,6 +24,7 @@ from pcclust.cli._cluster_data import (
     labels_that_measure,
     open_clusterable,
 )
+from pcclust.cli._cluster_together import cluster_together
 from pcclust.cli.console import (
     UsageError,
     drawn,
@@ -35,6 +36,8 @@ from pcclust.cli.console import (
 )
 from pcclust.cluster import NumberOfClusters, PCAWhitening, number_of_clusters, unit_length
 from pcclust.data import PointDataset
+from pcclust.distributed.group import under_torchrun
+from pcclust.distributed.rows import holds_shards
 from pcclust.evaluate.cluster_methods import METHODS, OWN
 from pcclust.evaluate.clustering import clustering
 from pcclust.evaluate.clustering_report import ClusteringReport
@@ -87,6 +90,11 @@ class Cluster(Source):
     With labels: accuracy (Hungarian), NMI, ARI, class-mean accuracy and purity; always: silhouette
     and the perplexity of the sizes. The page has a row of turning shapes for each cluster.
 
+    Features that exceed memory: a folder of shards (of pcclust embed --shards) is read in pieces,
+    and several processes share the work: torchrun --nproc-per-node 2 -m pcclust cluster … . Then
+    there is k-means alone; the folder gets centers.npy, clusters.json and labels, a file for each
+    shard. The same command goes on after an interruption.
+
     Attributes:
         out: the folder for report.json, report.md, assignments.csv and gallery.html.
         clusters: how many; or "auto", which compares 2 to 20 by criteria that read no label and
@@ -111,6 +119,8 @@ class Cluster(Source):
 
     def run(self) -> int:
         """Clusters, prints the measures and writes the files."""
+        if under_torchrun() or holds_shards(self.source):
+            return cluster_together(self, Cluster)
         with locked_folder(self.out):
             return self._run()
 

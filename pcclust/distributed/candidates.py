@@ -1,5 +1,6 @@
 """Where k-means over many processes starts: k-means‖, then k-means++ on what it chooses."""
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -56,19 +57,26 @@ def choose_candidates(
     return torch.cat([found, rows])
 
 
-def centers_of_candidates(candidates: Tensor, masses: Tensor, clusters: int, seed: int) -> Tensor:
-    """Returns centers ``(K, D)`` of candidates that count as the rows that are nearest to them.
+def centers_of_candidates(share: Share, candidates: int, clusters: int, seed: int) -> Tensor:
+    """Returns centers ``(K, D)``: k-means++ of the means of the rows that follow each candidate.
+
+    The means say more of many rows than a candidate, one of them, does.
 
     Args:
-        candidates: ``(M, D)`` float32.
-        masses: ``(M,)`` int64.
-        clusters: K, at most M.
+        share: its labels are candidates.
+        candidates: how many, at least K.
+        clusters: K.
         seed: of k-means++.
     """
-    model = KMeans(clusters, n_init=1, max_iter=RECLUSTERING, random_state=seed)
-    fitted = model.fit(candidates, sample_weight=masses.to(candidates.dtype))
-    centers: Tensor = fitted.cluster_centers_
-    return centers
+    means, masses = share.means(candidates)
+    centers = share.shift.new_empty((clusters, means.shape[1]))
+    if share.group.first:
+        weights = masses.to(centers.dtype)
+        model = KMeans(clusters, n_init=1, max_iter=RECLUSTERING, random_state=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of clusters that are empty: they are split later
+            centers = model.fit(means.to(centers.dtype), sample_weight=weights).cluster_centers_
+    return share.group.from_first(centers)
 
 
 def rows_of_all(share: Share, numbers: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 class PeerError(RuntimeError):
-    """Another process cannot go on; the message is what it says."""
+    """Some process cannot go on; the message is what it says, which the first one tells."""
 
 
 class Group(ABC):
@@ -76,12 +76,21 @@ class Group(ABC):
             at += length
         return texts
 
+    def bytes_of_first(self, content: bytes) -> bytes:
+        """Returns the bytes that the first process has; those of the others are not looked at."""
+        size = torch.tensor([len(content)], device=self.device)
+        size = self.from_first(size)
+        code = torch.zeros(int(size), dtype=torch.uint8, device=self.device)
+        if self.first and content:
+            code = torch.frombuffer(bytearray(content), dtype=torch.uint8).to(self.device)
+        return self.from_first(code).cpu().numpy().tobytes()
+
     def together(self, work: Callable[[], Result]) -> Result:
         """Does work that may fail in some processes, and fails in all of them if so.
 
         Raises:
-            PeerError: it failed in another process.
-            Exception: what it raises here.
+            Exception: what the work raises in the first process.
+            PeerError: it failed elsewhere, or this is another process.
         """
         try:
             result, failure = work(), None
@@ -89,23 +98,25 @@ class Group(ABC):
             result, failure = None, error
         said = "" if failure is None else str(failure) or type(failure).__name__
         heard = [text for text in self.texts(said) if text]
-        if failure is not None:
+        if failure is not None and self.first:
             raise failure
         if heard:
-            raise PeerError(heard[0])
+            raise PeerError(heard[0]) from failure
         return result  # type: ignore[return-value]
 
     def check_same(self, what: str, value: str, remedy: str) -> None:
-        """Raises ValueError unless a value is the same in all processes.
+        """Raises ValueError, or PeerError but in the first, unless a value is the same in all.
 
         Args:
             what: in words, as in "runs pcclust".
             value: of this process.
             remedy: what to do about it.
         """
-        for other, text in enumerate(values := self.texts(value)):
-            if text != values[0]:
-                raise ValueError(f"process {other} {what} {text}, process 0 {values[0]}: {remedy}")
+        values = self.texts(value)
+        other = next((i for i, text in enumerate(values) if text != values[0]), 0)
+        if other:
+            said = f"process {other} {what} {values[other]}, process 0 {values[0]}: {remedy}"
+            raise ValueError(said) if self.first else PeerError(said)
 
 
 class Alone(Group):

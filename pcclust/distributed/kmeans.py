@@ -137,11 +137,7 @@ def _begin(
         keep(State(rounds))
 
     candidates = choose_candidates(share, clusters, settings.seed, known, kept)
-    masses = share.masses(len(candidates))
-    centers = candidates.new_empty((clusters, candidates.shape[1]))
-    if share.group.first:
-        centers = centers_of_candidates(candidates, masses, clusters, settings.seed)
-    centers = share.group.from_first(centers)
+    centers = centers_of_candidates(share, len(candidates), clusters, settings.seed)
     state = State([], centers)
     keep(state)
     return state, centers
@@ -152,7 +148,7 @@ def _tolerance(share: Share, tol: float) -> float:
     mean_variance = 0.0
     if tol > 0:
         totals = share.assign(share.shift[None])
-        mean = share.grid.values(totals.sums)[0] / totals.masses
+        mean = share.means_of(totals)[0][0]
         away = float((mean - share.shift.double()).square().sum())
         mean_variance = max(0.0, totals.inertia / share.rows.count - away) / len(mean)
     return tol * mean_variance
@@ -162,8 +158,7 @@ def _move(
     share: Share, settings: Settings, iteration: int, centers: Tensor, totals: Totals
 ) -> tuple[Tensor, float]:
     """Returns the centers moved to the means of their rows, and how far they moved, squared."""
-    masses = totals.masses.double()
-    means = share.grid.values(totals.sums) / masses.clamp(min=1)[:, None]
+    means, masses = share.means_of(totals)
     empty = masses == 0
     targets = torch.where(empty[:, None], centers.double(), means)
     if bool(empty.any()):

@@ -17,6 +17,8 @@ from numpy.typing import DTypeLike, NDArray
 from pcclust.data._parse_errors import ContentError
 from pcclust.data.feature_file import HDF5, is_feature_file, read_feature_file
 from pcclust.data.hdf5_content import checked_array, opened
+from pcclust.distributed.shards import NAME, ShardFolder
+from pcclust.distributed.store import is_url
 
 READ_BYTES = 1 << 23  # of a part that does not say itself how it is best read
 
@@ -201,16 +203,58 @@ class Hdf5Rows(Rows):
         return read
 
 
+class ShardedRows(Rows):
+    """Rows of a folder of shards that ``pcclust embed --shards`` writes.
+
+    Attributes:
+        folder: of the shards.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.folder = folder = ShardFolder(url)
+        super().__init__(url, folder.names, folder.counts, folder.width, folder.dtype)
+
+    def digest(self) -> str:
+        """Returns a hash of the names, their rows, the model and the plan."""
+        about = self.folder.about
+        told = (super().digest(), about.model, about.plan, about.pcclust, about.settings)
+        return hashlib.sha256(repr(told).encode()).hexdigest()
+
+    def _place_of(self, part: Part) -> str:
+        return self.folder.store.place(part.name)
+
+    def _pieces(self, part: int, start: int, stop: int) -> Iterator[NDArray[Any]]:
+        if (start, stop) != (0, self.parts[part].size):
+            yield from super()._pieces(part, start, stop)
+            return
+        step = max(1, READ_BYTES // (self.width * self.dtype.itemsize))
+        for rows in self.folder.stream(step, [part], texts=False):
+            yield rows.features
+
+    def _read(self, part: int, start: int, stop: int) -> NDArray[Any]:
+        return self.folder.read(part, start, stop).features
+
+
+def holds_shards(source: str) -> bool:
+    """Returns whether a place is a folder of shards: a URL always is."""
+    path = Path(source)
+    if is_url(source) or not path.is_dir():
+        return is_url(source)
+    return any(NAME.fullmatch(entry.name) for entry in path.iterdir())
+
+
 def open_rows(source: str) -> Rows:
     """Opens features.
 
     Args:
-        source: a file (.npy, .npz, .h5 with ``features``).
+        source: a folder of shards, or a file (.npy, or .npz or .h5 with ``features``).
 
     Raises:
         FileNotFoundError: nothing is there.
-        ValueError: something else.
+        ValueError: something else, or shards that do not belong together.
     """
+    if holds_shards(source):
+        return ShardedRows(source)
     path = Path(source)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")

@@ -137,6 +137,12 @@ class ShardFolder:
                 at = end
             return rows_of(file.read_row_groups(groups).slice(start - first, stop - start))
 
+    def names_of(self, shard: int) -> list[str]:
+        """Returns the names of the shapes of a shard."""
+        with self._opened(shard) as (file, _):
+            names: list[str] = file.read(columns=["name"]).column("name").to_pylist()
+        return names
+
     def _opened(self, shard: int) -> opened_shard:
         name = self.names[shard]
         return opened_shard(self.store.open(name), self.store.place(name))

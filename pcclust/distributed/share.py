@@ -12,6 +12,7 @@ from pcclust.cluster._magnitude import exponent_of, times_two_to
 from pcclust.distributed.exact import EXACT_ROWS, Grid, bins_of, total_of
 from pcclust.distributed.group import Group
 from pcclust.distributed.rows import Rows, boundaries
+from pcclust.ops._codes import answers_by_row
 from pcclust.ops.kmeans_assign import kmeans_assign
 from pcclust.ops.kmeans_update import kmeans_update
 
@@ -44,7 +45,9 @@ class Share:
         advance: is told of rows that a pass is done with.
 
     Attributes:
-        first: the number of its first row.
+        boundaries: the first row of each process, and the one behind its last.
+        first: the number of its own first row.
+        last: the one behind its last.
         labels: ``(n,)`` int32, what the last pass found.
         distances: ``(n,)`` float32, squared, likewise.
         grid: what rows are rounded to.
@@ -58,7 +61,8 @@ class Share:
     def __init__(self, rows: Rows, group: Group, advance: Callable[[int], None]) -> None:
         self.rows, self.group, self.advance = rows, group, advance
         self.chunk = chunk_size(rows.count)
-        self.first, self.last = boundaries(rows.count, self.chunk, group.count)[group.index]
+        self.boundaries = boundaries(rows.count, self.chunk, group.count)
+        self.first, self.last = self.boundaries[group.index]
         self._kept: Tensor | None = None
         self._prepare()
         self.labels = torch.zeros(len(self), dtype=torch.int32, device=group.device)
@@ -81,25 +85,32 @@ class Share:
         Args:
             centers: ``(K, D)`` float32.
         """
-        clusters = len(centers)
         sums = torch.zeros(centers.shape, dtype=torch.int64, device=centers.device)
-        masses = sums.new_zeros(clusters)
-        bins = bins_of(self.distances[:0])
+        masses, bins = sums.new_zeros(len(centers)), bins_of(self.distances[:0])
         for place, block in self._blocks():
-            labels, distances = self.labels[place], self.distances[place]
-            guess = labels.clamp(max=clusters - 1).long()
-            found = torch.empty_like(guess)
-            for part in range(0, len(block), self.chunk):
-                here = slice(part, part + self.chunk)
-                found[here], distances[here] = kmeans_assign(
-                    block[here], centers, self.shift, guess[here]
-                )
-            labels.copy_(found)
-            added, weights = kmeans_update(block, None, found, clusters)
+            guess = self.labels[place].clamp(max=len(centers) - 1).long()
+            labels, distances = self._assigned(block, centers, guess)
+            self.labels[place], self.distances[place] = labels.to(torch.int32), distances
+            added, weights = kmeans_update(block, None, labels, len(centers))
             sums += self.grid.in_steps(added)
             masses += weights.long()
             bins += bins_of(distances)
         return self._totals(sums, masses, bins)
+
+    def means(self, clusters: int) -> tuple[Tensor, Tensor]:
+        """Returns the means of the rows that have each label, ``(K, D)`` float64, and how many."""
+        sums = torch.zeros((clusters, self.rows.width), dtype=torch.int64, device=self.group.device)
+        masses = sums.new_zeros(clusters)
+        for place, block in self._blocks():
+            added, weights = kmeans_update(block, None, self.labels[place].long(), clusters)
+            sums += self.grid.in_steps(added)
+            masses += weights.long()
+        return self.means_of(self._totals(sums, masses, bins_of(self.distances[:0])))
+
+    def means_of(self, totals: Totals) -> tuple[Tensor, Tensor]:
+        """Returns the means ``(K, D)`` of clusters and the rows of each ``(K,)``, float64."""
+        masses = totals.masses.double()
+        return self.grid.values(totals.sums) / masses.clamp(min=1)[:, None], masses
 
     def add_candidates(self, candidates: Tensor, first: int) -> None:
         """Lets rows that are nearer to a new candidate than to any before follow it.
@@ -109,22 +120,16 @@ class Share:
             first: the number of the first of them; at 0 there were none before.
         """
         for place, block in self._blocks():
-            for part in range(0, len(block), self.chunk):
-                here = slice(place.start + part, min(place.start + part + self.chunk, place.stop))
-                rows = block[part : part + self.chunk]
-                labels, distances = kmeans_assign(rows, candidates, self.shift)
-                nearer = distances < self.distances[here] if first else distances == distances
-                found = (labels + first).to(torch.int32)
-                self.labels[here] = torch.where(nearer, found, self.labels[here])
-                self.distances[here] = torch.where(nearer, distances, self.distances[here])
+            labels, distances = self._assigned(block, candidates)
+            if first:
+                nearer = distances < self.distances[place]
+                labels = torch.where(nearer, labels + first, self.labels[place])
+                distances = torch.minimum(distances, self.distances[place])
+            self.labels[place], self.distances[place] = labels.to(torch.int32), distances
 
     def inertia(self) -> float:
         """Returns the sum of the squared distances of all rows."""
         return total_of(self.group.sum(bins_of(self.distances)))
-
-    def masses(self, clusters: int) -> Tensor:
-        """Returns how many rows each cluster has, ``(K,)`` int64."""
-        return self.group.sum(torch.bincount(self.labels, minlength=clusters))
 
     def summed_distances(self, clusters: int) -> Tensor:
         """Returns the sum of squared distances in each cluster, ``(K,)`` float64.
@@ -138,6 +143,19 @@ class Share:
         steps = (self.distances.double() / grid.steps[labels]).round_().long()
         sums = torch.zeros_like(grid.steps, dtype=torch.int64).index_add_(0, labels, steps)
         return grid.values(self.group.sum(sums))
+
+    def _assigned(
+        self, block: Tensor, centers: Tensor, guess: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the nearest centers of rows, and their squared distances."""
+        if answers_by_row(block):
+            return kmeans_assign(block, centers, self.shift, guess)
+        # The twin's matrix product may round a row by the rows beside it: they are always the same.
+        parts = [
+            kmeans_assign(part, centers, self.shift) for part in torch.split(block, self.chunk)
+        ]
+        labels, distances = zip(*parts, strict=True)
+        return torch.cat(labels), torch.cat(distances)
 
     def _totals(self, sums: Tensor, masses: Tensor, bins: Tensor) -> Totals:
         clusters = len(masses)
