@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import torch
 
@@ -56,7 +57,7 @@ def in_threads(count, work):
             raise
 
     with ThreadPoolExecutor(count) as pool:
-        futures = [pool.submit(one, index) for index in range(count)]
+        futures = [pool.submit(copy_context().run, one, index) for index in range(count)]
     failures = [f.exception() for f in futures if f.exception()]
     for failure in failures:
         if not isinstance(failure, threading.BrokenBarrierError):
