@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -21,9 +22,10 @@ from pcclust.distributed.kmeans import Found, Settings, State, check_count, kmea
 from pcclust.distributed.label_files import write_labels
 from pcclust.distributed.rows import Rows, open_rows
 from pcclust.distributed.share import Share
+from pcclust.distributed.two_levels import MANY, two_levels
 from pcclust.training.checkpoint import CheckpointFile
 
-CLUSTERS, CENTERS, LABELS = "clusters.json", "centers.npy", "labels"
+CLUSTERS, CENTERS, LABELS, FINE = "clusters.json", "centers.npy", "labels", "fine"
 PAUSE = 1.0  # seconds between two checkpoints, at least
 
 
@@ -141,10 +143,17 @@ class _Job:
             told.moved(state.iteration)
             self._save(state)
 
-        found = kmeans(share, self.settings, state, keep)
+        found = self._found(share, state, keep)
         self.group.together(lambda: (self.out / LABELS).mkdir(exist_ok=True))
         write_labels(share, self.out / LABELS)
         return self.group.together(lambda: self._write(found))
+
+    def _found(self, share: Share, state: State | None, keep: Callable[[State], None]) -> Found:
+        if self.settings.clusters < MANY:
+            return kmeans(share, self.settings, state, keep)
+        folder = self.out / FINE
+        self.group.together(lambda: folder.mkdir(exist_ok=True))
+        return two_levels(share, self.settings, folder, state, keep)
 
     def _restored(self) -> State | None:
         def read() -> bytes:
@@ -191,6 +200,7 @@ class _Job:
             write_whole(self.out / CLUSTERS, json.dumps(result, indent=1).encode() + b"\n")
             for left in (self.checkpoint.path, self.checkpoint.previous):
                 left.unlink(missing_ok=True)
+            shutil.rmtree(self.out / FINE, ignore_errors=True)
         return result
 
     def _refuse_other(self, job: object) -> None:

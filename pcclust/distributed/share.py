@@ -72,6 +72,16 @@ class Share:
         """The number of rows."""
         return self.last - self.first
 
+    @property
+    def rows_that_fit(self) -> int:
+        """How many rows may be kept in memory."""
+        return KEPT_BYTES // (self.rows.width * 4)
+
+    def all_blocks(self) -> Iterator[Tensor]:
+        """Yields the rows of all processes, in order, ready."""
+        for first, read in self.rows.blocks(0, self.rows.count, self.chunk):
+            yield self._ready(self._floats(read, first))
+
     def take(self, numbers: Tensor) -> Tensor:
         """Returns rows of this share, by their numbers among all, ascending."""
         if self._kept is not None:
@@ -87,7 +97,7 @@ class Share:
         """
         sums = torch.zeros(centers.shape, dtype=torch.int64, device=centers.device)
         masses, bins = sums.new_zeros(len(centers)), bins_of(self.distances[:0])
-        for place, block in self._blocks():
+        for place, block in self.blocks():
             guess = self.labels[place].clamp(max=len(centers) - 1).long()
             labels, distances = self._assigned(block, centers, guess)
             self.labels[place], self.distances[place] = labels.to(torch.int32), distances
@@ -101,7 +111,7 @@ class Share:
         """Returns the means of the rows that have each label, ``(K, D)`` float64, and how many."""
         sums = torch.zeros((clusters, self.rows.width), dtype=torch.int64, device=self.group.device)
         masses = sums.new_zeros(clusters)
-        for place, block in self._blocks():
+        for place, block in self.blocks():
             added, weights = kmeans_update(block, None, self.labels[place].long(), clusters)
             sums += self.grid.in_steps(added)
             masses += weights.long()
@@ -119,7 +129,7 @@ class Share:
             candidates: ``(M, D)`` float32.
             first: the number of the first of them; at 0 there were none before.
         """
-        for place, block in self._blocks():
+        for place, block in self.blocks():
             labels, distances = self._assigned(block, candidates)
             if first:
                 nearer = distances < self.distances[place]
@@ -179,7 +189,7 @@ class Share:
 
     def _survey(self) -> Tensor:
         largest = torch.zeros(self.rows.width, device=self.group.device)
-        if len(self) * self.rows.width * 4 <= KEPT_BYTES:
+        if len(self) <= self.rows_that_fit:
             self._kept = largest.new_empty((len(self), self.rows.width))
         for first, block in self.rows.blocks(self.first, self.last, self.chunk):
             floats = self._floats(block, first)
@@ -211,7 +221,7 @@ class Share:
             return floats
         return self.grid.snap(times_two_to(floats, -self.exponent))
 
-    def _blocks(self) -> Iterator[tuple[slice, Tensor]]:
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """Yields rows that are ready, and where they are in this share."""
         if self._kept is not None:
             for at, block in enumerate(torch.split(self._kept, EXACT_ROWS)):
