@@ -1,1 +1,1 @@
-"""Many machines: shapes described in shards by any number of processes."""
+"""Many machines: shapes described in shards, and k-means of them, by any number of processes."""
