@@ -206,7 +206,7 @@ class Share:
     def _floats(self, block: NDArray[Any], first: int) -> Tensor:
         """Returns what was read as float32 on the device."""
         with np.errstate(over="ignore"):
-            rows = torch.from_numpy(np.ascontiguousarray(block, np.float32)).to(self.group.device)
+            rows = torch.from_numpy(np.require(block, np.float32, ["C", "W"])).to(self.group.device)
         # Any NaN or inf reaches the sum; a sum alone may overflow.
         if not bool(torch.isfinite(rows.sum())) and not bool(torch.isfinite(rows).all()):
             row = int((~torch.isfinite(rows)).any(dim=1).nonzero()[0])

@@ -6,7 +6,7 @@ from contextvars import copy_context
 
 import torch
 
-from pcclust.distributed.group import Group
+from pcclust.distributed.group import Group, PeerError
 
 
 class ThreadGroup(Group):
@@ -50,7 +50,7 @@ def in_threads(count, work):
     def one(index):
         try:
             return work(ThreadGroup(index, count, board))
-        except threading.BrokenBarrierError:
+        except (threading.BrokenBarrierError, PeerError):  # the others find out by themselves
             raise
         except BaseException:
             board.barrier.abort()
