@@ -17,7 +17,9 @@ from typing import Any, TypeAlias
 from pcclust._lock import OutputLockedError, locked_file
 from pcclust.distributed.store import Store
 
-EXPIRES = 600.0  # seconds after which a claim on a store that nobody renews holds no more
+# Seconds after which a claim on a store that nobody renews holds no more. Where its holder is only
+# slow, a shard is made twice, which costs less than if all wait for a dead one: see docs/scale.md.
+EXPIRES = 120.0
 
 # What is called now and then by whoever holds a claim, so that it goes on holding.
 Renew: TypeAlias = Callable[[], None]

@@ -51,15 +51,19 @@ def present(maker: ShardMaker, shards: Iterable[int]) -> dict[int, ShardAbout]:
     found: dict[int, ShardAbout] = {}
     for shard in shards:
         name = maker.name(shard)
-        if name in there:
+        if name not in there:
+            continue
+        try:
             found[shard] = read_about(maker.store, name)
-            called = maker.store.place(name)
-            refuse_stranger(found[shard], maker.expected(shard), called)
-            if found[shard].shard != shard:
-                raise ShardError(
-                    f"{called} is shard {found[shard].shard} by its content: remove it, and let "
-                    "the same command write it again"
-                )
+        except FileNotFoundError:  # removed since it was listed
+            continue
+        called = maker.store.place(name)
+        refuse_stranger(found[shard], maker.expected(shard), called)
+        if found[shard].shard != shard:
+            raise ShardError(
+                f"{called} is shard {found[shard].shard} by its content: remove it, and let "
+                "the same command write it again"
+            )
     return found
 
 
