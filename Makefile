@@ -7,7 +7,7 @@ SOURCES := $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu*' 2>/de
 	$(wildcard build_backend/*.py csrc/Makefile csrc/*.mk) setup.py pyproject.toml
 
 .PHONY: setup demo test test-slow wheels clean-check test-sanitize cuda-check cuda-compile gpu-check bench
-.PHONY: lint format clean mutants fuzz fuzz-long test-tsan docs docs-links notebooks notebooks-check
+.PHONY: lint format clean mutants fuzz fuzz-long test-tsan docs docs-links notebooks notebooks-check gallery
 
 setup: .venv/installed
 
@@ -38,12 +38,19 @@ bench: .venv/bench
 	touch $@
 
 # Pages of docs/ and the docstrings as a site, without a warning, in out/docs; notebooks as they are.
+# Then its links are followed, and a browser looks at some pages, where there is one.
 docs: .venv/docs
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs out/docs
+	$(BIN)/pytest -q -n0 -m built_docs tests/docs
 
 # Asks every address outside, and needs the network.
 docs-links: .venv/docs
 	$(BIN)/sphinx-build -q -W --keep-going -b linkcheck docs out/docs-links
+
+# The pictures of the gallery, from bundled shapes; pages among them are taken by Chromium.
+gallery: .venv/docs
+	$(BIN)/python docs/draw_clusters.py
+	$(BIN)/python docs/draw_gallery.py
 
 # The .py is what is written; the .ipynb is made of it and keeps what running it shows.
 NBMAKE := pytest -q -n0 -c /dev/null --rootdir=. -p no:cacheprovider --nbmake

@@ -19,6 +19,8 @@ html_theme = "furo"
 html_title = f"pcclust {__version__}"
 html_static_path = ["_static"]
 html_css_files = ["wide_tables.css"]
+html_js_files = ["accessible.js"]
+html_theme_options = {"top_of_page_buttons": []}
 
 # Notebooks come with their outputs; `make notebooks` runs them.
 nb_execution_mode = "off"

@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from sklearn.base import BaseEstimator as Base
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -49,6 +50,15 @@ def expected_failures(estimator):
 )
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
+
+
+def test_no_public_estimator_goes_unchecked():
+    """Those of shapes are checked in tests/evaluate/test_shape_transformers.py."""
+    places = (pcclust, pcclust.cluster, pcclust.evaluate)
+    public = {getattr(place, name) for place in places for name in place.__all__}
+    estimators = {of.__name__ for of in public if isinstance(of, type) and issubclass(of, Base)}
+    here = {"KMeans", "PCAWhitening", "KernelMap", "SelfTuningSpectral"}
+    assert estimators == here | {"ShapeStatistics", "ShapeEmbedding"}
 
 
 def test_a_check_is_excused_because_its_draws_differ_not_because_weights_are_ignored(groups):
