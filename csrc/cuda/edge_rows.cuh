@@ -7,7 +7,7 @@
 namespace pcclust::cuda {
 
 struct Refusal {
-  unsigned long long cloud;     // one that does not lie inside the rows
+  unsigned long long cloud;     // one that lies outside of the rows, or before the end of another
   unsigned long long neighbor;  // row * k + column of one that is no point of its cloud
   unsigned long long argmax;    // a cloud of which an argmax is no position
 };
@@ -43,15 +43,21 @@ __device__ bool lies_inside(const EdgeArguments<T>& e, int64_t cloud) {
   return start >= 0 && size >= 0 && size < INT32_MAX && start <= e.rows - size;
 }
 
-// Every thread of a grid looks at some clouds, so that none outside of the rows goes unnoticed.
+// Whether a cloud lies inside the rows, behind the one before it.
+template <class T>
+__device__ bool lies_right(const EdgeArguments<T>& e, int64_t cloud) {
+  if (!lies_inside(e, cloud)) return false;
+  if (cloud == 0 || !lies_inside(e, cloud - 1)) return true;
+  return __ldg(e.starts + cloud - 1) + __ldg(e.sizes + cloud - 1) <= __ldg(e.starts + cloud);
+}
+
+// Every thread of a grid looks at some clouds, so that none that lies wrong goes unnoticed.
 template <class T>
 __device__ void check_clouds(const EdgeArguments<T>& e) {
   const int64_t threads = int64_t{gridDim.x} * blockDim.x;
   for (int64_t cloud = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; cloud < e.clouds;
        cloud += threads) {
-    if (!lies_inside(e, cloud)) {
-      atomicMin(&e.refusal->cloud, static_cast<unsigned long long>(cloud));
-    }
+    if (!lies_right(e, cloud)) refuse(&e.refusal->cloud, cloud);
   }
 }
 
@@ -76,7 +82,7 @@ __device__ __forceinline__ int neighbor_at(const EdgeArguments<T>& e, const Clou
   if (column >= e.k) return -1;
   const int64_t position = __ldg(e.neighbors + row * e.k + column);
   if (position >= 0 && position < cloud.size) return static_cast<int>(position);
-  atomicMin(&e.refusal->neighbor, static_cast<unsigned long long>(row * e.k + column));
+  refuse(&e.refusal->neighbor, row * e.k + column);
   return -1;
 }
 

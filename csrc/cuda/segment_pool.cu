@@ -40,33 +40,13 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> pool(Tensor values, Tensor sc
   check_pool(values, scale, shift, slope);
   const SegmentTensors given(values, members, starts, sizes);
   const DeviceOf device(values);
-  const auto empty = [&](ScalarType dtype) {
-    return torch::stable::new_empty(values, {starts.size(0), values.size(1)}, dtype);
-  };
-  const ScalarType dtype = values.scalar_type();
-  Tensor maxima = empty(dtype), argmax = empty(ScalarType::Int), means = empty(dtype);
-  Tensor slopes = empty(dtype), products = empty(dtype);
+  std::optional<PooledTensors> pooled;
   with_floating(values, [&](auto zero) {
     using T = decltype(zero);
-    const Segments segments = given.segments();
-    const Tensor workspace =
-        new_workspace(values, segment_pool_workspace<T>(segments, values.size(1)));
-    const SegmentPoolArguments<T> a{.values = values.const_data_ptr<T>(),
-                                    .channels = values.size(1),
-                                    .scale = scale.const_data_ptr<T>(),
-                                    .shift = shift.const_data_ptr<T>(),
-                                    .slope = static_cast<T>(slope),
-                                    .segments = segments,
-                                    .maxima = maxima.mutable_data_ptr<T>(),
-                                    .argmax = argmax.mutable_data_ptr<int32_t>(),
-                                    .means = means.mutable_data_ptr<T>(),
-                                    .slopes = slopes.mutable_data_ptr<T>(),
-                                    .products = products.mutable_data_ptr<T>(),
-                                    .workspace = workspace.mutable_data_ptr()};
-    check(segment_pool(a, device.stream()), "segment_pool");
+    pooled = pool_tensors<T>(values, scale, shift, given.segments(), slope, device.stream());
   });
   given.raise_refusal(device);
-  return {maxima, argmax, means, slopes, products};
+  return {pooled->maxima, pooled->argmax, pooled->means, pooled->slopes, pooled->products};
 }
 
 Tensor pull(Tensor values, Tensor scale, Tensor shift, std::optional<Tensor> members, Tensor starts,

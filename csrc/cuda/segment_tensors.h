@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "cuda/segments.cuh"
+#include "cuda/segment_pool.cuh"
 #include "cuda/tensors.h"
 
 namespace pcclust::cuda {
@@ -56,5 +56,37 @@ class SegmentTensors {
   Tensor starts_, sizes_, refusal_;
   int64_t rows_, listed_;
 };
+
+struct PooledTensors {
+  Tensor maxima, argmax, means, slopes, products;
+};
+
+// Queues segment_pool, whose schema says what all of these are.
+template <class T>
+PooledTensors pool_tensors(const Tensor& values, const Tensor& scale, const Tensor& shift,
+                           const Segments& segments, double slope, cudaStream_t stream) {
+  const auto empty = [&](ScalarType dtype) {
+    return torch::stable::new_empty(values, {segments.runs.count, values.size(1)}, dtype);
+  };
+  const ScalarType dtype = values.scalar_type();
+  const PooledTensors pooled{empty(dtype), empty(ScalarType::Int), empty(dtype), empty(dtype),
+                             empty(dtype)};
+  const Tensor workspace =
+      new_workspace(values, segment_pool_workspace<T>(segments, values.size(1)));
+  const SegmentPoolArguments<T> a{.values = values.const_data_ptr<T>(),
+                                  .channels = values.size(1),
+                                  .scale = scale.const_data_ptr<T>(),
+                                  .shift = shift.const_data_ptr<T>(),
+                                  .slope = static_cast<T>(slope),
+                                  .segments = segments,
+                                  .maxima = pooled.maxima.mutable_data_ptr<T>(),
+                                  .argmax = pooled.argmax.mutable_data_ptr<int32_t>(),
+                                  .means = pooled.means.mutable_data_ptr<T>(),
+                                  .slopes = pooled.slopes.mutable_data_ptr<T>(),
+                                  .products = pooled.products.mutable_data_ptr<T>(),
+                                  .workspace = workspace.mutable_data_ptr()};
+  check(segment_pool(a, stream), "segment_pool");
+  return pooled;
+}
 
 }  // namespace pcclust::cuda

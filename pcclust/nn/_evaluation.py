@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pcclust.nn._batch_norm import running_statistics, scale_and_shift
 from pcclust.nn._packed import Sizes, Uniform
+from pcclust.ops import _registry
 from pcclust.ops._layouts import readable
 from pcclust.ops.segments import Segments
 
@@ -20,15 +21,16 @@ def fuses(norm: nn.BatchNorm1d, weight: Tensor, parts: Sequence[Tensor]) -> bool
     if torch.compiler.is_compiling() or torch.is_grad_enabled() or norm.training:
         return False
     tracked = norm.running_mean is not None and norm.affine
-    supported = weight.dtype in (torch.float32, torch.float64) and weight.device.type == "cpu"
-    if not tracked or not supported or _other_autocast():
+    supported = weight.dtype in (torch.float32, torch.float64) and _has_kernels(weight.device.type)
+    if not tracked or not supported or _other_autocast(weight.device.type):
         return False
     return all(part.dtype == weight.dtype and readable(part) for part in parts)
 
 
 def halved(weight: Tensor) -> bool:
-    """Returns whether autocast asks for products of bfloat16."""
-    return torch.is_autocast_enabled("cpu") and weight.dtype == torch.float32
+    """Returns whether autocast asks for products of bfloat16, on a CPU."""
+    on_cpu = weight.device.type == "cpu" and weight.dtype == torch.float32
+    return on_cpu and torch.is_autocast_enabled("cpu")
 
 
 def folded(weight: Tensor, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
@@ -49,5 +51,14 @@ def segments(sizes: Sizes, device: torch.device) -> Segments:
     return Segments(None, table.cumsum(dim=0) - table, table)
 
 
-def _other_autocast() -> bool:
-    return torch.is_autocast_enabled("cpu") and (torch.get_autocast_dtype("cpu") != torch.bfloat16)
+def _has_kernels(device: str) -> bool:
+    return device == "cpu" or (device == "cuda" and _registry.cuda is not None)
+
+
+def _other_autocast(device: str) -> bool:
+    """Returns whether autocast asks for what the operators are not made for.
+
+    On a GPU that is any half precision: its products are torch's own, on tensor cores.
+    """
+    wanted = torch.bfloat16 if device == "cpu" else None
+    return torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) != wanted

@@ -19,7 +19,7 @@ def ragged(sizes: list[int], gap: int, k: int) -> dict[str, Tensor]:
     starts = torch.cumsum(counts + gap, 0) - counts - gap
     neighbors = torch.full((int((counts + gap).sum()), k), -7)
     for start, size in zip(starts.tolist(), sizes, strict=True):
-        neighbors[start : start + size] = torch.randint(0, size, (size, k))
+        neighbors[start : start + size] = torch.randint(0, max(size, 1), (size, k))
     return {"neighbors": neighbors, "starts": starts, "sizes": counts}
 
 

@@ -187,6 +187,51 @@ def test_members_that_are_no_rows_are_refused_on_the_device() -> None:
         torch.ops.pcclust.segment_pool(torch.ones(9, 4, device="cuda"), one, one, *tables, 0.2)
 
 
+@served("row_layer", "linear_pool", "edge_layer")
+@pytest.mark.parametrize(
+    ("dtype", "half"), [(torch.float32, False), (torch.float32, True), (torch.float64, False)]
+)
+@pytest.mark.parametrize("widths", [[64], [33, 0, 4]])
+def test_layers_of_evaluation(widths: list[int], half: bool, dtype: torch.dtype) -> None:
+    """TF32 is off by default in torch, so products are those of float32."""
+    _, starts, sizes = ragged("normal", 3, dtype)
+    neighbors = torch.full((620, 20), -1)
+    for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
+        neighbors[start : start + size] = torch.randint(0, size, (size, 20))
+    parts = [torch.randn(620, width, dtype=dtype) + 5 for width in widths]
+    on_device = [part.cuda() for part in parts]
+    weight, bias = torch.randn(130, sum(widths), dtype=dtype), torch.randn(130, dtype=dtype)
+    members = torch.randint(0, 620, (620,))
+    operators = torch.ops.pcclust
+    for name, given in (
+        ("row_layer", (weight, bias, 0.2, half)),
+        ("linear_pool", (weight, bias, None, starts, sizes, 0.2, half)),
+        ("linear_pool", (weight, bias, members, starts, sizes, 0.2, half)),
+        ("edge_layer", (weight, bias[:65].clone(), neighbors, starts, sizes, 0.2, half)),
+    ):
+        twin = getattr(operators, f"{name}_torch")(parts, *given)
+        found = getattr(operators, name)(on_device, *(moved(value, "cuda") for value in given))
+        several = isinstance(twin, tuple)
+        pairs = zip(found, twin, strict=True) if several else [(found, twin)]
+        tolerance = 1e-4 if dtype == torch.float32 else 1e-11
+        for ours, theirs in pairs:
+            apart = tolerance * max(1.0, float(theirs.abs().max()))
+            assert torch.allclose(ours.cpu(), theirs, rtol=0, atol=apart), name
+
+
+@served("edge_layer")
+def test_networks_in_evaluation_are_those_of_a_cpu() -> None:
+    from pcclust.nn import DGCNN, ClusterNet
+
+    points = torch.rand(2, 256, 3)
+    for network in (DGCNN(), ClusterNet()):
+        network.eval()
+        with torch.no_grad():
+            expected = network(points)
+            found = network.cuda()(points.cuda()).cpu()
+        assert torch.allclose(found, expected, rtol=0, atol=1e-3 * float(expected.abs().max()))
+
+
 @served("edge_reduce")
 def test_a_wrong_neighbour_is_named_and_the_device_lives_on() -> None:
     layer, x = EdgeConv(3, 64).cuda(), torch.rand(9, 3, device="cuda")

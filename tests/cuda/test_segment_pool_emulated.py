@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pcclust.ops.linear_pool import _linear_pool_torch
 from pcclust.ops.segment_pool import _row_moments_torch, _segment_pool_torch, _segment_pull_torch
 from tests.ops.sample_clouds import same_bits
 
@@ -74,6 +75,22 @@ def test_both_directions(emulate, sizes, channels, gap, listed, dtype):
     assert found["refusal"].tolist() == NOTHING_WRONG
     expected = _segment_pull_torch(*given.values(), argmax, *pulls.values(), SLOPE)
     assert_near(found["gradient"], expected, TOLERANCES[dtype])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_linear_pool_is_a_product_that_is_pooled(emulate, dtype):
+    """As on a device, but for the product; members may repeat."""
+    given = ragged([33, 0, 130], 40, dtype, gap=1)
+    x, weight, bias = given["values"][:, :9], given["values"][:40, :9], given["shift"]
+    members = torch.randint(0, len(x), (len(x),))
+    pooled = {"values": x @ weight.T, "scale": torch.ones_like(bias), "members": members}
+    found = emulate("segment_pool", **{**given, **pooled}, slope=SLOPE)
+    tables = (members, given["starts"], given["sizes"])
+    layer = ([x.contiguous()], weight.contiguous(), bias)
+    for name, twin in zip(
+        ("maxima", "means"), _linear_pool_torch(*layer, *tables, SLOPE, False), strict=True
+    ):
+        assert_near(found[name], twin, TOLERANCES[dtype])
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
