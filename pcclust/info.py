@@ -122,6 +122,8 @@ def _backend(name: str, device: Backend) -> tuple[Backend, str | None]:
     """Returns the backend for tensors on a device, and what keeps it from that device's kernels."""
     if _registry.forced_backend() == "torch":
         return "torch", "the torch backend is demanded (PCCLUST_BACKEND or use_backend)"
+    if device == "cuda" and name in _registry.taken_to_cpu:
+        return _backend(name, "cpu")
     if torch._C._dispatch_has_kernel_for_dispatch_key(f"pcclust::{name}", device.upper()):
         return device, _registry.why_missing(device)
     library = _registry.native if device == "cpu" else _registry.cuda

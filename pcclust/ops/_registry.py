@@ -27,6 +27,7 @@ TWIN = "_torch"
 
 LIBRARY = torch.library.Library("pcclust", "DEF")  # type: ignore[no-untyped-call]
 _declared: list[str] = []
+taken_to_cpu: set[str] = set()
 _override: ContextVar[Backend | None] = ContextVar("pcclust backend", default=None)
 
 
@@ -36,7 +37,9 @@ if native is not None:
 cuda, cuda_reason = load_cuda()
 
 
-def declare(schema: str, twin: Callable[..., Any], fake: Callable[..., Any]) -> None:
+def declare(
+    schema: str, twin: Callable[..., Any], fake: Callable[..., Any], *, on_cpu: bool = False
+) -> None:
     """Declares ``pcclust::<schema>`` with its pure-torch twin and its fake kernel.
 
     An operator on ``points`` also gets a vmap rule, from the names in its schema: ``points`` and
@@ -48,12 +51,26 @@ def declare(schema: str, twin: Callable[..., Any], fake: Callable[..., Any]) -> 
         schema: the operator's schema, e.g. ``"knn(Tensor points, int k) -> Tensor"``.
         twin: the implementation in plain torch, which is both fallback and reference.
         fake: returns empty outputs of the right shape and dtype, for the compilers.
+        on_cpu: whether tensors on a GPU are taken to the CPU, whose kernel is faster there and back
+            than any twin: for what is one short step after another.
     """
     name = schema.split("(", 1)[0]
     _declared.append(name)
     _define(name, schema, twin, fake)
+    if on_cpu:
+        taken_to_cpu.add(name)
+        LIBRARY.impl(name, partial(run_on_cpu, name), "CUDA")  # type: ignore[no-untyped-call]
     # A name that only the twin serves, for those who demand the torch backend.
     _define(f"{name}{TWIN}", schema.replace(name, f"{name}{TWIN}", 1), twin, fake)
+
+
+def run_on_cpu(name: str, *args: Any) -> torch.Tensor:  # noqa: ANN401
+    """Runs the operator ``name`` on copies of its tensors; the result is on their device."""
+    given = [a.cpu() if isinstance(a, torch.Tensor) else a for a in args]
+    device = next(a.device for a in args if isinstance(a, torch.Tensor))
+    with torch.no_grad():
+        result: torch.Tensor = getattr(torch.ops.pcclust, name)(*given)
+    return result.to(device)
 
 
 def declared() -> tuple[str, ...]:

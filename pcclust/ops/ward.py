@@ -282,9 +282,11 @@ declare(
     "ward_linkage(Tensor points, Tensor starts, Tensor sizes) -> Tensor",
     _ward_linkage_torch,
     _ward_linkage_fake,
+    on_cpu=True,
 )
 declare(
     "ward_cut(Tensor linkage, Tensor starts, Tensor sizes, int[] num_clusters) -> Tensor",
     _ward_cut_torch,
     _ward_cut_fake,
+    on_cpu=True,
 )

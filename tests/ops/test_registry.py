@@ -295,3 +295,13 @@ def test_every_instruction_set_gives_the_same_bits() -> None:
     runs.append(run(DIGEST, PCCLUST_BACKEND="torch"))
     assert all(done.returncode == 0 for done in runs)
     assert len({done.stdout for done in runs}) == 1
+
+
+@pytest.mark.parametrize("name", ["ward_linkage", "ward_cut"])
+def test_operators_of_single_steps_are_taken_from_a_gpu_to_the_cpu(name: str) -> None:
+    tables = (torch.tensor([0, 5]), torch.tensor([5, 7]))
+    linkage = torch.ops.pcclust.ward_linkage(POINTS, *tables)
+    given = (POINTS, *tables) if name == "ward_linkage" else (linkage, *tables, [3, 2])
+    assert torch._C._dispatch_has_kernel_for_dispatch_key(f"pcclust::{name}", "CUDA")
+    found = _registry.run_on_cpu(name, *given)
+    assert torch.equal(found, getattr(torch.ops.pcclust, name)(*given))
