@@ -167,6 +167,7 @@ endif
 # The CUDA kernels on a GPU: tests, timings and one page; without a GPU it says so.
 gpu-check: setup
 	$(BIN)/python -m benchmarks.gpu_check --out out/gpu-check
+	grep -q '^No GPU' out/gpu-check/results.md || cp out/gpu-check/results.md benchmarks/GPU.md
 
 lint: setup
 	$(BIN)/ruff check .

@@ -9,10 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import pcclust
+from pcclust.ops.edge_layer import edge_layer
 from pcclust.ops.edge_reduce import edge_reduce
 from pcclust.ops.group_max import group_max
 from pcclust.ops.group_moments import group_moments
 from pcclust.ops.kmeans_assign import kmeans_assign
+from pcclust.ops.linear_pool import linear_pool
+from pcclust.ops.row_layer import row_layer
 from pcclust.ops.segment_pool import norm_pool
 from pcclust.ops.segments import Segments
 
@@ -53,6 +56,7 @@ def cases() -> list[Case]:
         assignment("100,000 × 64 to 128 centers", torch.randn(100_000, 64), torch.randn(128, 64)),
         *edge_convolution("32 × 1024, k = 20, 64 channels", batch, 20, 64),
         *pooling("32 × 1024 rows, 1024 channels", 32, 1024, 1024),
+        *layers("32 × 1024 rows, 128 to 256 channels", batch, 20, (128, 256)),
         *perceptron("32,768 groups of 20, 4 to 32 to 64 channels", 32_768, 20, (4, 32, 64)),
     ]
 
@@ -182,6 +186,55 @@ def pooling(sizes: str, clouds: int, rows: int, channels: int) -> list[Case]:
             gradient(forward),
             24.0 * values.numel(),
             pulled,
+        ),
+    ]
+
+
+def layers(sizes: str, points: Tensor, k: int, channels: tuple[int, int]) -> list[Case]:
+    """The layers of evaluation; textbook: product, activation and pooling one after the other."""
+    batch, count = points.shape[:2]
+    inputs, outputs = channels
+    starts = torch.arange(batch) * count
+    tables = (starts, torch.full_like(starts, count))
+    neighbors = pcclust.knn(points, k).indices.view(-1, k)
+    rows, weight = torch.randn(batch * count, inputs), torch.randn(outputs, inputs)
+    given = (rows, weight, torch.randn(outputs), *tables)
+    edges = (rows, weight, torch.randn(outputs // 2), neighbors, *tables)
+
+    def pool_textbook(*given: Tensor) -> tuple[Tensor, Tensor]:
+        rows, weight, bias, *_ = given
+        y = F.leaky_relu(F.linear(rows, weight, bias), 0.2).view(batch, count, -1)
+        return y.amax(dim=1), y.mean(dim=1)
+
+    def edge_textbook(*edges: Tensor) -> Tensor:
+        rows, weight, bias, neighbors, starts, _ = edges
+        u, v = F.linear(rows, weight).chunk(2, dim=1)
+        near = v[neighbors + starts.repeat_interleave(count)[:, None]].amax(dim=1)
+        return F.leaky_relu(u + near + bias, 0.2)
+
+    def pool(rows: Tensor, weight: Tensor, bias: Tensor, *tables: Tensor) -> tuple[Tensor, Tensor]:
+        return linear_pool([rows], weight, bias, Segments(None, *tables), 0.2)
+
+    products = 2.0 * rows.numel() * outputs
+    return [
+        Case(
+            "row_layer",
+            sizes,
+            given[:3],
+            lambda rows, weight, bias: row_layer([rows], weight, bias, 0.2),
+            products,
+            {"textbook": lambda *given: F.leaky_relu(F.linear(*given), 0.2)},
+        ),
+        Case("linear_pool", sizes, given, pool, products, {"textbook": pool_textbook}),
+        Case(
+            "edge_layer",
+            sizes,
+            edges,
+            lambda rows, w, b, near, starts, count: edge_layer(
+                [rows], w, b, near, starts, count, 0.2
+            ),
+            products + 2.0 * rows.shape[0] * k * (outputs // 2),
+            {"textbook": edge_textbook},
         ),
     ]
 

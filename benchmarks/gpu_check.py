@@ -5,14 +5,18 @@ python -m benchmarks.gpu_check --out out/gpu-check
 It builds the kernels for the GPU that is here, runs the tests that need one (every operator against
 the torch twin, a busy side stream, a second device), compares all backends on larger problems, and
 times each operator against plain torch, against peers, and against the time in which the memory
-could pass its input and output and the cores make its operations. Without a GPU it says so and
-returns 0; it returns 1 where a test fails or backends disagree.
+could pass its input and output and the cores make its operations; then a training step, and how
+many shapes are described a second. The page says how long each took; 8 minutes are to do for all.
+Without a GPU it says so and returns 0; it returns 1 where a test fails or backends disagree.
 """
 
 import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -23,6 +27,7 @@ import tyro
 
 if TYPE_CHECKING:
     from benchmarks.gpu_cases import Case
+    from benchmarks.gpu_networks import NetworkTime
 
 ROOT = Path(__file__).parent.parent
 ROUNDS = 20
@@ -73,6 +78,8 @@ class Outcome:
         tests: the last line of pytest.
         passed: whether all tests did, and all backends agree; None where nothing was checked.
         timed: the cases.
+        networks: whole networks.
+        seconds: that each part took.
     """
 
     gpu: dict[str, Any] | None = None
@@ -80,6 +87,8 @@ class Outcome:
     tests: str = "not run"
     passed: bool | None = None
     timed: list[Timed] = field(default_factory=list)
+    networks: list["NetworkTime"] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -87,17 +96,38 @@ def main(arguments: list[str] | None = None) -> int:
     settings = tyro.cli(Settings, description=__doc__, args=arguments)
     outcome = Outcome(reason=why_no_gpu() or "")
     if not outcome.reason:
-        outcome.gpu = gpu_facts()
-        build(outcome.gpu)
-        outcome.tests, passed = run_tests()
-        outcome.timed, agree = measure(outcome.gpu)
-        outcome.passed = passed and agree
+        check(outcome)
     text = page(outcome)
     settings.out.mkdir(parents=True, exist_ok=True)
     write(settings.out / "results.json", json.dumps(asdict(outcome), indent=2) + "\n")
     write(settings.out / "results.md", text)
     print(text)
     return int(outcome.passed is False)
+
+
+def check(outcome: Outcome) -> None:
+    """Builds, tests and measures all that there is."""
+    outcome.gpu = gpu_facts()
+    with timing("build", outcome.seconds):
+        build(outcome.gpu)
+    with timing("tests", outcome.seconds):
+        outcome.tests, passed = run_tests()
+    with timing("operators", outcome.seconds):
+        outcome.timed, agree = measure(outcome.gpu)
+    outcome.passed = passed and agree
+    with timing("networks", outcome.seconds):
+        from benchmarks.gpu_networks import network_times
+
+        outcome.networks = network_times()
+
+
+@contextmanager
+def timing(part: str, seconds: dict[str, float]) -> Iterator[None]:
+    """Notes how long a part takes, and says so."""
+    begin = time.perf_counter()
+    yield
+    seconds[part] = time.perf_counter() - begin
+    print(f"{part}: {seconds[part]:.0f} s", flush=True)
 
 
 def why_no_gpu() -> str | None:
@@ -233,12 +263,15 @@ def page(outcome: Outcome) -> str:
     rows = ["| operator | problem | ours | bound | share | others | backends differ by |"]
     rows += ["|---" * 7 + "|", *(row(timed) for timed in outcome.timed)]
     verdict = "All tests pass and all backends agree." if outcome.passed else "SOMETHING IS WRONG."
-    return (
-        "\n\n".join(
-            ["# CUDA on a GPU", facts, f"{verdict} Tests: {outcome.tests}", "\n".join(rows)]
-        )
-        + "\n"
-    )
+    parts = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in outcome.seconds.items())
+    verdict += f" Tests: {outcome.tests}. Time: {parts}."
+    networks = [
+        f"- {n.name}, {n.sizes}: a training step {n.step:.1f} ms; described a second: "
+        + ", ".join(f"{rate:,.0f} in {precision}" for precision, rate in n.described.items())
+        for n in outcome.networks
+    ]
+    paragraphs = ["# CUDA on a GPU", facts, verdict, "\n".join(rows), *networks]
+    return "\n\n".join(paragraphs) + "\n"
 
 
 def row(timed: Timed) -> str:

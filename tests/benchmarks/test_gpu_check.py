@@ -5,8 +5,9 @@ import json
 import pytest
 import torch
 
-from benchmarks.gpu_cases import cases, perceptron, pooling
+from benchmarks.gpu_cases import cases, layers, perceptron, pooling
 from benchmarks.gpu_check import Outcome, Timed, bound, difference, main, page
+from benchmarks.gpu_networks import NetworkTime, network_times
 
 GPU = {"name": "card", "bytes per second": 1e12, "operations per second": 1e13}
 
@@ -30,7 +31,13 @@ def test_the_bound_is_the_slower_of_memory_and_cores(moved, operations, expected
 def test_the_page_has_every_case_and_the_verdict():
     timed = Timed("knn", "10 points", 2.0, 0.5, {"torch": 8.0, "pytorch3d": "ImportError: no"})
     timed.differences = {"cpu": 0.0, "torch": 1e-7}
-    text = page(Outcome(GPU, passed=True, timed=[timed]))
+    network = NetworkTime("DGCNN", "32 × 1,024", 12.34, {"float32": 5000.0})
+    outcome = Outcome(GPU, passed=True, timed=[timed], networks=[network], seconds={"build": 61.2})
+    text = page(outcome)
+    assert (
+        "DGCNN, 32 × 1,024: a training step 12.3 ms; described a second: 5,000 in float32" in text
+    )
+    assert "Time: build 61 s." in text
     assert (
         "| knn | 10 points | 2.000 ms | 0.5000 ms | 25% | torch 8.000 ms (4.0×), pytorch3d:" in text
     )
@@ -50,6 +57,7 @@ def test_cases_run_on_every_backends():
     """Each case and peer takes its inputs, shown on small ones on the CPU."""
     small = [c for c in cases() if c.name.startswith(("edge", "nearest"))]
     small += pooling("3 × 40 rows", 3, 40, 9) + perceptron("30 groups", 30, 5, (4, 7, 6))
+    small += layers("2 × 30 rows", torch.rand(2, 30, 3), 5, (7, 12))
     for case in small:
         inputs = case.inputs
         for peer in case.peers.values():
@@ -57,3 +65,10 @@ def test_cases_run_on_every_backends():
             ours = case.run(*inputs)
             if theirs is not None:
                 assert difference(ours, theirs) < 1e-3
+
+
+@pytest.mark.slow
+def test_networks_are_trained_and_asked():
+    for found in network_times(2, 128, "cpu"):
+        assert found.step > 0
+        assert all(rate > 0 for rate in found.described.values())
