@@ -64,7 +64,7 @@ def fit_batch(config: Settings, count: int, group: int = 1) -> tuple[Settings, l
     Args:
         config: the settings.
         count: the shapes.
-        group: what a batch must be a multiple of, in each process.
+        group: what a batch must be a multiple of, in each part of each process.
 
     Returns:
         The settings, with a ``batch_size`` that the shapes fill, and what to say of it.
@@ -74,7 +74,7 @@ def fit_batch(config: Settings, count: int, group: int = 1) -> tuple[Settings, l
     """
     if count >= config.batch_size:
         return config, []
-    unit = group * int(os.environ.get("WORLD_SIZE", "1"))
+    unit = group * config.accumulate * int(os.environ.get("WORLD_SIZE", "1"))
     size = count // unit * unit
     if size < max(unit, 2):
         raise ValueError(f"{count} shapes do not fill a batch of {max(unit, 2)}; give more shapes")

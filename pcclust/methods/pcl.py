@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +76,10 @@ class PCL(Pretext):
 
     config: PCLConfig
 
+    def __init__(self, *given: Any) -> None:  # noqa: ANN401
+        super().__init__(*given)
+        self._seen: list[tuple[Tensor, Tensor]] = []  # the parts of a step
+
     def heads(self, width: int) -> dict[str, nn.Module]:
         """Returns the projector."""
         config = self.config
@@ -119,7 +123,7 @@ class PCL(Pretext):
         config = self.config
         z1, z2 = self.outputs(model, batch)["projector"].unbind(dim=1)
         mean = F.normalize(z1.detach().float(), dim=1) + F.normalize(z2.detach().float(), dim=1)
-        self._seen = batch.indices, F.normalize(mean, dim=1)
+        self._seen.append((batch.indices, F.normalize(mean, dim=1)))
         instance = nt_xent(z1, z2, config.temperature)
         contrasts = [
             prototype_contrast(
@@ -138,7 +142,8 @@ class PCL(Pretext):
 
     def after_step(self) -> None:
         """Keeps what the step has projected, in all processes."""
-        indices, projections = self._seen
+        indices, projections = map(torch.cat, zip(*self._seen, strict=True))
+        self._seen.clear()
         self._buffer("projections")[gathered(indices)] = gathered(projections)
 
 

@@ -67,6 +67,8 @@ class TrainingConfig:
             with. The learning rate follows from how many there are, so a run that is cut short
             and resumed is the same run.
         batch_size: shapes of a step, in all processes together.
+        accumulate: parts that each process makes of its share of a batch, one after the other, to
+            save memory. As many parts in all, processes times these, are the same run to rounding.
         optimizer: "adamw", or "sgd" with Nesterov momentum 0.9.
         learning_rate: the highest one; by default 0.001 for adamw and 0.1 for sgd.
         weight_decay: of weight matrices; biases and norms have none.
@@ -84,6 +86,7 @@ class TrainingConfig:
 
     epochs: int = 30
     batch_size: int = 32
+    accumulate: int = 1
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float | None = None
     weight_decay: float | None = None
@@ -108,7 +111,7 @@ class TrainingConfig:
             object.__setattr__(self, "learning_rate", rate)
         if self.weight_decay is None:
             object.__setattr__(self, "weight_decay", decay)
-        for name in ("batch_size", "learning_rate", "log_every", "clip_norm"):
+        for name in ("batch_size", "accumulate", "learning_rate", "log_every", "clip_norm"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name}={value} must be positive")

@@ -59,9 +59,12 @@ def fit(
     """Trains a method, or goes on with a run, until its epochs are done.
 
     On a CPU the same seed gives the same bits, also when the run is killed and resumed any number
-    of times. Under ``torchrun`` each process takes its share of every batch, so the number of
-    processes changes a result only by rounding (and by BatchNorm's statistics, which each process
-    takes of its share). It leaves the process as it finds it; commands call
+    of times. Under ``torchrun`` each process takes its share of every batch, and with
+    ``accumulate`` that share in parts. So the number of processes and parts changes a result only
+    by rounding, and by what is taken of a part alone: BatchNorm's statistics, dropout, contrasts.
+    Where processes times parts is the same, a step is the same to rounding with those, too.
+
+    It leaves the process as it finds it; commands call
     `pcclust.training.allocator` before, which makes steps on a CPU faster.
 
     Args:
@@ -119,7 +122,7 @@ class _Loop:
 
     def prepare(self, resume: bool) -> None:
         """Makes everything ready for the next step."""
-        self.processes.check_shares(self.config.batch_size)
+        self.processes.check_shares(self.config.batch_size, self.config.accumulate)
         with self.processes.main_first():
             self.method.prepare(self._tell_preparing)
         unused = self.method.leaves_parameters_unused
@@ -200,20 +203,30 @@ class _Loop:
         step = self.position.epoch * self.method.steps_per_epoch + self.position.batch
         rate = learning_rate(step, self.method.steps_per_epoch, self.config)
         set_learning_rate(self.optimizer, rate)
-        # Dropout depends on the step alone, so that no state of a generator has to be kept.
-        keys = (self.config.seed, step, self.processes.index)
-        torch.manual_seed(seeded_generator(*keys).initial_seed())
-        scalars = self.method.loss(self.model, self.processes.share(batch, self.config.batch_size))
-        values = {name: float(value.detach()) for name, value in scalars.items()}
-        self._check_finite("loss", values["loss"], step)
         self.optimizer.zero_grad()
-        limit = self.config.clip_norm or math.inf
-        norm = self.processes.backward(scalars["loss"], self.model, limit)
+        values = self._accumulated(batch, step)
+        norm = self.processes.clip(self.model, self.config.clip_norm or math.inf)
         self._check_finite("norm of the gradient", norm, step)
         self.optimizer.step()
         with torch.no_grad():
             self.method.after_step()
         self._count(step + 1, self.processes.mean(values), rate)
+
+    def _accumulated(self, batch: Batch, step: int) -> dict[str, float]:
+        """Computes the gradient of this process's share, part by part; returns mean losses."""
+        parts, values = self.config.accumulate, dict[str, float]()
+        for part in range(parts):
+            # Dropout depends on step and part alone: no state of a generator has to be kept.
+            keys = (self.config.seed, step, self.processes.index * parts + part)
+            torch.manual_seed(seeded_generator(*keys).initial_seed())
+            share = self.processes.share(batch, self.config.batch_size, part, parts)
+            scalars = self.method.loss(self.model, share)
+            for name, value in scalars.items():
+                values[name] = values.get(name, 0.0) + float(value.detach()) / parts
+            self._check_finite("loss", values["loss"], step)
+            loss = scalars["loss"] if parts == 1 else scalars["loss"] / parts
+            self.processes.backward(loss, self.model, last=part + 1 == parts)
+        return values
 
     def _count(self, step: int, values: dict[str, float], rate: float) -> None:
         for name, value in values.items():

@@ -1,6 +1,6 @@
 """The processes of a run, one or several under ``torchrun``, and the device of this one."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -49,30 +49,37 @@ class Processes:
         wrapped: nn.Module = self._accelerator.prepare(model)
         return wrapped
 
-    def backward(self, loss: Tensor, model: nn.Module, max_norm: float) -> float:
-        """Computes the mean gradient, cuts it to a norm, and returns the norm it had."""
-        self._accelerator.backward(loss)
+    def backward(self, loss: Tensor, model: nn.Module, *, last: bool = True) -> None:
+        """Adds the gradient of a loss; the last one of a step brings the mean of all processes."""
+        with nullcontext() if last else self._accelerator.no_sync(model):
+            self._accelerator.backward(loss)
+
+    def clip(self, model: nn.Module, max_norm: float) -> float:
+        """Cuts the gradient to a norm, and returns the norm it had."""
         return float(self._accelerator.clip_grad_norm_(model.parameters(), max_norm))
 
-    def share(self, batch: Batch, batch_size: int) -> Batch:
-        """Returns this process's part of a batch, on its device."""
+    def share(self, batch: Batch, batch_size: int, part: int = 0, parts: int = 1) -> Batch:
+        """Returns a part of this process's share of a batch, on its device."""
         from accelerate.utils import send_to_device, slice_tensors
 
-        size = batch_size // self.count
-        part = slice_tensors(batch, slice(self.index * size, (self.index + 1) * size))
-        return send_to_device(part, self._accelerator.device)
+        size = batch_size // (self.count * parts)
+        first = (self.index * parts + part) * size
+        return send_to_device(
+            slice_tensors(batch, slice(first, first + size)), self._accelerator.device
+        )
 
-    def check_shares(self, batch_size: int) -> None:
+    def check_shares(self, batch_size: int, parts: int = 1) -> None:
         """Raises ValueError if a batch cannot be shared equally, in parts of at least two."""
-        if batch_size % self.count:
+        whose = f"{self.count} processes" if parts == 1 else f"{self.count} × {parts} parts"
+        if batch_size % (self.count * parts):
             raise ValueError(
-                f"a batch of {batch_size} shapes cannot be shared by {self.count} processes: give "
+                f"a batch of {batch_size} shapes cannot be shared by {whose}: give "
                 "a multiple as --batch-size"
             )
-        if batch_size // self.count < 2:
+        if batch_size // (self.count * parts) < 2:
             raise ValueError(
-                f"--batch-size {batch_size} leaves a single shape to each of {self.count} "
-                f"processes, and BatchNorm needs two: give at least {2 * self.count}"
+                f"--batch-size {batch_size} leaves a single shape to each of {whose}, "
+                f"and BatchNorm needs two: give at least {2 * self.count * parts}"
             )
 
     def mean(self, values: dict[str, float]) -> dict[str, float]:

@@ -97,9 +97,9 @@ class Slow(Callback):
 
 
 if __name__ == "__main__":
-    folder, epochs, minutes, norm = sys.argv[1:]
-    method = TinyMethod(
-        epochs=int(epochs), checkpoint_minutes=float(minutes), norm=norm == "norm", seed=3
-    )
+    folder, epochs, minutes, norm, *batch_size = sys.argv[1:]
+    settings = {"epochs": int(epochs), "checkpoint_minutes": float(minutes), "seed": 3}
+    settings["batch_size"] = int(batch_size[0]) if batch_size else SETTINGS["batch_size"]
+    method = TinyMethod(norm=norm == "norm", **settings)
     outcome = fit(method, RunFolder(Path(folder)), resume=True, callbacks=[Slow()])
     print(outcome, flush=True)
