@@ -22,7 +22,7 @@ GROUPS = {
     ),
     "training": (
         "epochs", "optimizer", "learning_rate", "weight_decay", "warmup_epochs", "schedule",
-        "clip_norm", "label_smoothing",
+        "clip_norm", "label_smoothing", "accumulate",
     ),
     "output": ("out", "format", "color", "points", "report", "private", "message"),
     "shards": ("shards", "shard", "dtype", "engine", "address", "gpus"),

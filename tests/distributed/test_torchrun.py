@@ -49,6 +49,7 @@ def test_two_processes_write_the_files_of_one(tmp_path):
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
 
 
+@pytest.mark.slow
 def test_what_one_process_refuses_is_told_once(tmp_path):
     rows = blobs(3000, width=6)
     rows[2900, 0] = np.nan
