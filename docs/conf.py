@@ -27,6 +27,9 @@ nb_execution_mode = "off"
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 
+# Code blocks without a language are command lines.
+highlight_language = "bash"
+
 # Names in backticks are of Python objects, and become links where there is a page of them.
 default_role = "py:obj"
 autosummary_generate = True
