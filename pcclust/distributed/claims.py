@@ -11,7 +11,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TypeAlias
 
 from pcclust._lock import OutputLockedError, locked_file
@@ -50,14 +50,20 @@ def claimed(store: Store, name: str) -> Iterator[Renew | None]:
         with _claimed_by_file(store, f"{name}.claim") as renew:
             yield renew
         return
+    made = not store.local.exists()
     store.local.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as held:
-        try:
-            held.enter_context(locked_file(store.local / name))
-        except OutputLockedError:
-            yield None
-            return
-        yield lambda: None
+    try:
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked_file(store.local / name))
+            except OutputLockedError:
+                yield None
+                return
+            yield lambda: None
+    finally:
+        if made:
+            with suppress(OSError):  # something came into it
+                store.local.rmdir()
 
 
 @contextmanager

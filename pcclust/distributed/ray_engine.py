@@ -7,6 +7,8 @@ published by the actor that made it, and what comes back is what became of it.
 
 import logging
 import os
+import re
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +24,7 @@ from pcclust.distributed.store import StoreError
 from pcclust.distributed.work import IN_A_ROW, Advance, Outcome, present
 
 NEEDED_BY = "--engine ray"
+ANSWER = 20.0  # seconds for the head of a cluster to answer
 
 
 class ShardActor:
@@ -160,14 +163,17 @@ def _connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    own = address is None and not os.environ.get("RAY_ADDRESS")
-    options: dict[str, Any] = {"include_dashboard": False} if own else {"address": address}
+    place = address or os.environ.get("RAY_ADDRESS")
+    options: dict[str, Any] = {"address": place} if place else {"include_dashboard": False}
     try:
+        if place and re.fullmatch(r"[^/]+:\d+", place):  # Ray itself tries for minutes
+            host, _, port = place.rpartition(":")
+            socket.create_connection((host, int(port)), timeout=ANSWER).close()
         ray.init(logging_level="ERROR", log_to_driver=False, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        place = address or os.environ.get("RAY_ADDRESS", "this machine")
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
         raise ConnectionError(
-            f"no Ray cluster is at {place} ({str(error).splitlines()[0]}): start it with "
+            f"no Ray cluster is at {place or 'this machine'} ({reason}): start it with "
             "ray start --head, or leave --address out"
         ) from error
     try:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from pathlib import Path
 
 import fsspec
 import numpy as np
@@ -300,6 +301,7 @@ def test_options_that_cannot_be_are_refused(tmp_path, embed, capsys, arguments, 
 def test_a_size_needs_shapes_of_one_size(embed, capsys):
     assert run("rri", "shapes", "--k", 4, "--out", "s", "--shards", "1MB") == 1
     assert "--shards 1MB needs --num-points" in capsys.readouterr().err
+    assert not Path("s").exists()
 
 
 def test_urls_and_paths_are_not_mixed(embed, capsys):
