@@ -21,7 +21,7 @@ inline int64_t check_parts(const std::vector<Tensor>& parts, const Tensor& weigh
     inputs += part.size(1);
   }
   check_tensor(weight, "weight", parts[0], dtype, {outputs, inputs});
-  STD_TORCH_CHECK(slope >= 0, "slope must not be negative, got ", slope);
+  check_slope(slope);
   STD_TORCH_CHECK(!half || dtype == ScalarType::Float, "products of bfloat16 need float32");
   return inputs;
 }
