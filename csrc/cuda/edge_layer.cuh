@@ -101,7 +101,8 @@ __device__ __forceinline__ void store_edges(const EdgeLayerArguments<T>& a, cons
 }
 
 template <class T, int kWidth>
-__global__ void __launch_bounds__(kEdgeThreads) edge_layer_kernel(EdgeLayerArguments<T> a) {
+__global__ void __launch_bounds__(kEdgeThreads, 4)  // up to 64 registers, lest any is spilled
+    edge_layer_kernel(EdgeLayerArguments<T> a) {
   const EdgeArguments<T>& e = a.edges;
   if (blockIdx.y == 0) check_clouds(e);
   const int64_t row = int64_t{blockIdx.x} * kEdgeWarps + threadIdx.x / kWarp;
