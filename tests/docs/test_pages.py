@@ -33,6 +33,15 @@ def test_each_job_is_two_clicks_from_the_first_page():
         assert f"]({job})" in first
 
 
+def test_every_extra_is_in_the_table_of_extras():
+    """But those for who works on pcclust itself."""
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^\[project\.optional-dependencies\]$(.*?)^\[", project, re.M | re.S)
+    extras = re.findall(r"^(\w+) = \[", table, re.M)
+    told = (DOCS / "install.md").read_text(encoding="utf-8")
+    assert {name for name in extras if f"[{name}]`" not in told} == {"bench", "docs", "dev"}
+
+
 def test_every_page_is_in_a_table_of_contents():
     listed = set()
     for page in DOCS.rglob("*.md"):

@@ -8,14 +8,14 @@ from tests.pages.chromium import chromium
 from tests.pages.every_kind import write_page
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser():
-    """The browser."""
+    """The browser; its driver has an event loop, which tests of other modules must not find."""
     with chromium() as browser:
         yield browser
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def page_of(tmp_path_factory):
     """Returns the path of a page of some kind."""
     return cache(lambda name: write_page(name, tmp_path_factory.mktemp(name)))

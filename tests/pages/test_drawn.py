@@ -89,10 +89,10 @@ def test_at_night_all_views_change_their_colours(browser, page_of):
         count = len(until(page, True))
         by_day = [page.evaluate(mean, i) for i in (0, count - 1)]
         page.emulate_media(color_scheme="dark")
-        page.wait_for_timeout(300)
-        until(page, True)
-        by_night = [page.evaluate(mean, i) for i in (0, count - 1)]
-        assert (np.abs(np.subtract(by_day, by_night)) > 5).all()
+        for i, day in zip((0, count - 1), by_day, strict=True):
+            page.wait_for_function(
+                f"([i, day]) => Math.abs(({mean})(i) - day) > 5", arg=[i, day], timeout=20_000
+            )
 
 
 def test_canvases_together_hold_no_more_pixels_than_there_is_room_for(browser, page_of, tmp_path):
