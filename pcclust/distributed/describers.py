@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -54,6 +54,14 @@ class Describer(ABC):
     def doubt(self) -> str:
         """Returns what has to be said of the features before they are made; mostly nothing."""
         return ""
+
+    def on_gpu(self) -> "Describer":
+        """Returns the same for a worker that has a GPU.
+
+        Raises:
+            ValueError: it would be of no use.
+        """
+        raise ValueError(f"pcclust {self.kind} --shards computes on processors: leave --gpus out")
 
     @abstractmethod
     def bytes_per_shape(self) -> int | None:
@@ -119,6 +127,10 @@ class EmbedDescriber(Describer):
         """Says of an encoder that answers twice differently that its vectors are one of many."""
         said = randomness(self._predictor.own_change(_sample(self.num_points)))
         return f"{said} So do the features that are written." if said else ""
+
+    def on_gpu(self) -> "EmbedDescriber":
+        """Returns the same for a worker that has a GPU: it asks the encoder there."""
+        return replace(self, device=self.device or "cuda")
 
     def bytes_per_shape(self) -> int:
         """Returns about how large a row is."""

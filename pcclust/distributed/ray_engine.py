@@ -11,6 +11,7 @@ import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,7 @@ def _results(maker: ShardMaker, todo: Sequence[int], gpus: float) -> Iterator[di
     """Yields what became of each shard, in any order."""
     import ray
 
+    job = maker.job if not gpus else replace(maker.job, describer=maker.job.describer.on_gpu())
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False  # pcclust draws its own
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -126,7 +128,7 @@ def _results(maker: ShardMaker, todo: Sequence[int], gpus: float) -> Iterator[di
     numbers = ray.data.from_items([{"shard": s} for s in todo], override_num_blocks=len(todo))
     results = numbers.map_batches(
         ShardActor,
-        fn_constructor_args=(maker.job, str(Path.cwd()), __version__),
+        fn_constructor_args=(job, str(Path.cwd()), __version__),
         batch_size=1,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=_workers(gpus, len(todo))),
         num_cpus=1,

@@ -1,5 +1,6 @@
 """Shards by a Ray cluster of this machine; its start alone takes seconds."""
 
+import dataclasses
 import os
 import signal
 import threading
@@ -12,6 +13,7 @@ import torch
 
 from pcclust.cli.main import main
 from pcclust.distributed import ray_engine
+from pcclust.distributed.describers import EmbedDescriber, RRIDescriber
 from pcclust.distributed.ray_engine import ShardActor
 from pcclust.distributed.store import StoreError
 from pcclust.nn import DGCNN
@@ -129,3 +131,17 @@ def test_a_worker_of_another_version_says_so():
     assert (
         f"has pcclust {ray_engine.__version__}, and 0.0.1 asks it: install one version everywhere"
     ) in told["error"].item()
+
+
+def test_a_worker_with_a_gpu_asks_the_encoder_there():
+    """The driver may have none, and the features are of the same job."""
+    here = EmbedDescriber(
+        weights="w", weights_sha256="", num_points=24, points=False, seed=0,
+        precision="float32", batch_size=2, dtype="float32", device=None,
+    )  # fmt: skip
+    assert (here.device, here.on_gpu().device) == (None, "cuda")
+    assert dataclasses.replace(here, device="cuda:1").on_gpu().device == "cuda:1"
+    assert here.on_gpu().settings() == here.settings()
+    points = RRIDescriber(k=4, num_points=None, seed=0, dtype="float32")
+    with pytest.raises(ValueError, match="pcclust rri --shards computes on processors: leave"):
+        points.on_gpu()
