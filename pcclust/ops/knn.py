@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pcclust.ops._arrays import accepts_numpy
-from pcclust.ops._clouds import Clouds, check_count, flatten, per_point
+from pcclust.ops._clouds import ORDINARY, Clouds, check_count, flatten, per_point
 from pcclust.ops._distance import (
     gathered_distances,
     may_be_differentiated,
@@ -119,6 +119,10 @@ def flatten_queries(
         raise ValueError(
             f"queries hold {asked.starts.shape[0]} clouds, points {clouds.starts.shape[0]}"
         )
+    # Queries near the origin are no further from the points than those are large.
+    if clouds.ordinary and not asked.ordinary:
+        near = float(asked.rows.detach().abs().max()) <= ORDINARY[asked.rows.dtype][1]
+        return asked._replace(ordinary=near)
     return asked
 
 

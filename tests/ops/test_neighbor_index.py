@@ -91,6 +91,21 @@ def test_numpy_in_numpy_out(backend: str) -> None:
     assert (found.indices == pcclust.knn(points, 3, queries=points[:4]).indices).all()
 
 
+def test_queries_at_the_origin_are_asked_of_the_index(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = torch.randn(2, 300, 3, generator=torch.Generator().manual_seed(0))
+    queries = torch.zeros(2, 2, 3)
+    queries[1, 1] = 1e-30
+    expected = pcclust.knn(points, 5, queries=queries)
+    index = pcclust.NeighborIndex(points)
+    if backend == "cpu":
+        monkeypatch.delattr("pcclust.ops.neighbor_index.ball_search")
+    found = index.knn(5, queries=queries)
+    assert torch.equal(found.indices, expected.indices)
+    assert torch.equal(found.distances, expected.distances)
+
+
 def test_keeps_what_it_was_built_from(backend: str) -> None:
     """What becomes of the caller's array later is no matter to the index."""
     points = sample_cloud("normal", 50)
