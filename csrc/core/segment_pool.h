@@ -30,7 +30,7 @@ struct PieceSums {
   double *y, *slopes, *products;
 };
 
-// Takes rows [begin, end) of a piece into maxima and sums. NaN stays.
+// Takes rows [begin, end) of a piece into maxima and sums. The first NaN stays.
 template <class V, class T>
 PCCLUST_INLINE void pool_block(const SegmentPoolArguments<T>& a, int64_t first, int64_t begin,
                                int64_t end, int64_t channel, T* maxima, int32_t* argmax,
@@ -46,7 +46,7 @@ PCCLUST_INLINE void pool_block(const SegmentPoolArguments<T>& a, int64_t first, 
     const V z = load<V>(a.values + row * a.channels + channel);
     const V x = multiply_add(z, scale, shift);
     const V factor = x > V{} ? one : slope, y = x * factor;
-    const auto better = (y > best) | (y != y);
+    const auto better = (best == best) & !(y <= best);
     best = better ? y : best;
     place = better ? C::fill(i - first) : place;
     sum += y;
@@ -110,7 +110,8 @@ void join_pool(const SegmentPoolArguments<T>& a, const std::vector<Piece>& piece
       const T* maxima = found.maxima.data() + next * a.channels;
       const int32_t* argmax = found.argmax.data() + next * a.channels;
       for (int64_t c = 0; c < a.channels; ++c) {
-        if (next > i && !(maxima[c] > a.maxima[at + c]) && maxima[c] == maxima[c]) continue;
+        const T best = a.maxima[at + c];
+        if (next > i && (maxima[c] <= best || best != best)) continue;
         a.maxima[at + c] = maxima[c];
         a.argmax[at + c] = argmax[c];
       }

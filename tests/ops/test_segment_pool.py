@@ -176,6 +176,22 @@ def test_threads_change_no_bit() -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_the_first_nan_is_the_maximum(backend: str, dtype: torch.dtype) -> None:
+    """Within a vector, a block and a piece of a long segment, and behind all of them."""
+    values = torch.zeros(5000, 19, dtype=dtype)
+    values[2000] = torch.inf
+    for channel, places in enumerate(([7], [0, 1], [9, 40, 4999], [1500, 4000])):
+        values[places, channel::4] = torch.nan
+    given = (values, torch.ones(19, dtype=dtype), torch.zeros(19, dtype=dtype), None)
+    rows = (torch.tensor([0]), torch.tensor([5000]), 0.2)
+    suffix = "" if backend == "cpu" else "_torch"
+    maxima, argmax, *_ = getattr(torch.ops.pcclust, f"segment_pool{suffix}")(*given, *rows)
+    assert maxima.isnan().all()
+    assert argmax[0].tolist() == ([7, 0, 9, 1500] * 5)[:19]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_statistics_are_those_of_double_precision(backend: str) -> None:
     """Squares that float32 cannot hold, and a variance far below the square of the mean."""
     generator = torch.Generator().manual_seed(0)
