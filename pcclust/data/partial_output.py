@@ -114,7 +114,9 @@ class PartialFolder:
             ) from error
 
     def remove(self) -> None:
-        """Removes the folder and all that is in it."""
+        """Removes the folder and all that is in it, so that at any instant a run can go on."""
+        for part in reversed(self.parts):  # those that are left are the first, and have settings
+            part.unlink()
         shutil.rmtree(self.path)
 
 
