@@ -68,58 +68,94 @@ def simulate(fleet: Fleet, seed: int = 0) -> Run:
     Lives are exponential. A shard whose worker died is free again when the claim expires, as in a
     store; on a disk it is at once.
     """
-    draw = random.Random(seed)
-    starts = boundaries(int(fleet.shapes), BATCH, fleet.shards)
-    free = deque(float(end - first) for first, end in pairwise(starts))
-    left, now = len(free), 0.0
-    speed = [math.exp(draw.gauss(0, fleet.unlike)) for _ in range(fleet.workers)]
-    fastest = sum(speed) * fleet.rate
-    waiting: dict[int, float] = {}
-    # When, what, who; of a shard how many shapes, and when it was begun.
-    events: list[tuple[float, int, int, float, float]] = []
-    ends = [math.inf] * fleet.workers
-    deaths, undone, away, idle = 0, 0.0, 0.0, 0.0
+    return _Simulation(fleet, seed).run()
 
-    def life() -> float:
-        return math.inf if fleet.life is None else draw.expovariate(1 / (3600 * fleet.life))
 
-    def begin(worker: int) -> None:
-        """Lets a worker take a shard, or wait for one."""
-        if not free:
-            waiting[worker] = now
-            return
-        if ends[worker] <= now:  # it died as it had nothing to do, and another came
-            ends[worker] = now + life()
-        size = free.popleft()
-        done = now + size / (fleet.rate * speed[worker])
-        what = FINISHED if done <= ends[worker] else DIED
-        at = min(done, max(ends[worker], now))
-        heapq.heappush(events, (at, what, worker, size, now))
+class Event(NamedTuple):
+    """What happens next: the least comes first.
 
-    def come(worker: int, after: float) -> None:
+    Attributes:
+        time: when.
+        what: `BEGUN`, `FINISHED`, `DIED` or `FREED`.
+        worker: to whom.
+        size: shapes of the shard.
+        begun: when the worker took it.
+    """
+
+    time: float
+    what: int
+    worker: int
+    size: float
+    begun: float
+
+
+class _Simulation:
+    def __init__(self, fleet: Fleet, seed: int) -> None:
+        self.fleet, self.draw, self.now = fleet, random.Random(seed), 0.0
+        starts = boundaries(int(fleet.shapes), BATCH, fleet.shards)
+        self.free = deque(float(end - first) for first, end in pairwise(starts))
+        self.rate = [
+            fleet.rate * math.exp(self.draw.gauss(0, fleet.unlike)) for _ in range(fleet.workers)
+        ]
+        self.ends = [math.inf] * fleet.workers
+        self.waiting: dict[int, float] = {}
+        self.events: list[Event] = []
+        self.deaths, self.undone, self.away, self.idle = 0, 0.0, 0.0, 0.0
+
+    def run(self) -> Run:
+        """Lets it happen."""
+        left = len(self.free)
+        for worker in range(self.fleet.workers):
+            self.come(worker, self.fleet.start)
+        while left:
+            event = heapq.heappop(self.events)
+            self.now = event.time
+            if event.what == FREED:
+                self.free.append(event.size)
+                self.call_one()
+            elif event.what == DIED:
+                self.die(event)
+            else:
+                left -= event.what == FINISHED
+                self.begin(event.worker)
+        self.idle += sum(self.now - since for since in self.waiting.values())
+        ideal = self.fleet.shapes / sum(self.rate)
+        return Run(ideal, self.now, self.deaths, self.undone, self.away, self.idle)
+
+    def life(self) -> float:
+        """Draws how long a worker lives."""
+        hours = self.fleet.life
+        return math.inf if hours is None else self.draw.expovariate(1 / (3600 * hours))
+
+    def come(self, worker: int, after: float) -> None:
         """Lets a worker start."""
-        nonlocal away
-        away += after
-        ends[worker] = now + after + life()
-        heapq.heappush(events, (now + after, BEGUN, worker, 0.0, now))
+        self.away += after
+        self.ends[worker] = self.now + after + self.life()
+        heapq.heappush(self.events, Event(self.now + after, BEGUN, worker, 0.0, self.now))
 
-    for worker in range(fleet.workers):
-        come(worker, fleet.start)
-    while left:
-        now, what, worker, size, begun = heapq.heappop(events)
-        if what == FREED:
-            free.append(size)
-            if waiting:
-                other = next(iter(waiting))
-                idle += now - waiting.pop(other)
-                begin(other)
-        elif what == DIED:
-            deaths += 1
-            undone += now - begun
-            heapq.heappush(events, (now + fleet.claim, FREED, worker, size, now))
-            come(worker, fleet.back + fleet.start)
-        else:
-            left -= what == FINISHED
-            begin(worker)
-    idle += sum(now - since for since in waiting.values())
-    return Run(fleet.shapes / fastest, now, deaths, undone, away, idle)
+    def begin(self, worker: int) -> None:
+        """Lets a worker take a shard, or wait for one."""
+        if not self.free:
+            self.waiting[worker] = self.now
+            return
+        if self.ends[worker] <= self.now:  # it died as it had nothing to do, and another came
+            self.ends[worker] = self.now + self.life()
+        size = self.free.popleft()
+        done, end = self.now + size / self.rate[worker], self.ends[worker]
+        what = FINISHED if done <= end else DIED
+        heapq.heappush(self.events, Event(min(done, end), what, worker, size, self.now))
+
+    def die(self, event: Event) -> None:
+        """Loses what a worker has made of a shard, and the shard until its claim expires."""
+        self.deaths += 1
+        self.undone += self.now - event.begun
+        free = self.now + self.fleet.claim
+        heapq.heappush(self.events, Event(free, FREED, event.worker, event.size, self.now))
+        self.come(event.worker, self.fleet.back + self.fleet.start)
+
+    def call_one(self) -> None:
+        """Lets the one that waits longest take a shard."""
+        if self.waiting:
+            worker = next(iter(self.waiting))
+            self.idle += self.now - self.waiting.pop(worker)
+            self.begin(worker)
