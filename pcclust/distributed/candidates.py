@@ -94,10 +94,12 @@ def _drawn(share: Share, clusters: int, seed: int, number: int) -> Tensor:
     cost = share.inertia()
     if cost <= 0:  # every row coincides with a candidate
         return torch.empty(0, dtype=torch.int64, device=share.group.device)
-    draws = uniforms(share.first, len(share), seed, number).to(share.group.device)
-    chances = share.distances.double() * (OVERSAMPLING * clusters / cost)
-    chosen = (draws < chances).nonzero().flatten() + share.first
-    return share.group.joined(chosen)
+    chosen = [torch.empty(0, dtype=torch.int64, device=share.group.device)]
+    for at, distances in share.distances_in_parts():
+        draws = uniforms(share.first + at, len(distances), seed, number).to(distances.device)
+        chances = distances.double() * (OVERSAMPLING * clusters / cost)
+        chosen.append((draws < chances).nonzero().flatten() + share.first + at)
+    return share.group.joined(torch.cat(chosen))
 
 
 def _lowest(share: Share, clusters: int, seed: int, chosen: Tensor) -> Tensor:

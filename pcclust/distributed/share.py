@@ -139,7 +139,15 @@ class Share:
 
     def inertia(self) -> float:
         """Returns the sum of the squared distances of all rows."""
-        return total_of(self.group.sum(bins_of(self.distances)))
+        bins = bins_of(self.distances[:0])
+        for _, distances in self.distances_in_parts():
+            bins += bins_of(distances)
+        return total_of(self.group.sum(bins))
+
+    def distances_in_parts(self) -> Iterator[tuple[int, Tensor]]:
+        """Yields distances of some rows at a time, and where they begin, to save memory."""
+        for at in range(0, len(self), EXACT_ROWS):
+            yield at, self.distances[at : at + EXACT_ROWS]
 
     def summed_distances(self, clusters: int) -> Tensor:
         """Returns the sum of squared distances in each cluster, ``(K,)`` float64.
