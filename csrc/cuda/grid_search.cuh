@@ -163,6 +163,7 @@ class GridSearch {
   __device__ __forceinline__ void measure(bool valid, uint32_t at) {
     Key<T> key = no_key<T>();
     if (valid) {
+      note_distance();
       const PlacedPoint<T> point = placed_[at];
       T distance = add_square(T(0), query_.position[0], point.x);
       distance = add_square(distance, query_.position[1], point.y);

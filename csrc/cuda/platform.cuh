@@ -20,6 +20,9 @@ __device__ T* dynamic_shared() {
   return static_cast<T*>(emulator::dynamic_shared());
 }
 
+// Tests count how many distances a search measures.
+inline void note_distance() { emulator::count_event(); }
+
 template <class... Parameters, class... Arguments>
 cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
                    cudaStream_t, Arguments... arguments) {
@@ -28,6 +31,8 @@ cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t 
 }
 
 #else
+
+__device__ __forceinline__ void note_distance() {}
 
 template <class T>
 __device__ T* dynamic_shared() {

@@ -122,6 +122,7 @@ __device__ __forceinline__ double add_square(double sum, double a, double b) {
 // The squared distance of two rows, summed in order of dimension.
 template <class T>
 __device__ __forceinline__ T squared_distance(const T* a, const T* b, int64_t dims) {
+  note_distance();
   T sum = 0;
   for (int64_t d = 0; d < dims; ++d) sum = add_square(sum, a[d], __ldg(b + d));
   return sum;

@@ -1,15 +1,21 @@
 // Neighbours for a k beyond the registers of a warp: the k-th distance is found digit by digit.
 //
-// A block serves one query. In each pass it measures all points again and counts them by eight bits
-// of their distance among those that agree in the bits before; after at most 4 passes (8 of
-// doubles), often 2, the digits tell the k-th distance. A last pass collects what is nearer, and of
-// the points at that very distance the first ones, in order of index; they are sorted in shared
-// memory, or where they are too many in the output itself. No memory but the output is needed.
+// A block serves one query. In each pass it counts all points by eight bits of their distance among
+// those that agree in the bits before; after at most 4 passes (8 of doubles), often 2, the digits
+// tell the k-th distance. A last pass collects what is nearer, and of the points at that very
+// distance the first ones, in order of index; they are sorted in shared memory, or where they are
+// too many in the output itself. No memory but the output is needed.
 //
-// Counted: 3 to 5 measurements of n points, 8 + 12 operations each for D = 3, and k log2(k)^2 / 4
-// exchanges; for n = 4096 and k = 512 about 12000 instructions of a warp for a query, of which an
-// H100 issues 924 G a second: 13 ns a query at best, half of that expected, since a block waits at
-// barriers. n * n distances bound it for large clouds: here the cost is quadratic.
+// Points are measured once where their distances can be kept in shared memory, that is in clouds of
+// up to 5632 points (2816 of doubles). In larger ones each pass measures them again; there the
+// digits end as soon as what is not beyond them can be sorted in shared memory, mostly after one or
+// two: two or three measurements. Only where more than 2048 distances agree in their digits more are
+// needed.
+//
+// Counted: a measurement of n points, 8 operations each for D = 3, two to four passes of 12, and
+// k log2(k)^2 / 4 exchanges; for n = 4096 and k = 512 about 11000 instructions of a warp for a query,
+// of which an H100 issues 924 G a second: 12 ns a query at best, half of that expected, since a
+// block waits at barriers. n * n distances bound it for large clouds: here the cost is quadratic.
 #pragma once
 
 #include "cuda/block_sort.cuh"
@@ -21,12 +27,14 @@ constexpr int kSelectThreads = 256;
 constexpr int kSelectWarps = kSelectThreads / kWarp;
 constexpr int kDigits = 256;
 constexpr int kSorted = 2048;  // neighbours that are sorted in shared memory
+template <class T>
+constexpr uint32_t kKept = 22 * 1024 / sizeof(T);  // distances that are kept there
 
-// Points count whose bits above `shift` are below `prefix`, and of those that agree with it the
-// first `ties`.
+// Points are taken whose bits above `shift` are below `prefix`, and of those that agree with it the
+// first `ties`; of all that are taken the nearest `found` are neighbours.
 struct Cut {
   unsigned long long prefix;
-  uint32_t ties, found;
+  uint32_t ties, taken, found;
   int shift;
   bool complete;
 };
@@ -38,6 +46,7 @@ struct SelectMemory {
   Cut cut;
   T distances[kSorted];
   uint32_t indices[kSorted];
+  T kept[kKept<T>];
 };
 
 __device__ __forceinline__ unsigned long long bits_of(float distance) {
@@ -82,14 +91,14 @@ class Selection {
 
   // Finds the cut behind the k-th neighbour, or behind the last within the limit.
   __device__ Cut find_cut() {
-    if (threadIdx.x == 0) memory_.cut = {0, 0, 0, kBits, false};
+    if (threadIdx.x == 0) memory_.cut = {0, 0, 0, 0, kBits, false};
     for (int pass = 0; pass < kBits / 8; ++pass) {
       memory_.histogram[threadIdx.x] = 0;
       __syncthreads();
       const Cut cut = memory_.cut;
       for (uint32_t base = 0; base < size_; base += kSelectThreads) {
         T distance;
-        const bool within = measure(base + threadIdx.x, distance);
+        const bool within = look(base + threadIdx.x, pass == 0, distance);
         const unsigned long long bits = bits_of(distance);
         const int digit = static_cast<int>(bits >> (cut.shift - 8) & (kDigits - 1));
         const bool counts = within && above(bits, cut.shift) == cut.prefix;
@@ -110,14 +119,14 @@ class Selection {
     for (uint32_t base = 0; base < size_; base += kSelectThreads) {
       T distance;
       const uint32_t index = base + threadIdx.x;
-      const bool within = measure(index, distance);
+      const bool within = look(index, false, distance);
       const unsigned long long high = above(bits_of(distance), cut.shift);
       const bool is_nearer = within && high < cut.prefix, is_tied = within && high == cut.prefix;
       const uint32_t nearer_before = rank(is_nearer, memory_.nearer, nearer);
       const uint32_t tied_before = rank(is_tied, memory_.tied, tied);
       if (is_nearer) put(nearer_before, distance, index);
       if (is_tied && tied_before < cut.ties) {
-        put(cut.found - cut.ties + tied_before, distance, index);
+        put(cut.taken - cut.ties + tied_before, distance, index);
       }
     }
   }
@@ -133,6 +142,18 @@ class Selection {
     if (index >= size_ || index == own_) return false;
     distance = squared_distance(query_, points_ + index * a_.points.dims, a_.points.dims);
     return distance <= a_.limit;
+  }
+
+  // The same, from what the thread itself has kept since the first pass, where there is room.
+  __device__ __forceinline__ bool look(uint32_t index, bool first, T& distance) const {
+    if (size_ > kKept<T>) return measure(index, distance);
+    if (!first) {
+      distance = index < size_ ? memory_.kept[index] : not_a_number<T>();
+      return distance <= a_.limit;
+    }
+    const bool within = measure(index, distance);
+    if (index < size_) memory_.kept[index] = within ? distance : not_a_number<T>();
+    return within;
   }
 
   // How many said yes before this thread; `sum` counts them from one round to the next.
@@ -154,7 +175,7 @@ class Selection {
     Cut cut = memory_.cut;
     if (first) {
       cut.found = total < a_.k ? total : static_cast<uint32_t>(a_.k);
-      cut.ties = cut.found;
+      cut.ties = cut.taken = cut.found;
       // All that are within the limit agree in no bits at all.
       cut.complete = total <= a_.k;
     }
@@ -168,7 +189,13 @@ class Selection {
       cut.ties -= before;
       cut.shift -= 8;
       cut.prefix = cut.prefix << 8 | static_cast<unsigned>(digit);
-      cut.complete = memory_.histogram[digit] == cut.ties;
+      const uint32_t agree = memory_.histogram[digit], all = cut.found - cut.ties + agree;
+      cut.complete = agree == cut.ties;
+      if (!cut.complete && size_ > kKept<T> && all <= kSorted) {
+        cut.ties = agree;
+        cut.taken = all;
+        cut.complete = true;
+      }
       memory_.cut = cut;
     }
   }
@@ -206,12 +233,12 @@ __global__ void __launch_bounds__(kSelectThreads) select_kernel(SearchArguments<
   const int64_t first_index = a.packed ? cloud.start : 0;
   T* distances = a.distances + row * a.k;
   int64_t* indices = a.indices + row * a.k;
-  if (cut.found <= kSorted) {
+  if (cut.taken <= kSorted) {
     selection.collect(cut, [&](uint32_t place, T distance, uint32_t index) {
       memory.distances[place] = distance;
       memory.indices[place] = index;
     });
-    sort_neighbors(memory.distances, memory.indices, cut.found);
+    sort_neighbors(memory.distances, memory.indices, cut.taken);
     for (int64_t i = threadIdx.x; i < cut.found; i += kSelectThreads) {
       distances[i] = memory.distances[i];
       indices[i] = first_index + memory.indices[i];

@@ -27,6 +27,18 @@ EMULATED_CALL(knn_grid) {
   });
 }
 
+// As the operator runs it, with how many distances are measured.
+EMULATED_CALL(knn_counted) {
+  call.with_floating("points", [&](auto zero) {
+    using T = decltype(zero);
+    auto a = search_arguments<T>(call, false);
+    a.workspace =
+        call.workspace(knn_workspace<T>(a.points.row_count, a.points.count, a.points.dims, a.k));
+    call.check(knn(a, call.stream()));
+    *call.output<int64_t>("measured", {1}) = emulator::events();
+  });
+}
+
 // Sums of more tiles than one block of begin_tiles_kernel has threads, without their cells.
 EMULATED_CALL(begin_tiles) {
   const int64_t tiles = call.size("sums", 0);

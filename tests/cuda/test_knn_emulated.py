@@ -108,6 +108,30 @@ def test_large_k(emulate, kind):
         assert_knn(emulate, points, k, one_cloud(points.rows[[7]]))
 
 
+# Points, and how often a selection measures each of them, at most.
+MEASURED = [
+    ("normal", torch.float32, 3, 1500, 300, 1),
+    ("lattice", torch.float64, 3, 1500, 300, 1),
+    ("all_equal", torch.float32, 3, 700, 300, 1),
+    ("normal", torch.float32, 7, 5633, 257, 3),
+    ("normal", torch.float64, 3, 2817, 300, 3),
+    ("all_equal", torch.float64, 3, 2817, 300, 9),
+]
+
+
+@pytest.mark.parametrize(("kind", "dtype", "dims", "count", "k", "times"), MEASURED)
+def test_a_selection_measures_each_point_once_where_it_can(
+    emulate, kind, dtype, dims, count, k, times
+):
+    points = one_cloud(sample_cloud(kind, count, dims, dtype))
+    queries = one_cloud(points.rows[[0, count - 1]])
+    assert_knn(emulate, points, k, queries, call="knn_counted")
+    names = ("points", "starts", "sizes", "queries", "query_starts", "query_sizes")
+    given = dict(zip(names, (*points, *queries), strict=True))
+    measured = emulate("knn_counted", **given, k=k, packed=0, exclude_self=0)["measured"]
+    assert 0 < int(measured) <= times * 2 * count
+
+
 @pytest.mark.parametrize("call", WAYS)
 def test_empty_inputs(emulate, call):
     nothing = Tables(torch.zeros(0, 3), *torch.zeros(2, 0, dtype=torch.int64))

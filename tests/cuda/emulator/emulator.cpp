@@ -42,6 +42,7 @@ struct Machine {
   int current = 0;  // the one that runs
   int arrived = 0, first_at_barrier = 0;
   int any = 0, all = 0, sum = 0;
+  long long events = 0;
   Order order = Order::forward;
   std::mt19937 shuffle{1};
   void* shared = nullptr;
@@ -185,7 +186,11 @@ void* new_shared(size_t bytes) {
 void set_order(Order order) {
   machine.order = order;
   machine.shuffle.seed(20);
+  machine.events = 0;
 }
+
+void count_event() { ++machine.events; }
+long long events() { return machine.events; }
 
 Launch run(Index3 grid, Index3 block, size_t shared_bytes, const std::function<void()>& kernel) {
   if (!takes(grid, block, shared_bytes)) return Launch::refused;

@@ -48,6 +48,10 @@ void check_source(unsigned mask, int source, Where where);
 void* allocate(size_t bytes, bool initialised);
 void release_all();
 
+// Counts what kernels do, for tests.
+void count_event();
+long long events();
+
 // The two halves of an atomic operation, and copies made by the host.
 void atomic_load(void* to, const void* from, size_t bytes);
 void atomic_store(void* to, const void* from, size_t bytes);
