@@ -23,7 +23,10 @@ struct NeighborTensors {
 inline void check_search(const SearchTensors& given, int64_t k) {
   STD_TORCH_CHECK(k >= 1, "k must be at least 1, got ", k);
   const int64_t clouds = check_points(given.points, given.starts, given.sizes);
-  if (!given.queries) return;
+  if (!given.queries) {
+    STD_TORCH_CHECK(!given.query_starts && !given.query_sizes, "starts and sizes need their queries");
+    return;
+  }
   STD_TORCH_CHECK(given.query_starts && given.query_sizes, "queries need their starts and sizes");
   check_rows(*given.queries, "queries", given.points);
   const int64_t asked = check_clouds(*given.query_starts, *given.query_sizes, given.points);

@@ -25,6 +25,7 @@ NeighborTensors search_tensors(const Tensor& points, const Tensor& starts, const
   const bool self = !queries.has_value();
   STD_TORCH_CHECK(k >= 1, "k must be at least 1, got ", k);
   STD_TORCH_CHECK(self || (query_starts && query_sizes), "queries need their starts and sizes");
+  STD_TORCH_CHECK(!self || (!query_starts && !query_sizes), "starts and sizes need their queries");
   const Tensor& asked = self ? points : *queries;
   STD_TORCH_CHECK(asked.scalar_type() == points.scalar_type(), "queries and points differ in dtype");
   STD_TORCH_CHECK(!exclude_self || self, "exclude_self needs the points to be their own queries");

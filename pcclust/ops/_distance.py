@@ -63,6 +63,8 @@ def query_rows(points: Rows, queries: tuple[Tensor | None, Tensor | None, Tensor
     """Returns the queries of a search, which are the points where there are no others."""
     rows, starts, sizes = queries
     if rows is None:
+        if starts is not None or sizes is not None:
+            raise RuntimeError("starts and sizes need their queries")
         return points
     if starts is None or sizes is None:
         raise RuntimeError("queries need their starts and sizes")

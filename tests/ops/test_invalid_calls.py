@@ -3,6 +3,8 @@
 The calls are those of `make fuzz`, which tries many more of them, also under sanitizers.
 """
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -120,6 +122,22 @@ def test_too_few_dimensions_are_a_runtime_error() -> None:
         torch.ops.pcclust.row_moments(torch.ones(3, device="meta"))
     with pytest.raises(RuntimeError, match="several devices"):
         torch.ops.pcclust.row_layer([torch.ones(3, 1, device="meta")], weight, bias, 0.0, False)
+
+
+@pytest.mark.parametrize("name", ["knn", "ball_query", "index_search"])
+def test_tables_of_no_queries_are_refused(backend: str, name: str) -> None:
+    function = getattr(torch.ops.pcclust, name if backend == "cpu" else f"{name}_torch")
+    names = [argument.name for argument in function.default._schema.arguments]
+    build = torch.ops.pcclust.index_build
+    points, starts, sizes = torch.randn(10, 3), torch.tensor([0]), torch.tensor([10])
+    clouds: list[Any] = [points, starts, sizes]
+    index = [build(*clouds)] if name == "index_search" else []
+    rest = [1.0, 2, False] if "radius" in names else [2, False]
+    arguments = [*clouds, *index, None, None, None, False, *rest]
+    function(*arguments)
+    arguments[names.index("query_starts")] = starts
+    with pytest.raises(RuntimeError, match="starts and sizes need their queries"):
+        function(*arguments)
 
 
 def test_a_slope_that_is_no_number_is_refused_by_every_operator(backend: str) -> None:
