@@ -20,7 +20,7 @@ from pcclust.data.hdf5_content import checked_array, opened
 from pcclust.distributed.shards import NAME, ShardFolder
 from pcclust.distributed.store import is_url
 
-READ_BYTES = 1 << 23  # of a part that does not say itself how it is best read
+READ_BYTES = 1 << 20  # at once; Parquet takes several times as much to decode them
 
 
 class Part(NamedTuple):

@@ -18,7 +18,7 @@ from pcclust.ops.kmeans_update import kmeans_update
 
 # Rows that fit are read once. The others are read anew in every pass.
 KEPT_BYTES = 1 << 29
-SMALLEST_CHUNK, LARGEST_CHUNK = 1 << 10, 1 << 14
+SMALLEST_CHUNK, LARGEST_CHUNK = 1 << 10, 1 << 13
 CHUNKS = 16  # at least, where there are rows enough
 
 
@@ -203,7 +203,8 @@ class Share:
             self._kept = torch.from_numpy(kept).to(self.group.device)
         for first, block in self.rows.blocks(self.first, self.last, self.chunk):
             floats = self._floats(block, first)
-            torch.maximum(largest, floats.abs().amax(dim=0), out=largest)
+            low, high = torch.aminmax(floats, dim=0)
+            largest = torch.maximum(largest, torch.maximum(-low, high))
             if self._kept is not None:
                 self._kept[first - self.first :][: len(floats)] = floats
             self.advance(len(block))
@@ -250,7 +251,7 @@ def chunk_size(count: int) -> int:
     Example:
         >>> from pcclust.distributed.share import chunk_size
         >>> chunk_size(100), chunk_size(100_000), chunk_size(10**9)
-        (1024, 4096, 16384)
+        (1024, 4096, 8192)
     """
     chunk = SMALLEST_CHUNK
     while chunk * 2 * CHUNKS <= count and chunk < LARGEST_CHUNK:
