@@ -136,12 +136,19 @@ __device__ __forceinline__ void multiply_tile(const GroupLayer<T>& layer, const 
   __syncthreads();
 }
 
+#ifdef PCCLUST_EMULATED
+constexpr int64_t kMostSumBlocks = 2;  // so that tests of few groups have blocks of many tiles
+#else
+constexpr int64_t kMostSumBlocks = 256;
+#endif
+
 // Blocks that share all tiles, each a run of them; as many for every device, so that sums are the
 // same, and so few that what they find, `width` numbers each, is little. None is without tiles.
 inline int64_t sum_blocks(const GroupTiles& tiles, int64_t width) {
-  constexpr int64_t kMost = 256, kLeast = 16, kNumbers = int64_t{1} << 23;
-  const int64_t room = width == 0 ? kMost : kNumbers / width;
-  const int64_t blocks = room < kLeast ? kLeast : room < kMost ? room : kMost;
+  constexpr int64_t kLeast = 16, kNumbers = int64_t{1} << 23;
+  const int64_t room = width == 0 ? kMostSumBlocks : kNumbers / width;
+  const int64_t wished = room < kLeast ? kLeast : room;
+  const int64_t blocks = wished < kMostSumBlocks ? wished : kMostSumBlocks;
   return tiles.count() <= blocks
              ? tiles.count()
              : ceil_divide(tiles.count(), ceil_divide(tiles.count(), blocks));

@@ -43,6 +43,7 @@ SHAPES = [
     (1, 150, 3, 33, 5),
     (2, 100, 9, 5, 65),
     (70, 2, 1, 8, 3),
+    (19, 110, 2, 3, 4),  # more tiles of a block than are summed in working precision
     (0, 5, 4, 6, 7),
 ]
 
