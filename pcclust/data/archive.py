@@ -82,6 +82,8 @@ def unpack(archive: Path, target: Path, folder: str) -> Path:
         (staging / folder).replace(result)
     except DAMAGED as error:
         raise ValueError(f"{archive} is damaged: {error}") from error
+    except RuntimeError as error:  # what zipfile does not implement
+        raise ValueError(f"{archive} is damaged, or a zip of a kind not read: {error}") from error
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise

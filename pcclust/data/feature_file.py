@@ -104,7 +104,7 @@ def _arrays(path: Path) -> Iterator[tuple[list[str], Read]]:
                 yield npz.names(), npz.read
     except ContentError:
         raise
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ContentError(
             f"is no whole NumPy file of numbers and texts ({error}); objects, which NumPy would "
             "unpickle, are not read"

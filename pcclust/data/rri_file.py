@@ -73,7 +73,7 @@ def is_rri_file(path: Path) -> bool:
         try:
             with open_npz_file(path) as npz:
                 shapes = {name: npz.header(name)[0] for name in npz.names()}
-        except (ValueError, OSError, zipfile.BadZipFile):  # said by whoever reads it
+        except (ValueError, OSError, RuntimeError, zipfile.BadZipFile):  # said by whoever reads it
             return False
     features = shapes.get("features", ())
     return {"points", "names"} <= set(shapes) and len(features) in (3, 4) and features[-1] == 4

@@ -236,3 +236,15 @@ def test_members_that_share_their_bytes(tmp_path):
     with pytest.raises(ValueError, match=r"is damaged|members need 27,000 bytes"):
         unpack(archive, tmp_path / "target", "set")
     assert everything(tmp_path / "target") == []
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "why"), [(6, 110, "zip file version 11.0"), (10, 77, "compression method")]
+)
+def test_a_zip_of_a_kind_that_is_not_read(tmp_path, at, value, why):
+    content = bytearray(make_zip(tmp_path / "a.zip", {"set/a.txt": "a"}).read_bytes())
+    content[content.index(b"PK\1\2") + at] = value  # of the member, in the directory
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(ValueError, match=f"of a kind not read: .*{why}"):
+        unpack(tmp_path / "a.zip", tmp_path / "target", "set")
+    assert everything(tmp_path) in (["a.zip"], ["a.zip", "target"])
