@@ -19,6 +19,7 @@ from pcclust.data import open_dataset
 from pcclust.data.registry import find_source
 from pcclust.data.transforms import UnitSphere
 from pcclust.nn._card import Card
+from pcclust.nn.backbones import BACKBONES
 from pcclust.nn.clusterer import backbone_of
 from pcclust.nn.weights import load, save_weights
 from pcclust.nn.weights_source import SHIPPED
@@ -143,10 +144,22 @@ def _numbers(measures: dict[str, Any]) -> dict[str, Any]:
 
 def _check_name(name: str, card: Card) -> None:
     dataset = Path(card["data"]["dataset"]).stem
-    if not re.fullmatch(rf"{card['model']}-[a-z0-9-]+-{re.escape(dataset)}", name):
+    models = sorted({card["model"], *_models(card["model_kwargs"])})
+    said = "|".join(map(re.escape, models))
+    if not re.fullmatch(rf"({said})-[a-z0-9-]+-{re.escape(dataset)}", name):
         raise ValueError(
-            f"--name {name} must say model, method and data: {card['model']}-METHOD-{dataset}"
+            f"--name {name} must say model, method and data: {' or '.join(models)}-METHOD-{dataset}"
         )
+
+
+def _models(setting: object) -> set[str]:
+    """Returns the backbones that settings of a model name."""
+    if isinstance(setting, str):
+        return {setting} & set(BACKBONES)
+    if isinstance(setting, dict | list):
+        parts = setting.values() if isinstance(setting, dict) else setting
+        return set().union(*map(_models, parts))
+    return set()
 
 
 def _terms(settings: Settings, card: Card) -> str:

@@ -138,6 +138,15 @@ def test_large_files_and_changed_features_are_refused(run, tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_name_may_be_of_a_part_of_the_model(tmp_path):
+    parts = [{"model": "canonical-pose", "model_kwargs": {"backbone": "pointnet"}}]
+    card = {"model": "feature-stack", "model_kwargs": {"parts": parts}, "data": {"dataset": "cups"}}
+    for model in ("feature-stack", "canonical-pose", "pointnet"):
+        ship_weights._check_name(f"{model}-pcl-cups", card)
+    with pytest.raises(ValueError, match="canonical-pose or feature-stack or pointnet-METHOD-cups"):
+        ship_weights._check_name("dgcnn-pcl-cups", card)
+
+
 def test_it_is_a_command(run, tmp_path, evaluations):
     reports = list(map(str, evaluations[:2]))
     command = ["-m", "benchmarks.ship_weights", str(run), "--name", NAME, "--terms", "anybody's"]
