@@ -89,7 +89,7 @@ def _jobs(settings: Settings) -> Iterator[tuple[Row, str, int]]:
 
 def run_row(row: Row, dataset: str, seed: int, out: Path) -> dict[str, Any]:
     """Runs a row with a seed, and returns its report."""
-    before = time.process_time()
+    before, resumed = time.process_time(), run_folder(row, dataset, seed, out).exists()
     clusters = int(dataset.removeprefix("modelnet"))
     sides = None if row.shapes else sides_of(dataset, row.encoder, out / "features")
     encoded = time.process_time()
@@ -116,12 +116,17 @@ def run_row(row: Row, dataset: str, seed: int, out: Path) -> dict[str, Any]:
         "encoder": row.encoder,
         "settings": row.settings,
         "seed": seed,
-        "minutes": (fitted - encoded) / 60,
+        "minutes": None if resumed else (fitted - encoded) / 60,
         "minutes before": (encoded - before) / 60,
         "measures": run.measures,
         "clusters": run.fitted.upright.tolist(),
         "processor": processor(),
     }
+
+
+def run_folder(row: Row, dataset: str, seed: int, out: Path) -> Path:
+    """Returns where a method that trains leaves its run."""
+    return out / "runs" / dataset / f"{row.name}-{seed}"
 
 
 def prepared(sides: Sides, components: int | None) -> Sides:
@@ -140,7 +145,7 @@ def prepared(sides: Sides, components: int | None) -> Sides:
 def pretrained(row: Row, dataset: str, clusters: int, seed: int, out: Path) -> Clusterer:
     """Trains a method, or goes on with it, and returns its result."""
     recipe = find_recipe(row.method)
-    folder = out / "runs" / dataset / f"{row.name}-{seed}"
+    folder = run_folder(row, dataset, seed, out)
     own: dict[str, Any] = {"num_clusters": clusters, "seed": seed, "workers": 0}
     if row.shapes:
         own |= {"dataset": dataset, "init": row.encoder or None}

@@ -80,7 +80,7 @@ def page(folder: Path) -> str:
         "turned” to “purity” are of these. “Same when turned”: test shapes that stay in "
         "their cluster. “Seeds agree”: mean adjusted Rand index between two runs. All but minutes "
         "in %, mean ± standard deviation over the seeds. Minutes: of one core, mean of a run, "
-        "without encoding.",
+        "without encoding; – of runs that were interrupted.",
     ]
     for dataset, title in TITLES.items():
         found = {row.name: _reports(folder, dataset, row) for row in ROWS}
@@ -110,8 +110,14 @@ def _cells(row: Row, reports: list[Report]) -> list[str]:
         str(len(reports)),
         *map(_spread, values),
         _agreement(reports),
-        f"{mean(told['minutes'] for told in reports):.1f}",
+        _minutes(reports),
     ]
+
+
+def _minutes(reports: list[Report]) -> str:
+    """Returns the mean of runs that were not interrupted, whose minutes alone are known."""
+    known = [told["minutes"] for told in reports if told["minutes"] is not None]
+    return f"{mean(known):.1f}" if known else "–"
 
 
 def _spread(values: list[float]) -> str:

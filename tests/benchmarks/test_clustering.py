@@ -44,6 +44,8 @@ def test_a_method_learns_from_the_features_of_training_shapes(sides, tmp_path):
     assert (tmp_path / "runs/modelnet10/scan-0/weights.safetensors").exists()
     again = run_row(row, "modelnet10", 0, tmp_path)
     assert again["clusters"] == told["clusters"]
+    assert told["minutes"] > 0
+    assert again["minutes"] is None  # of a run that was there already
 
 
 def test_what_is_there_is_not_run_again_and_the_page_names_what_is_not(
@@ -57,6 +59,8 @@ def test_what_is_there_is_not_run_again_and_the_page_names_what_is_not(
     monkeypatch.setattr(clustering, "run_row", None)  # nothing is left to run
     main(settings)
     (tmp_path / "rows/modelnet10/kmeans-4.json").unlink()
+    told = json.loads((tmp_path / "rows/modelnet10/ward-0.json").read_text())
+    (tmp_path / "rows/modelnet10/ward-0.json").write_text(json.dumps(told | {"minutes": None}))
     text = page(tmp_path)
     assert "| k-means | 4 | 100.0 ± 0.0 |" in text
     assert "| Ward | 1 | 100.0 |" in text
