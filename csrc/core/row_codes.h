@@ -6,6 +6,7 @@
 // nearest computes exactly the few distances that the bound does not rule out.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -142,7 +143,7 @@ struct CenterCodes {
   CenterCodes(int64_t count, int64_t dims) : dims(padded(dims)) {
     const int64_t rows = (count + kCenters - 1) / kCenters * kCenters;
     codes.resize(rows * this->dims);
-    std::memset(codes.data() + count * this->dims, 0, (rows - count) * this->dims);
+    std::fill_n(codes.data() + count * this->dims, (rows - count) * this->dims, int8_t(0));
     for (Buffer<float>* terms : {&scale, &norm, &lost, &square}) terms->resize(rows);
     start.resize(rows);
   }

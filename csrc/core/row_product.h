@@ -40,7 +40,7 @@ struct Exact {
   // Puts inputs from number `first` on in their places, less the centre where there is one.
   static void put(Value* to, int64_t first, const T* from, int64_t count, const T* center) {
     to += first;
-    if (!center) return static_cast<void>(std::memcpy(to, from, count * sizeof(T)));
+    if (!center) return static_cast<void>(std::copy_n(from, count, to));
     for (int64_t i = 0; i < count; ++i) to[i] = from[i] - center[i];
   }
   static PCCLUST_INLINE V spread(Value value) { return splat<V>(value); }
@@ -111,8 +111,8 @@ class RowProduct {
         panels_((layer.outputs + kPanel<T> - 1) / kPanel<T>),
         weight_(panels_ * steps_ * kPanel<T>),
         bias_(panels_ * kPanel<T>) {
-    std::memset(weight_.data(), 0, panels_ * steps_ * kPanel<T> * sizeof(Value));
-    std::fill(bias_.data(), bias_.data() + panels_ * kPanel<T>, T(0));
+    std::fill_n(weight_.data(), panels_ * steps_ * kPanel<T>, Value(0));
+    std::fill_n(bias_.data(), panels_ * kPanel<T>, T(0));
     for (int64_t out = 0; out < layer.outputs; ++out) {
       Value* panel = weight_.data() + out / kPanel<T> * steps_ * kPanel<T>;
       for (int64_t in = 0; in < inputs_; ++in) {
@@ -129,7 +129,7 @@ class RowProduct {
   struct Tile {
     explicit Tile(const RowProduct& product)
         : rows(kTileRows * product.steps()), results(kTileRows * kPanel<T>) {
-      std::memset(rows.data(), 0, kTileRows * product.steps() * sizeof(Value));
+      std::fill_n(rows.data(), kTileRows * product.steps(), Value(0));
     }
     Buffer<Value> rows;
     Buffer<T> results;
