@@ -121,8 +121,8 @@ def test_the_page_has_tables_confusion_sizes_and_galleries(runs):
     report = comparison.compare({"data": "<families>"}, ("box", "plate", "sphere"))
     labelled = shapes.with_points(fitted.points)
     page = runs_page(report, labelled)
-    assert page.count("Sizes of the clusters of") == 2
-    assert page.count("Classes of the clusters of") == 2
+    assert page.count('role="img" aria-label="Sizes of the clusters of') == 2
+    assert page.count('role="img" aria-label="Classes of the clusters of') == 2
     assert 'href="gallery-2.html"' in page
     assert "&lt;families&gt;" in page
     names = [name for name, text in gallery_pages(report, labelled) if "<article" in text]
