@@ -48,7 +48,6 @@ EXTENDED = (
     Extended("evaluate linear .*(small|shapenet)", "--num-points 128 --limit 20", "an hour"),
     Extended("evaluate (rotation|corruption) .*small", "--limit 20", "the same"),
     Extended("evaluate (rotation|linear)", "--rotations 1", "four fifths of the clouds"),
-    Extended("--engine ray", "--num-points 64", "half of it: Ray takes long to start"),
     Extended("evaluate linear", "--landmarks 0 --label-fractions 0.5 --repeats 1", "classifiers"),
 )
 SKIPPED = (
