@@ -27,7 +27,7 @@ class Grid(NamedTuple):
 
     Attributes:
         steps: ``(D,)`` float64, the powers.
-        exact: whether rows of a dtype lie on it as they are, for float16.
+        float16_lies_on_it: whether all float16 below 8192 are on it as they are.
     """
 
     steps: Tensor
