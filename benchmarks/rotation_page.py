@@ -7,7 +7,7 @@ Each run is a folder of ``pcclust train`` whose ``report`` is that of ``pcclust 
 
 import json
 import shlex
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -83,16 +83,27 @@ class Run:
     def commands(self) -> list[str]:
         """Returns the commands that make the run and its report."""
         config = self.card["config"]
-        usual = ClassificationConfig(dataset=config["dataset"])
+        usual = asdict(ClassificationConfig(dataset=config["dataset"]))
+        # Old cards lack the newer settings, which they had as they are by default.
+        changed = {name: config.get(name, value) for name, value in usual.items()}
         options = [
             word
-            for field in fields(usual)
-            if config[field.name] != getattr(usual, field.name) and field.name != "model"
-            for word in (f"--{field.name.replace('_', '-')}", str(config[field.name]))
+            for name, value in changed.items()
+            if value != usual[name] and name != "model"
+            for word in (f"--{name.replace('_', '-')}", *_words(value))
         ]
         train = ["pcclust", "train", config["dataset"], "--model", self.model, *options]
         test = ["pcclust", "evaluate", "rotation", self.name, "--report", f"{self.name}/report"]
         return [shlex.join([*train, "--out", self.name]), shlex.join(test)]
+
+
+def _words(value: object) -> list[str]:
+    """Returns a setting as the words of a command line that follow its name."""
+    if isinstance(value, bool):
+        return []
+    if isinstance(value, dict):
+        return [f"{name}={json.dumps(given)}" for name, given in value.items()]
+    return [str(value)]
 
 
 def page(runs: list[Run], how: str) -> str:

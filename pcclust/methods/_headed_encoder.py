@@ -7,8 +7,6 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Self
 
-from pcclust.nn import CanonicalPose
-
 
 class HeadedEncoder(nn.Module):
     """An encoder and heads by name.
@@ -18,8 +16,6 @@ class HeadedEncoder(nn.Module):
         heads: map ``(B, C)`` to whatever the method takes.
         buffers: what else must survive an interruption.
         frozen: whether the encoder stays as it is, its BatchNorm included.
-        posed: whether the encoder is a `CanonicalPose` that is given clouds in a principal pose in
-            training, for its backbone.
     """
 
     def __init__(
@@ -29,12 +25,11 @@ class HeadedEncoder(nn.Module):
         buffers: Mapping[str, Tensor],
         *,
         frozen: bool,
-        posed: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.heads = nn.ModuleDict(heads)
-        self.frozen, self.posed = frozen, posed
+        self.frozen = frozen
         for name, value in buffers.items():
             self.register_buffer(name, value)
         if frozen:
@@ -55,12 +50,6 @@ class HeadedEncoder(nn.Module):
             heads: which ones; all if None.
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            features = self._seeing()(points)
+            features = self.encoder(points)
         wanted = self.heads if heads is None else heads
         return {"features": features} | {name: self.heads[name](features) for name in wanted}
-
-    def _seeing(self) -> nn.Module:
-        if not (self.posed and self.training):
-            return self.encoder
-        assert isinstance(self.encoder, CanonicalPose)
-        return self.encoder.backbone

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -15,7 +15,7 @@ from pcclust.data.dataset import UpAxis
 from pcclust.data.fingerprint import data_sha256
 from pcclust.data.named import has_splits, open_named
 from pcclust.data.splits import stratified_split
-from pcclust.data.transforms import Compose, Jitter, RotateSO3, RotateUp, Scale, Shift, Transform
+from pcclust.data.transforms import RotateSO3, RotateUp, Transform
 from pcclust.methods._backbone import (
     check_backbone,
     count_parameters,
@@ -24,56 +24,45 @@ from pcclust.methods._backbone import (
     seeded_weights,
     smoothed_loss,
 )
+from pcclust.methods.encoders import Encoder, load_encoder, take_posed
+from pcclust.methods.views import InitConfig, views
 from pcclust.nn import Classifier, create_backbone
-from pcclust.training import Method, Progress, TrainingConfig
-from pcclust.training.config import ModelKwargs
+from pcclust.training import Method, Progress
 from pcclust.training.ward_cache import cached_hierarchy
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassificationConfig(TrainingConfig):
+class ClassificationConfig(InitConfig):
     """What is classified, by which model, from which views; the recipe is DGCNN's.
 
     Attributes:
         dataset: modelnet40 or modelnet10 (in $PCCLUST_DATA), or an HDF5 file or folder of shapes.
-        model: the backbone, by name; or file.py:Name of your own, a torch.nn.Module.
-        model_kwargs: of the backbone, as NAME=VALUE; those left out have their defaults.
         rotation: how training, validation and test shapes are turned: "z" about the axis of
             gravity, "so3" at random, or "none".
         num_points: the points of every shape.
         up_axis: the axis against gravity, where the dataset does not know it.
         val_fraction: of the training shapes of each class, kept for validation.
-        label_smoothing: the fraction of a label that is spread over all classes.
-        max_scale: training shapes are stretched along x, y and z by factors from 1 / max_scale to
-            max_scale; 1 for none.
-        max_shift: training shapes are moved by up to this along each axis.
         jitter: standard deviation of the noise of training points, cut at five times that.
+        max_scale: training shapes are scaled by a factor from 1 / max_scale to max_scale; 1 for
+            none.
+        max_shift: training shapes are moved by up to this along each axis.
     """
 
     dataset: Annotated[str, Positional, arg(metavar="DATASET")]
-    model: str = "clusternet"
-    model_kwargs: ModelKwargs = field(default_factory=dict)
     rotation: Literal["z", "so3", "none"] = "z"
     num_points: int = 1024
     up_axis: UpAxis | None = None
     val_fraction: float = 0.1
-    label_smoothing: float = 0.2
+    jitter: float = 0.0
     max_scale: float = 1.5
     max_shift: float = 0.2
-    jitter: float = 0.0
 
     method: ClassVar[str] = "classification"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.max_scale < 1:
-            raise ValueError(f"max_scale={self.max_scale} must be at least 1")
-        for name in ("max_shift", "jitter"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
-        for name in ("val_fraction", "label_smoothing"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be in [0, 1)")
+        if not 0 <= self.val_fraction < 1:
+            raise ValueError(f"val_fraction={self.val_fraction} must be in [0, 1)")
 
 
 class LabelledBatch(NamedTuple):
@@ -97,8 +86,8 @@ class Classification(Method):
     average of sorts already, and choosing an earlier epoch on a small validation set would add
     noise. The validation set is for looking at; the test set is seen once, at the end.
 
-    Hierarchies of `ClusterNet` are computed once for the training shapes; validation and test
-    shapes have theirs computed from the turned cloud, as a user's shapes do.
+    Hierarchies of `ClusterNet` are computed once for the training shapes, unless views leave points
+    out; validation and test shapes have theirs computed from the turned cloud, as a user's do.
 
     Args:
         config: the settings.
@@ -109,23 +98,26 @@ class Classification(Method):
     """
 
     def __init__(self, config: ClassificationConfig) -> None:
-        check_backbone(config.model, config.model_kwargs)
+        if config.init is None:
+            check_backbone(config.model, config.model_kwargs)
         shapes, self.test = _open(config)
         self.train_set, self.val_set = _split(shapes, config)
         config, self.notes = fit_batch(config, len(self.train_set))
         self.config: ClassificationConfig = config
-        self.rotation = _rotation(config, shapes.up_axis)
+        self.encoder, self.model = _create_model(config, len(shapes.class_names))
+        up_axis = config.up_axis or shapes.up_axis
+        pose = take_posed(self.encoder) if config.posed else None
+        self.rotation = _rotation(config, up_axis)
         self.loader = PointLoader(
             self.train_set,
             config.batch_size,
             seed=config.seed,
-            transform=_augmentation(config, self.rotation),
+            transform=views(config, up_axis, config.dataset, pose),
             drop_last=True,
             workers=config.workers,
         )
         self.steps_per_epoch = len(self.loader)
         self.data_sha256 = data_sha256(self.train_set)
-        self.model = _create_model(config, len(shapes.class_names))
         self.hierarchy: Tensor | None = None
 
     def describe(self) -> list[str]:
@@ -133,10 +125,11 @@ class Classification(Method):
         config, data = self.config, self.train_set
         test = "no test set" if self.test is None else f"{len(self.test):,} for the test"
         steps = run_length(config, self.steps_per_epoch)
+        begun = f" from {self.encoder.source}" if self.encoder.source else ""
         lines = [
             f"{config.dataset}: {len(data):,} shapes to train on, {len(self.val_set):,} for "
             f"validation, {test}; {len(data.class_names)} classes, {data.num_points:,} points",
-            f"{config.model}: {count_parameters(self.model):,} parameters; {steps}; "
+            f"{self.encoder.model}{begun}: {count_parameters(self.model):,} parameters; {steps}; "
             f"rotation {config.rotation}; {config.optimizer} at {config.learning_rate:g}",
         ]
         missing = self.missing_classes
@@ -154,7 +147,8 @@ class Classification(Method):
     def prepare(self, progress: Progress) -> None:
         """Computes the Ward hierarchies of the training shapes, where the model takes them."""
         num_clusters = getattr(self.model.backbone, "num_clusters", None)
-        if num_clusters is not None:
+        config = self.config
+        if num_clusters is not None and config.crop == 1 and config.view_points is None:
             self.hierarchy = cached_hierarchy(
                 self.train_set,
                 num_clusters,
@@ -188,8 +182,8 @@ class Classification(Method):
         config = self.config
         data = {"dataset": config.dataset, "shapes": len(self.train_set)}
         return self.model, {
-            "model": config.model,
-            "model_kwargs": config.model_kwargs,
+            "model": self.encoder.model,
+            "model_kwargs": self.encoder.model_kwargs,
             "class_names": list(self.train_set.class_names),
             "missing_classes": self.missing_classes,
             "num_points": config.num_points,
@@ -242,29 +236,19 @@ def _rotation(config: ClassificationConfig, up_axis: UpAxis | None) -> Transform
         return None
     if config.rotation == "so3":
         return RotateSO3()
-    axis = config.up_axis or up_axis
-    if axis is None:
+    if up_axis is None:
         raise ValueError(
             f"{config.dataset} does not say which axis points up, about which --rotation z turns: "
             "give --up-axis x, y or z, or another --rotation"
         )
-    return RotateUp(axis)
+    return RotateUp(up_axis)
 
 
-def _augmentation(config: ClassificationConfig, rotation: Transform | None) -> Transform:
-    """Returns the transforms of a training batch: shapes are stretched upright, then turned."""
-    steps: list[Transform] = []
-    if config.max_scale > 1:
-        steps.append(Scale(1 / config.max_scale, config.max_scale, per_axis=True))
-    if rotation is not None:
-        steps.append(rotation)
-    if config.max_shift:
-        steps.append(Shift(config.max_shift))
-    if config.jitter:
-        steps.append(Jitter(config.jitter, 5 * config.jitter))
-    return Compose(*steps)
-
-
-def _create_model(config: ClassificationConfig, num_classes: int) -> Classifier:
+def _create_model(config: ClassificationConfig, num_classes: int) -> tuple[Encoder, Classifier]:
     with seeded_weights(config.seed):
-        return Classifier(create_backbone(config.model, **config.model_kwargs), num_classes)
+        if config.init is not None:
+            encoder = load_encoder(config.init)
+        else:
+            network = create_backbone(config.model, **config.model_kwargs)
+            encoder = Encoder(network, config.model, config.model_kwargs)
+        return encoder, Classifier(encoder.network, num_classes)

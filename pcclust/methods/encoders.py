@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from pcclust.data.transforms import Transform
 from pcclust.methods._backbone import create_seeded
 from pcclust.methods.views import EncoderConfig
-from pcclust.nn import GivenFeatures
+from pcclust.nn import CanonicalPose, GivenFeatures
 from pcclust.nn.clusterer import backbone_of
 from pcclust.nn.weights import FEATURES, load
 
@@ -72,3 +73,19 @@ def first_encoder(config: EncoderConfig, weights: str | PathLike[str] | None) ->
         return load_encoder(weights)
     network = create_seeded(config.model, config.model_kwargs, config.seed)
     return Encoder(network, config.model, config.model_kwargs)
+
+
+def take_posed(encoder: Encoder) -> Transform:
+    """Lets an encoder take its training clouds in a principal pose; returns what poses them.
+
+    Raises:
+        ValueError: an encoder that does not ask its backbone about poses.
+    """
+    network = encoder.network
+    if not isinstance(network, CanonicalPose):
+        raise ValueError(
+            f"posed views are for --model canonical-pose, not {encoder.model}: it is that which "
+            "asks its backbone about all poses afterwards"
+        )
+    network.posed = True
+    return network.pose

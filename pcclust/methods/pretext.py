@@ -14,7 +14,6 @@ from pcclust.data import PointDataset
 from pcclust.data.fingerprint import data_sha256
 from pcclust.data.prefetch import prefetched
 from pcclust.data.seeding import seeded_generator
-from pcclust.data.transforms import Transform
 from pcclust.methods._backbone import (
     check_backbone,
     check_cloud_size,
@@ -24,32 +23,19 @@ from pcclust.methods._backbone import (
     seeded_weights,
 )
 from pcclust.methods._headed_encoder import HeadedEncoder
-from pcclust.methods.encoders import Encoder, first_encoder
+from pcclust.methods.encoders import Encoder, first_encoder, take_posed
 from pcclust.methods.features import FeatureSet
 from pcclust.methods.stages import NOTHING, Previous
 from pcclust.methods.unlabelled import card_of_encoder, encode_shapes
-from pcclust.methods.views import DataConfig, views
-from pcclust.nn import CanonicalPose
+from pcclust.methods.views import DataConfig, InitConfig, views
 from pcclust.training import Method, Progress
 
 SILENT: Progress = lambda what, done, total: None  # noqa: E731 - a default of its type
 
 
 @dataclass(frozen=True, kw_only=True)
-class PretextConfig(DataConfig):
-    """From which encoder on it is learned.
-
-    Attributes:
-        init: weights that the encoder begins with, as pcclust.load takes them: the folder of a run,
-            a .safetensors file, the name of weights that come with pcclust, or
-            hf://OWNER/REPOSITORY. They bring --model and --model-kwargs. By default untrained.
-        posed: whether views are turned into a principal pose before they are tilted and cropped, so
-            that the pose is that of the whole shape; of canonical-pose, which is needed, the
-            backbone alone is trained on them.
-    """
-
-    init: str | None = None
-    posed: bool = False
+class PretextConfig(InitConfig, DataConfig):
+    """Which shapes are learned from, and from which encoder on."""
 
 
 class Views(NamedTuple):
@@ -108,13 +94,11 @@ class Pretext(Method):
         with seeded_weights(config.seed):
             heads = self.heads(width)
         network, learned = self.encoder.network, self._learned(width)
-        self.model = HeadedEncoder(
-            network, heads, learned, frozen=self.frozen_encoder, posed=config.posed
-        )
+        self.model = HeadedEncoder(network, heads, learned, frozen=self.frozen_encoder)
         least = math.ceil(self._least_steps() / max(config.epochs, 1))
         self.steps_per_epoch = max(len(shapes) // self.config.batch_size, least)
         if isinstance(shapes, PointDataset):
-            pose = self._pose(network) if config.posed else None
+            pose = take_posed(self.encoder) if config.posed else None
             self.augment = views(config, shapes.up_axis, config.dataset, pose)
             self.data_sha256 = data_sha256(shapes)
         else:
@@ -272,15 +256,6 @@ class Pretext(Method):
         if isinstance(self.shapes, FeatureSet) and self.shapes.encoder is not None:
             return self.shapes.encoder
         return self.encoder
-
-    def _pose(self, network: nn.Module) -> Transform:
-        """Returns what turns views into a principal pose."""
-        if not isinstance(network, CanonicalPose):
-            raise ValueError(
-                f"posed views are for --model canonical-pose, not {self.encoder.model}: it is that "
-                "which asks its backbone about all poses afterwards"
-            )
-        return network.pose
 
     def _first_encoder(self) -> Encoder:
         config = self.config

@@ -69,6 +69,23 @@ class EncoderConfig(TrainingConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class InitConfig(EncoderConfig):
+    """What the encoder begins with.
+
+    Attributes:
+        init: weights that the encoder begins with, as pcclust.load takes them: the folder of a run,
+            a .safetensors file, the name of weights that come with pcclust, or
+            hf://OWNER/REPOSITORY. They bring --model and --model-kwargs. By default untrained.
+        posed: whether views are turned into a principal pose before they are tilted and cropped, so
+            that the pose is that of the whole shape; of canonical-pose, which is needed, the
+            backbone alone is trained on them.
+    """
+
+    init: str | None = None
+    posed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataConfig(EncoderConfig):
     """Which shapes are learned from. Labels are not looked at.
 

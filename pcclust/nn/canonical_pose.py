@@ -47,6 +47,8 @@ class CanonicalPose(nn.Module):
 
     Attributes:
         out_channels: of the backbone, where it has this attribute.
+        posed: whether clouds come in one of their poses already in training, as `pose` leaves
+            them; the backbone then gets them as they are. False at first.
 
     Source: the four poses of Xiao et al., "Endowing Deep 3D Models with Rotation Invariance Based
     on Principal Component Analysis" (2020), the 24 of Li et al., "A Closer Look at
@@ -73,7 +75,7 @@ class CanonicalPose(nn.Module):
         for name, value in (("softness", softness), ("size", size)):
             if value is not None and not value > 0:
                 raise ValueError(f"{name}={value} must be above 0")
-        self.softness, self.size = softness, size
+        self.softness, self.size, self.posed = softness, size, False
         self.backbone = _built(backbone, model_kwargs or {})
         if hasattr(self.backbone, "out_channels"):
             self.out_channels = self.backbone.out_channels
@@ -94,12 +96,13 @@ class CanonicalPose(nn.Module):
             ValueError: wrong shape, NaN or inf, or bad lengths.
         """
         if self.training:
-            return described(self.backbone, self.pose(points, lengths=lengths), lengths)
+            posed = points if self.posed else self.pose(points, lengths=lengths)
+            return described(self.backbone, posed, lengths)
         centred, axes, weights = self._poses(points, lengths)
         clouds, poses = weights.nonzero(as_tuple=True)
-        posed = (centred[clouds] @ (axes[clouds] @ _TURNS.to(axes)[poses])).to(points.dtype)
+        turned = (centred[clouds] @ (axes[clouds] @ _TURNS.to(axes)[poses])).to(points.dtype)
         of_poses = None if lengths is None else lengths[clouds]
-        rows = described(self.backbone, posed, of_poses)
+        rows = described(self.backbone, turned, of_poses)
         return _weighted_sum(rows, weights[clouds, poses], clouds, len(points))
 
     def pose(

@@ -10,6 +10,7 @@ from pcclust.data import PointDataset
 from pcclust.data.hdf5_writer import write_hdf5
 from pcclust.methods.classification import Classification, ClassificationConfig
 from pcclust.nn import ward_hierarchy
+from pcclust.nn.weights import save_weights
 from pcclust.training import RunFolder, fit
 
 NAMES = ["ball", "rod", "plate"]
@@ -248,3 +249,84 @@ def test_modelnet10_is_learned_in_three_epochs(data_folder, tmp_path):
     method = create("modelnet10", **settings, **model)
     outcome = fit(method, RunFolder(tmp_path / "run"))
     assert outcome.results["test_accuracy"] > 0.6
+
+
+def posed(dataset, **settings):
+    kwargs = {"backbone": "dgcnn", "model_kwargs": SMALL["model_kwargs"], "size": 0.6}
+    return create(dataset, model="canonical-pose", model_kwargs=kwargs, posed=True, **settings)
+
+
+def test_views_may_be_tilted_and_cropped_to_fewer_points(file):
+    method = create(file, crop=0.5, view_points=20, max_scale=1.0, max_shift=0.0, rotation="none")
+    batch = next(method.batches(0, 0))
+    assert batch.points.shape == (6, 20, 3)
+    originals = method.train_set.points[next(iter(method.loader.epoch(0))).indices]
+    distances = torch.cdist(batch.points, originals)
+    assert float(distances.amin(dim=2).max()) < 1e-3  # points of the shapes themselves
+
+
+def test_cropped_clouds_have_hierarchies_of_their_own(file, tmp_path):
+    method = create(file, **CLUSTERS, view_points=40, crop=0.9)
+    method.prepare(lambda *what: pytest.fail(f"prepared {what}"))
+    assert next(method.batches(0, 0)).extras == {}
+    assert fit(method, RunFolder(tmp_path / "run")).complete
+
+
+def test_posed_views_are_turned_before_they_are_cropped(file):
+    method = posed(file, rotation="so3", max_shift=0.0, max_scale=1.0)
+    batch = next(method.batches(0, 0))
+    spread = batch.points.square().mean(dim=1)
+    assert bool((spread[:, :-1] >= 0.8 * spread[:, 1:]).all())  # the longest axis is x
+    torch.testing.assert_close(spread.sum(dim=1).sqrt(), torch.full((6,), 0.6), rtol=1e-4, atol=0)
+    method.model.train()
+    torch.manual_seed(0)
+    expected = method.model.backbone.backbone(batch.points)
+    torch.manual_seed(0)
+    torch.testing.assert_close(method.model.backbone(batch.points), expected)
+
+
+def test_posed_views_are_for_canonical_pose(file):
+    with pytest.raises(ValueError, match="posed views are for --model canonical-pose, not dgcnn"):
+        create(file, posed=True)
+
+
+@pytest.mark.parametrize("kind", ["encoder", "classifier"])
+def test_it_begins_with_given_weights(file, tmp_path, kind):
+    begun = create(file, seed=3)
+    model = begun.model if kind == "classifier" else begun.model.backbone
+    (tmp_path / "begun").mkdir()
+    card = begun.saved()[1] | ({"class_names": []} if kind == "encoder" else {})
+    save_weights(tmp_path / "begun", model, card)
+    method = create(file, init=str(tmp_path / "begun"), model="clusternet", model_kwargs={})
+    assert "dgcnn from" in method.describe()[1]
+    for name, value in begun.model.backbone.state_dict().items():
+        assert torch.equal(method.model.backbone.state_dict()[name], value), name
+    assert fit(method, RunFolder(tmp_path / "run")).complete
+    card = pcclust.load(tmp_path / "run").card
+    assert (card["model"], card["model_kwargs"]) == ("dgcnn", SMALL["model_kwargs"])
+    changed = method.model.backbone.state_dict()
+    before = begun.model.backbone.state_dict()
+    assert any(not torch.equal(changed[name], before[name]) for name in before)
+
+
+def test_weights_that_are_not_there_are_refused(file, tmp_path):
+    with pytest.raises(FileNotFoundError, match="there are no weights"):
+        create(file, init=str(tmp_path / "nothing"))
+
+
+def test_posed_and_begun_it_resumes_to_the_same_bits(file, tmp_path):
+    begun = posed(file, rotation="so3")
+    (tmp_path / "begun").mkdir()
+    save_weights(tmp_path / "begun", begun.model, begun.saved()[1])
+    settings = {
+        "epochs": 2, "init": str(tmp_path / "begun"), "posed": True, "rotation": "so3",
+        "tilt": 0.1, "crop": 0.7, "view_points": 30, "jitter": 0.01,
+    }  # fmt: skip
+    whole = create(file, **settings)
+    fit(whole, RunFolder(tmp_path / "whole"))
+    for _ in range(3):
+        fit(create(file, **settings), RunFolder(tmp_path / "cut"), resume=True, minutes=0)
+    resumed = create(file, workers=0, **settings)
+    assert fit(resumed, RunFolder(tmp_path / "cut"), resume=True).complete
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(resumed.model.state_dict()[name], value), name

@@ -45,7 +45,6 @@ def test_the_loss_is_of_views_and_of_all_numbers_of_clusters():
     clustered(method)
     batch = next(method.batches(1, 0))
     method.model.eval()
-    method.model.posed = False
     z1, z2 = (method.model(view)["projector"] for view in batch.points.unbind(dim=1))
     found = method.loss(method.model, batch)
     both = torch.cat([z1, z2])
