@@ -1,7 +1,6 @@
 """`pcclust cluster` of features that exceed memory, in one process or in those of torchrun."""
 
 import dataclasses
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from pcclust._names import counted
 from pcclust.cli.console import ExitCode, UsageError, errors, output, progress_bar
 from pcclust.distributed.cluster_job import Told, cluster_folder
-from pcclust.distributed.group import PeerError, joined_group
+from pcclust.distributed.group import Group, PeerError, joined_group
 from pcclust.distributed.kmeans import Settings
 
 ALLOWED = ("source", "out", "clusters", "seed", "device")
@@ -25,24 +24,28 @@ def cluster_together(asked: Any, kind: type[Any]) -> int:  # noqa: ANN401 (it im
     Raises:
         UsageError: options that only go with features in memory.
     """
-    first = os.environ.get("RANK", "0") == "0"
     settings = Settings(_clusters(asked, kind), seed=asked.seed)
-    try:
-        with ExitStack() as stack:
-            group = stack.enter_context(joined_group(asked.device))
-            told = _told(stack) if first else None
-            result = cluster_folder(asked.source, Path(asked.out), settings, group, told)
-    except PeerError:
-        if first:
-            raise
-        return ExitCode.FAILED
-    except KeyboardInterrupt:
-        if first:
-            errors.print("Interrupted; the same command goes on from the last checkpoint.")
-        return ExitCode.INTERRUPTED
-    if first:
-        _report(result, Path(asked.out))
+    with joined_group(asked.device) as group:
+        try:
+            result = _result(asked.source, Path(asked.out), settings, group)
+        except PeerError:
+            if group.first:
+                raise
+            return ExitCode.FAILED
+        except KeyboardInterrupt:
+            if group.first:
+                errors.print("Interrupted; the same command goes on from the last checkpoint.")
+            return ExitCode.INTERRUPTED
+        if group.first:
+            _report(result, Path(asked.out))
     return ExitCode.DONE
+
+
+def _result(source: str, out: Path, settings: Settings, group: Group) -> dict[str, Any]:
+    """Clusters, and shows in the first process how it goes."""
+    with ExitStack() as stack:
+        told = _told(stack) if group.first else None
+        return cluster_folder(source, out, settings, group, told)
 
 
 def _clusters(asked: Any, kind: type[Any]) -> int:  # noqa: ANN401

@@ -7,7 +7,7 @@ import sys
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import numpy as np
 from tyro.conf import UseAppendAction
@@ -34,7 +34,6 @@ from pcclust.cli.console import (
     progress_bar,
     report_failures,
 )
-from pcclust.cluster import NumberOfClusters, PCAWhitening, number_of_clusters, unit_length
 from pcclust.data import PointDataset
 from pcclust.distributed.group import under_torchrun
 from pcclust.distributed.rows import holds_shards
@@ -43,6 +42,9 @@ from pcclust.evaluate.clustering import clustering
 from pcclust.evaluate.clustering_report import ClusteringReport
 from pcclust.report.cluster_gallery import gallery_page
 from pcclust.report.clustering import clustering_markdown, clustering_table
+
+if TYPE_CHECKING:
+    from pcclust.cluster import NumberOfClusters
 
 MethodName = Literal["kmeans", "ward", "spectral", "self-tuning", "gmm", "hdbscan", "own"]
 # What serves the untrained features of the training shapes of ModelNet10 turned any way.
@@ -143,10 +145,13 @@ class Cluster(Source):
         failures = [failure for some in (shown, test) if some for failure in some.failures]
         return report_failures(failures)
 
-    def _compared(self, shown: Clusterable) -> NumberOfClusters | None:
+    def _compared(self, shown: Clusterable) -> "NumberOfClusters | None":
         """Compares numbers of clusters, where that is asked for."""
         if not isinstance(self.clusters, range):
             return None
+        # Scikit-learn takes a second and 110 MB: for those who need it.
+        from pcclust.cluster import PCAWhitening, number_of_clusters, unit_length
+
         features, count = shown.features, len(shown.features)
         whiten, l2 = self._preparation(shown, min(UNLABELLED_CLUSTERS, count))
         space = features if whiten is None else PCAWhitening(whiten).fit_transform(features)
@@ -167,7 +172,7 @@ class Cluster(Source):
         return found
 
     def _clustered(
-        self, shown: Clusterable, test: Clusterable | None, found: NumberOfClusters | None
+        self, shown: Clusterable, test: Clusterable | None, found: "NumberOfClusters | None"
     ) -> ClusteringReport:
         methods = self.method or ("kmeans" if shown.own is None else OWN,)
         labels = labels_that_measure(shown.shapes)
@@ -231,7 +236,7 @@ class Cluster(Source):
         }
 
     def _write(
-        self, report: ClusteringReport, shown: Clusterable, number: NumberOfClusters | None
+        self, report: ClusteringReport, shown: Clusterable, number: "NumberOfClusters | None"
     ) -> None:
         title = f"Clusters of {Path(self.source).name}"
         with warnings.catch_warnings():

@@ -5,6 +5,7 @@ Multiplying by a power of two rounds nothing, so the clusters are those of the d
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,3 +30,9 @@ def times_two_to(values: Tensor, exponent: int) -> Tensor:
         return values
     half = exponent // 2
     return values * 2.0**half * 2.0 ** (exponent - half)
+
+
+def squared_back(total: float, exponent: int) -> float:
+    """Returns a sum of squares of values times 2⁻ᵉ as that of the values."""
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.ldexp(total, 2 * exponent))

@@ -13,8 +13,8 @@ from typing_extensions import Self  # torch needs it, so it is there
 from pcclust.cluster._estimator import Estimator, like
 from pcclust.cluster._initial_centers import NAMED, initial_centers, number_of_starts
 from pcclust.cluster._inputs import Data, as_generator, as_weights, middle, unit_rows
-from pcclust.cluster._magnitude import exponent_of, times_two_to
-from pcclust.cluster.lloyd import Problem, Solution, inertia, lloyd
+from pcclust.cluster._magnitude import exponent_of, squared_back, times_two_to
+from pcclust.cluster.lloyd import Problem, Solution, inertia, lloyd, tolerance_of
 from pcclust.cluster.mini_batch import take_in_batch
 from pcclust.ops._distance import BLOCK
 from pcclust.ops.kmeans_assign import kmeans_assign
@@ -106,7 +106,7 @@ class KMeans(ClusterMixin, Estimator):  # type: ignore[misc]
         """
         problem, exponent = self._problem(X, sample_weight, as_generator(self.random_state))
         self.__dict__.pop("_masses", None)  # a stream of batches begins anew
-        tolerance = self.tol * _mean_variance(problem.points) if self.tol > 0 else 0.0
+        tolerance = tolerance_of(problem.points, self.tol)
         best: Solution | None = None
         for _ in range(number_of_starts(self.init, self.n_init)):
             centers, start = initial_centers(self.init, self.n_clusters, problem, exponent, X)
@@ -190,7 +190,7 @@ class KMeans(ClusterMixin, Estimator):  # type: ignore[misc]
         _, distances, exponent = self._assign(X)
         weights = as_weights(sample_weight, distances)
         total = float((distances.double() * (1 if weights is None else weights)).sum())
-        return -_squared_back(total, exponent)
+        return -squared_back(total, exponent)
 
     def fit_predict(self, X: Data, y: None = None, sample_weight: Data | None = None) -> Any:  # noqa: ANN401
         """Finds the clusters and returns the labels; see `fit`."""
@@ -269,7 +269,7 @@ class KMeans(ClusterMixin, Estimator):  # type: ignore[misc]
     ) -> None:
         self.cluster_centers_ = like(X, times_two_to(centers, exponent))
         self.labels_ = like(X, labels)
-        self.inertia_ = _squared_back(inertia, exponent)
+        self.inertia_ = squared_back(inertia, exponent)
 
     @property
     def _n_features_out(self) -> int:
@@ -283,15 +283,3 @@ class KMeans(ClusterMixin, Estimator):  # type: ignore[misc]
                 "different samples than clusters",
                 stacklevel=3,
             )
-
-
-def _mean_variance(points: Tensor) -> float:
-    mean = points.mean(dim=0)
-    _, distances = kmeans_assign(points, mean[None], mean)
-    return float(distances.mean()) / points.shape[1]
-
-
-def _squared_back(total: float, exponent: int) -> float:
-    """Returns a sum of squares of values times 2⁻ᵉ as that of the values."""
-    with np.errstate(over="ignore", under="ignore"):
-        return float(np.ldexp(total, 2 * exponent))

@@ -70,6 +70,15 @@ def lloyd(
     return Solution(centers, labels, inertia(problem, distances), iteration)
 
 
+def tolerance_of(points: Tensor, tol: float) -> float:
+    """Returns the movement at which to stop: a fraction of the mean variance of the features."""
+    if tol <= 0:
+        return 0.0
+    mean = points.mean(dim=0)
+    _, distances = kmeans_assign(points, mean[None], mean)
+    return tol * (float(distances.mean()) / points.shape[1])
+
+
 def inertia(problem: Problem, distances: Tensor) -> float:
     """Returns the weighted sum of squared distances."""
     alone = torch.zeros_like(distances, dtype=torch.int64)

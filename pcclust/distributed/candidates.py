@@ -1,12 +1,11 @@
 """Where k-means over many processes starts: k-means‖, then k-means++ on what it chooses."""
 
-import warnings
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from pcclust.cluster.kmeans import KMeans
+from pcclust.cluster.plain_kmeans import plain_kmeans
 from pcclust.distributed.draws import uniforms
 from pcclust.distributed.share import Share
 
@@ -71,11 +70,9 @@ def centers_of_candidates(share: Share, candidates: int, clusters: int, seed: in
     means, masses = share.means(candidates)
     centers = share.shift.new_empty((clusters, means.shape[1]))
     if share.group.first:
-        weights = masses.to(centers.dtype)
-        model = KMeans(clusters, n_init=1, max_iter=RECLUSTERING, random_state=seed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of clusters that are empty: they are split later
-            centers = model.fit(means.to(centers.dtype), sample_weight=weights).cluster_centers_
+        points, weights = means.to(centers.dtype), masses.to(centers.dtype)
+        # Clusters that stay empty are split later.
+        centers = plain_kmeans(points, clusters, seed, weights=weights, max_iter=RECLUSTERING)
     return share.group.from_first(centers)
 
 
@@ -95,10 +92,11 @@ def _drawn(share: Share, clusters: int, seed: int, number: int) -> Tensor:
     if cost <= 0:  # every row coincides with a candidate
         return torch.empty(0, dtype=torch.int64, device=share.group.device)
     chosen = [torch.empty(0, dtype=torch.int64, device=share.group.device)]
-    for at, distances in share.distances_in_parts():
-        draws = uniforms(share.first + at, len(distances), seed, number).to(distances.device)
+    for place in share.places():
+        first, distances = share.first + place.start, share.distances[place]
+        draws = uniforms(first, len(distances), seed, number).to(distances.device)
         chances = distances.double() * (OVERSAMPLING * clusters / cost)
-        chosen.append((draws < chances).nonzero().flatten() + share.first + at)
+        chosen.append((draws < chances).nonzero().flatten() + first)
     return share.group.joined(torch.cat(chosen))
 
 

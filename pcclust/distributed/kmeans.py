@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from pcclust.cluster._magnitude import times_two_to
-from pcclust.cluster.kmeans import _squared_back
+from pcclust.cluster._magnitude import squared_back, times_two_to
 from pcclust.cluster.lloyd import Problem, split_for_empty, spreads_about_means
 from pcclust.data.seeding import seeded_generator
 from pcclust.distributed.candidates import centers_of_candidates, choose_candidates
@@ -104,7 +103,7 @@ def kmeans(
         state, centers = _begin(share, settings, state, keep)
     else:
         centers = centers.to(share.group.device)
-    tolerance = _tolerance(share, settings.tol)
+    tolerance, totals = _tolerance(share, settings.tol), None
     while not state.done:
         totals = share.assign(centers)
         moved, movement = _move(share, settings, state.iteration, centers, totals)
@@ -112,11 +111,13 @@ def kmeans(
         centers = moved
         state = State(state.rounds, centers, state.iteration + 1, last)
         keep(state)
-    totals = share.assign(centers)
+        if movement > 0:
+            totals = None  # it was of other centers
+    totals = totals or share.assign(centers)
     return Found(
         times_two_to(centers, share.exponent),
         totals.masses,
-        _squared_back(totals.inertia, share.exponent),
+        squared_back(share.inertia(), share.exponent),
         state.iteration,
     )
 
@@ -150,7 +151,7 @@ def _tolerance(share: Share, tol: float) -> float:
         totals = share.assign(share.shift[None])
         mean = share.means_of(totals)[0][0]
         away = float((mean - share.shift.double()).square().sum())
-        mean_variance = max(0.0, totals.inertia / share.rows.count - away) / len(mean)
+        mean_variance = max(0.0, share.inertia() / share.rows.count - away) / len(mean)
     return tol * mean_variance
 
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,11 @@ from numpy.typing import NDArray
 from pcclust._extras import require
 from pcclust._files import write_whole
 from pcclust.distributed.rows import Part, ShardedRows
+from pcclust.distributed.shard_file import arrow_of
 from pcclust.distributed.share import Share
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MESSAGE = 1 << 20  # rows whose clusters travel at once
 
@@ -70,9 +75,12 @@ def _messages(share: Share, part: Part) -> Iterator[tuple[int, int, bool]]:
         yield first, min(first + MESSAGE, last), owners > 1
 
 
-def _parquet(names: list[str], labels: NDArray[np.int32], distances: NDArray[np.float32]) -> bytes:
+def _parquet(
+    names: "pa.ChunkedArray", labels: NDArray[np.int32], distances: NDArray[np.float32]
+) -> bytes:
     pa, pq = require("pyarrow", "shards"), require("pyarrow.parquet", "shards")
     sink = io.BytesIO()
-    table = pa.table({"name": names, "cluster": labels, "distance": distances})
+    columns = {"name": names, "cluster": arrow_of(labels), "distance": arrow_of(distances)}
+    table = pa.table(columns)
     pq.write_table(table, sink, compression="NONE", use_dictionary=False, write_statistics=False)
     return sink.getvalue()

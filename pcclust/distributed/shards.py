@@ -6,6 +6,7 @@ shard is a file ``shard-00017-of-00400.parquet``, so what is done is seen from a
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pcclust._names import counted
 from pcclust.distributed.shard_file import (
@@ -18,6 +19,9 @@ from pcclust.distributed.shard_file import (
     width_of,
 )
 from pcclust.distributed.store import Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NAME = re.compile(r"shard-(\d{5,})-of-(\d{5,})\.parquet")
 
@@ -137,11 +141,10 @@ class ShardFolder:
                 at = end
             return rows_of(file.read_row_groups(groups).slice(start - first, stop - start))
 
-    def names_of(self, shard: int) -> list[str]:
-        """Returns the names of the shapes of a shard."""
+    def names_of(self, shard: int) -> "pa.ChunkedArray":
+        """Returns the names of the shapes of a shard, as Arrow has them."""
         with self._opened(shard) as (file, _):
-            names: list[str] = file.read(columns=["name"]).column("name").to_pylist()
-        return names
+            return file.read(columns=["name"]).column("name")
 
     def _opened(self, shard: int) -> opened_shard:
         name = self.names[shard]

@@ -28,12 +28,10 @@ class Totals(NamedTuple):
     Attributes:
         sums: ``(K, D)`` int64, the rows of each cluster in steps of the grid.
         masses: ``(K,)`` int64, how many they are.
-        inertia: the sum of squared distances.
     """
 
     sums: Tensor
     masses: Tensor
-    inertia: float
 
 
 class Share:
@@ -96,7 +94,7 @@ class Share:
             centers: ``(K, D)`` float32.
         """
         sums = torch.zeros(centers.shape, dtype=torch.int64, device=centers.device)
-        masses, bins = sums.new_zeros(len(centers)), bins_of(self.distances[:0])
+        masses = sums.new_zeros(len(centers))
         for place, block in self.blocks():
             guess = self.labels[place].clamp(max=len(centers) - 1).long()
             labels, distances = self._assigned(block, centers, guess)
@@ -104,8 +102,7 @@ class Share:
             added, weights = kmeans_update(block, None, labels, len(centers))
             sums += self.grid.in_steps(added)
             masses += weights.long()
-            bins += bins_of(distances)
-        return self._totals(sums, masses, bins)
+        return self._totals(sums, masses)
 
     def means(self, clusters: int) -> tuple[Tensor, Tensor]:
         """Returns the means of the rows that have each label, ``(K, D)`` float64, and how many."""
@@ -115,7 +112,7 @@ class Share:
             added, weights = kmeans_update(block, None, self.labels[place].long(), clusters)
             sums += self.grid.in_steps(added)
             masses += weights.long()
-        return self.means_of(self._totals(sums, masses, bins_of(self.distances[:0])))
+        return self.means_of(self._totals(sums, masses))
 
     def means_of(self, totals: Totals) -> tuple[Tensor, Tensor]:
         """Returns the means ``(K, D)`` of clusters and the rows of each ``(K,)``, float64."""
@@ -140,14 +137,14 @@ class Share:
     def inertia(self) -> float:
         """Returns the sum of the squared distances of all rows."""
         bins = bins_of(self.distances[:0])
-        for _, distances in self.distances_in_parts():
-            bins += bins_of(distances)
+        for place in self.places():
+            bins += bins_of(self.distances[place])
         return total_of(self.group.sum(bins))
 
-    def distances_in_parts(self) -> Iterator[tuple[int, Tensor]]:
-        """Yields distances of some rows at a time, and where they begin, to save memory."""
+    def places(self) -> Iterator[slice]:
+        """Yields where some rows of this share are, and then more, so as to save memory."""
         for at in range(0, len(self), EXACT_ROWS):
-            yield at, self.distances[at : at + EXACT_ROWS]
+            yield slice(at, min(at + EXACT_ROWS, len(self)))
 
     def summed_distances(self, clusters: int) -> Tensor:
         """Returns the sum of squared distances in each cluster, ``(K,)`` float64.
@@ -155,11 +152,14 @@ class Share:
         It is rounded to a grid that the largest distance of each cluster decides.
         """
         largest = self.distances.new_zeros(clusters)
-        labels = self.labels.long()
-        largest.scatter_reduce_(0, labels, self.distances, "amax")
+        for place in self.places():
+            largest.scatter_reduce_(0, self.labels[place].long(), self.distances[place], "amax")
         grid = Grid.of(self.group.maximum(largest), self.rows.count)
-        steps = (self.distances.double() / grid.steps[labels]).round_().long()
-        sums = torch.zeros_like(grid.steps, dtype=torch.int64).index_add_(0, labels, steps)
+        sums = torch.zeros_like(grid.steps, dtype=torch.int64)
+        for place in self.places():
+            labels = self.labels[place].long()
+            steps = (self.distances[place].double() / grid.steps[labels]).round_().long()
+            sums.index_add_(0, labels, steps)
         return grid.values(self.group.sum(sums))
 
     def _assigned(
@@ -175,11 +175,10 @@ class Share:
         labels, distances = zip(*parts, strict=True)
         return torch.cat(labels), torch.cat(distances)
 
-    def _totals(self, sums: Tensor, masses: Tensor, bins: Tensor) -> Totals:
-        clusters = len(masses)
-        message = self.group.sum(torch.cat([sums.flatten(), masses, bins]))
-        sums, masses, bins = torch.split(message, [sums.numel(), clusters, len(bins)])
-        return Totals(sums.view(clusters, -1), masses, total_of(bins))
+    def _totals(self, sums: Tensor, masses: Tensor) -> Totals:
+        """Adds up what all processes found, in one message."""
+        message = self.group.sum(torch.cat([sums, masses[:, None]], dim=1))
+        return Totals(message[:, :-1], message[:, -1])
 
     def _prepare(self) -> None:
         """Looks at all rows once: at their largest values, and for what is no number."""

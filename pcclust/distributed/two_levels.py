@@ -8,7 +8,6 @@ That costs 2·N·√K·D, and no message; a row is compared with the centers of 
 
 import io
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +17,8 @@ import torch
 from torch import Tensor
 
 from pcclust._files import write_whole
-from pcclust.cluster._magnitude import times_two_to
-from pcclust.cluster.kmeans import KMeans, _squared_back
+from pcclust.cluster._magnitude import squared_back, times_two_to
+from pcclust.cluster.plain_kmeans import plain_kmeans
 from pcclust.distributed.exact import bins_of, total_of
 from pcclust.distributed.kmeans import Found, Settings, State, kmeans
 from pcclust.distributed.share import Share
@@ -54,7 +53,7 @@ def two_levels(
     fine = [_known(folder, cluster) for cluster in range(len(counts))]
     sizes, inertia = _assign(share, fine)
     found = times_two_to(torch.cat(fine).to(share.group.device), share.exponent)
-    return Found(found, sizes, _squared_back(inertia, share.exponent), first.iterations)
+    return Found(found, sizes, squared_back(inertia, share.exponent), first.iterations)
 
 
 def apportioned(sizes: list[int], clusters: int) -> list[int]:
@@ -127,13 +126,7 @@ def _gathered(share: Share, centers: Tensor, clusters: list[int]) -> dict[int, T
 def _clustered(rows: Tensor, clusters: int, settings: Settings) -> Tensor:
     if not clusters:
         return rows[:0]
-    model = KMeans(
-        clusters, max_iter=settings.max_iter, tol=settings.tol, random_state=settings.seed
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of fewer different rows than clusters: told at the end
-        found: Tensor = model.fit(rows).cluster_centers_
-    return found
+    return plain_kmeans(rows, clusters, settings.seed, max_iter=settings.max_iter, tol=settings.tol)
 
 
 def _assign(share: Share, fine: list[Tensor]) -> tuple[Tensor, float]:

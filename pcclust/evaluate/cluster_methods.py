@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pcclust.cluster import KMeans, SelfTuningSpectral
 from pcclust.ops import knn, ward_labels
 
 Features = NDArray[np.floating]
@@ -59,6 +58,10 @@ def _nearest(features: Features, clusters: NDArray[np.int64]) -> Clustering:
 
 
 def _kmeans(features: Features, clusters: int, seed: int) -> Clustering:
+    from pcclust.cluster import (
+        KMeans,
+    )  # scikit-learn takes a second and 110 MB: for those who need it
+
     model = KMeans(clusters, random_state=seed).fit(features)
     return Clustering(model.labels_, model.predict)
 
@@ -86,6 +89,8 @@ def _spectral(features: Features, clusters: int, seed: int) -> Clustering:
 
 
 def _self_tuning(features: Features, clusters: int, seed: int) -> Clustering:
+    from pcclust.cluster import SelfTuningSpectral
+
     model = SelfTuningSpectral(clusters, random_state=seed).fit(features)
     return Clustering(model.labels_, model.predict)
 

@@ -1,13 +1,13 @@
 """Clusters features by several methods and seeds, and measures them with and without labels."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcclust.cluster import (
     ClusterMap,
-    PCAWhitening,
     adjusted_rand_index,
     class_mean_accuracy,
     clustering_accuracy,
@@ -15,13 +15,15 @@ from pcclust.cluster import (
     normalized_mutual_information,
     purity,
     silhouette,
-    unit_length,
 )
 from pcclust.cluster._inputs import Data, as_points
 from pcclust.cluster.contingency import Labels, as_labels
 from pcclust.cluster.metrics import size_perplexity
 from pcclust.evaluate.cluster_methods import METHODS, OWN, Clustering
 from pcclust.evaluate.clustering_report import ClusteringReport, MethodRuns, Run
+
+if TYPE_CHECKING:
+    from pcclust.cluster import PCAWhitening
 
 
 def clustering(
@@ -89,7 +91,7 @@ def clustering(
     if OWN in methods and (whiten is not None or l2):
         raise ValueError("own clusters are those of features as they are: neither whiten nor l2")
     held_out = None if test is None else _held_out(test, points, true)
-    whitening = None if whiten is None else PCAWhitening(whiten).fit(points)
+    whitening = None if whiten is None else _whitening(points, whiten)
     spaces = [
         _prepared(given, whitening, l2) for given in (points, *([held_out[0]] if held_out else []))
     ]
@@ -171,9 +173,19 @@ def _held_out(
     return features, true
 
 
+def _whitening(points: NDArray[np.floating], components: int) -> "PCAWhitening":
+    from pcclust.cluster import (
+        PCAWhitening,
+    )  # scikit-learn takes a second and 110 MB: for those who need it
+
+    return PCAWhitening(components).fit(points)
+
+
 def _prepared(
-    points: NDArray[np.floating], whitening: PCAWhitening | None, l2: bool
+    points: NDArray[np.floating], whitening: "PCAWhitening | None", l2: bool
 ) -> NDArray[np.floating]:
+    from pcclust.cluster import unit_length
+
     space = points if whitening is None else whitening.transform(points)
     prepared: NDArray[np.floating] = unit_length(space) if l2 else space
     return prepared

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pcclust.cluster import KernelMap
 from pcclust.evaluate.linear_probe import LinearProbe
 
 
@@ -41,6 +40,10 @@ class KernelProbe:
     def __init__(
         self, features: Tensor, labels: Tensor, *, landmarks: int = 3000, seed: int = 0
     ) -> None:
+        from pcclust.cluster import (
+            KernelMap,
+        )  # scikit-learn takes a second and 110 MB: for those who need it
+
         self._map = KernelMap(landmarks, landmarks="random", random_state=seed).fit(features)
         self._probe = LinearProbe(self._mapped(features), labels, standardize=False, seed=seed)
         self.C = self._probe.C

@@ -1,13 +1,12 @@
 """A page of clusters: each a row of turning shapes, and a map of all of them to hover."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcclust._names import counted
-from pcclust.cluster import NumberOfClusters
 from pcclust.data import PointDataset
 from pcclust.evaluate.cluster_methods import METHODS
 from pcclust.evaluate.clustering_report import ClusteringReport
@@ -27,6 +26,9 @@ from pcclust.report.point_view import Section
 from pcclust.report.table import about_table
 from pcclust.report.templates import Markup, render
 
+if TYPE_CHECKING:
+    from pcclust.cluster import NumberOfClusters
+
 MAPPED = 1500  # shapes on the map
 
 
@@ -36,7 +38,7 @@ def gallery_page(
     *,
     title: str = "Clusters of shapes",
     seed: int = 0,
-    number: NumberOfClusters | None = None,
+    number: "NumberOfClusters | None" = None,
 ) -> str:
     """Returns a self-contained HTML page of the first run of a report's first method.
 

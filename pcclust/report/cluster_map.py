@@ -3,8 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pcclust.cluster import PCAWhitening
-
 PERPLEXITY = 30.0
 LEAST = 8  # shapes for t-SNE; fewer have no neighbourhoods to keep
 
@@ -48,6 +46,10 @@ def map_features(features: NDArray[np.floating], seed: int = 0) -> tuple[NDArray
 
 def _principal(features: NDArray[np.floating]) -> NDArray[np.float64]:
     """Returns ``(N, 2)`` deviations along the principal axes; 0 along an axis that is not there."""
+    from pcclust.cluster import (
+        PCAWhitening,
+    )  # scikit-learn takes a second and 110 MB: for those who need it
+
     model = PCAWhitening().fit(features.astype(np.float64))
     axes = model.components_[:2]
     places = np.zeros((len(features), 2))

@@ -1,9 +1,11 @@
 """What speaks for a number of clusters, drawn over the number."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pcclust.cluster import CurvePoint, NumberOfClusters
 from pcclust.report.templates import Markup, render
+
+if TYPE_CHECKING:
+    from pcclust.cluster import CurvePoint, NumberOfClusters
 
 TITLES = {
     "silhouette": "Silhouette",
@@ -23,7 +25,7 @@ class Panel(NamedTuple):
     points: str
 
 
-def number_curve(found: NumberOfClusters) -> Markup:
+def number_curve(found: "NumberOfClusters") -> Markup:
     """Draws the criteria of `pcclust.cluster.number_of_clusters`, each a curve over the number.
 
     Args:
@@ -49,7 +51,7 @@ def number_curve(found: NumberOfClusters) -> Markup:
     )
 
 
-def _panel(found: NumberOfClusters, name: str, title: str) -> Panel:
+def _panel(found: "NumberOfClusters", name: str, title: str) -> Panel:
     values = [float(getattr(point, name)) for point in found.curve]
     low, high = min(values), max(values)
     numbers = [point.n_clusters for point in found.curve]

@@ -12,6 +12,7 @@ from pcclust.distributed.kmeans import Settings
 from tests.distributed.test_kmeans import blobs
 from tests.distributed.test_rows import write_shards
 from tests.distributed.threads import in_threads
+from tests.test_imports import brought_by
 
 FEATURES = blobs(5000, width=6, dtype=np.float16)
 SETTINGS = Settings(8, max_iter=8)
@@ -140,3 +141,31 @@ def test_rows_that_cannot_be_clustered(tmp_path, processes):
         work(SETTINGS)
     with pytest.raises(ValueError, match="--clusters 5,001 exceeds the 5,000 rows: ask for fewer"):
         work(Settings(5001))
+
+
+def test_the_command_loads_no_library_that_it_does_not_use(shards, tmp_path):
+    """Many processes of a machine do it, each with all that it loads."""
+    pytest.importorskip("pyarrow", reason="pyarrow is the extra pcclust[shards]")
+    arguments = ["cluster", shards, "--clusters", "3", "--out", str(tmp_path / "o")]
+    found = brought_by(
+        "from pcclust.cli.main import main\n"
+        f"try:\n    main({arguments})\n"
+        "except SystemExit as stop:\n    assert stop.code == 0, stop.code"
+    )
+    assert "pyarrow.parquet" in found
+    assert found & {"sklearn", "scipy", "pandas", "trimesh", "matplotlib", "accelerate"} == set()
+
+
+def test_one_that_has_settled_ends_with_what_belongs_to_its_centers(tmp_path, shards):
+    settings = Settings(8, max_iter=300, tol=0.0)
+    result = cluster_folder(shards, tmp_path / "out", settings, Alone())
+    assert result["iterations"] < 300
+    centers = np.load(tmp_path / "out" / "centers.npy").astype(np.float64)
+    squares = ((FEATURES.astype(np.float64)[:, None] - centers) ** 2).sum(axis=2)
+    nearest = squares.argmin(axis=1)
+    assert result["sizes"] == np.bincount(nearest, minlength=8).tolist()
+    assert result["inertia"] == pytest.approx(squares.min(axis=1).sum(), rel=1e-6)
+    for cluster in range(8):
+        np.testing.assert_allclose(
+            centers[cluster], FEATURES[nearest == cluster].mean(0), atol=2e-3
+        )
