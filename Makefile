@@ -115,6 +115,8 @@ clean-check: setup
 # The native kernels under AddressSanitizer and UBSan: all tests of the operators, and calls that
 # nobody should make. It takes half an hour of one core.
 SANITIZE := -fsanitize=address,undefined
+# A request for more memory than there is fails as it does without AddressSanitizer.
+ASAN := detect_leaks=0:allocator_may_return_null=1
 SANITIZED_TESTS ?= tests/ops
 test-sanitize: setup
 	rm -rf build/sanitize
@@ -122,9 +124,9 @@ test-sanitize: setup
 	PCCLUST_LDFLAGS="$(SANITIZE)" $(BIN)/pip install --quiet --no-deps --no-build-isolation \
 		--target build/sanitize .
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
-	ASAN_OPTIONS=detect_leaks=0 PCCLUST_BUILD=1 $(BIN)/python -m pytest -q -m 'not slow' \
+	ASAN_OPTIONS="$(ASAN)" PCCLUST_BUILD=1 $(BIN)/python -m pytest -q -m 'not slow' \
 		-o addopts=--import-mode=importlib -o pythonpath="build/sanitize ." $(SANITIZED_TESTS)
-	cd build/sanitize && PYTHONPATH=$(CURDIR) ASAN_OPTIONS=detect_leaks=0 OMP_NUM_THREADS=1 \
+	cd build/sanitize && PYTHONPATH=$(CURDIR) ASAN_OPTIONS="$(ASAN)" OMP_NUM_THREADS=1 \
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 		$(CURDIR)/$(BIN)/python -m tests.fuzz --amount 5000 --out out/fuzz.md operators
 

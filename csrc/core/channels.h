@@ -22,6 +22,7 @@ struct Channels {
   static PCCLUST_INLINE Total widen(V v) { return __builtin_convertvector(v, Total); }
   static PCCLUST_INLINE Position narrow(Mask m) { return __builtin_convertvector(m, Position); }
   static PCCLUST_INLINE Mask wide(Position p) { return __builtin_convertvector(p, Mask); }
+  static PCCLUST_INLINE bool any_nan(V v) { return bits(v != v) != 0; }
 };
 template <class V>
   requires std::is_arithmetic_v<V>
@@ -34,6 +35,7 @@ struct Channels<V> {
   static PCCLUST_INLINE Total widen(V v) { return v; }
   static PCCLUST_INLINE Position narrow(Mask m) { return static_cast<Position>(m); }
   static PCCLUST_INLINE Mask wide(Position p) { return p; }
+  static PCCLUST_INLINE bool any_nan(V v) { return v != v; }
 };
 
 // Calls use(V{}, channel) for each group of channels.

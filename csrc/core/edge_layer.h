@@ -77,8 +77,23 @@ void project_rows(const EdgeLayerArguments<T>& a, const Product& product, int64_
   }
 }
 
-// The largest of N vectors of channels over a point's neighbours.
-template <int N, class T>
+// Whether any number of some whole vectors is NaN.
+template <class T>
+bool has_nan(const T* values, int64_t count) {
+  using V = typename Wide<T>::Type;
+  typename Wide<T>::Mask nan{};
+  for (int64_t i = 0; i < count; i += Wide<T>::lanes) {
+    const V v = load<V>(values + i);
+    nan |= v != v;
+  }
+  for (int lane = 0; lane < Wide<T>::lanes; ++lane) {
+    if (nan[lane]) return true;
+  }
+  return false;
+}
+
+// The largest of N vectors of channels over a point's neighbours; NaN, if there may be one, stays.
+template <int N, bool nan, class T>
 PCCLUST_INLINE void largest_of(const int64_t* near, int64_t k, const T* values, int64_t width,
                                T* largest) {
   using V = typename Wide<T>::Type;
@@ -86,18 +101,22 @@ PCCLUST_INLINE void largest_of(const int64_t* near, int64_t k, const T* values, 
   for (int n = 0; n < N; ++n) best[n] = load<V>(values + near[0] * width + n * Wide<T>::lanes);
   for (int64_t j = 1; j < k; ++j) {
     const T* from = values + near[j] * width;
-    for (int n = 0; n < N; ++n) best[n] = maximum(best[n], load<V>(from + n * Wide<T>::lanes));
+    for (int n = 0; n < N; ++n) {
+      const V v = load<V>(from + n * Wide<T>::lanes);
+      if constexpr (nan) best[n] = best[n] == best[n] ? maximum(best[n], v) : best[n];
+      else best[n] = maximum(best[n], v);
+    }
   }
   for (int n = 0; n < N; ++n) store(largest + n * Wide<T>::lanes, best[n]);
 }
 
-template <class T>
+template <bool nan, class T>
 void finish_rows(const EdgeLayerArguments<T>& a, int64_t start, int64_t begin, int64_t end,
                  const T* values, T* largest) {
   const int64_t width = whole_vectors<T>(a.channels);
   for (int64_t row = start + begin; row < start + end; ++row) {
     for_each_columns<T>(width, [&]<int N>(int64_t column) {
-      largest_of<N>(a.neighbors + row * a.k, a.k, values + column, width, largest + column);
+      largest_of<N, nan>(a.neighbors + row * a.k, a.k, values + column, width, largest + column);
     });
     T* to = a.out + row * a.channels;
     for (int64_t c = 0; c < a.channels; ++c) {
@@ -146,17 +165,21 @@ void edge_layer(const EdgeLayerArguments<T>& a, const Threads& threads) {
       const auto rows_of = [&](int64_t block, const auto& use) {
         use(block * kEdgeRows, std::min(size, (block + 1) * kEdgeRows));
       };
+      std::vector<uint8_t> nan(blocks);  // which blocks hold any
       const auto make_tile = [&] { return typename Product::Tile(product); };
       for_each_task_with(shares.inside, blocks, make_tile, [&](int64_t block, auto& tile) {
         rows_of(block, [&](int64_t begin, int64_t end) {
           project_rows(a, product, start, begin, end, center.data(), shift.data(), tile,
                        values.data());
+          nan[block] = has_nan(values.data() + begin * width, (end - begin) * width);
         });
       });
+      const bool careful = std::find(nan.begin(), nan.end(), 1) != nan.end();
       const auto make_row = [&] { return Buffer<T>(width); };
       for_each_task_with(shares.inside, blocks, make_row, [&](int64_t block, Buffer<T>& largest) {
         rows_of(block, [&](int64_t begin, int64_t end) {
-          finish_rows(a, start, begin, end, values.data(), largest.data());
+          const auto finish = careful ? finish_rows<true, T> : finish_rows<false, T>;
+          finish(a, start, begin, end, values.data(), largest.data());
         });
       });
     });

@@ -18,6 +18,18 @@ struct EdgeRows {
   int64_t start, begin, end;
 };
 
+// Puts the first NaN among a row's keys, v · sign, in the place of the largest key.
+template <class V, class T>
+void take_first_nan(const EdgeArguments<T>& e, const int64_t* near, const T* values, V sign,
+                    V& best, typename Channels<V>::Mask& argmax) {
+  for (int64_t j = e.k; j-- > 0;) {
+    const V v = load<V>(values + near[j] * 2 * e.channels), key = v * sign;
+    const auto nan = key != key;
+    best = nan ? v : best;
+    argmax = nan ? Channels<V>::fill(near[j]) : argmax;
+  }
+}
+
 // Reduces the edges of some rows in the channels from `channel` on.
 template <class V, class T>
 void reduce_rows(const EdgeReduceArguments<T>& a, EdgeRows rows, int64_t channel, double* moments) {
@@ -44,6 +56,8 @@ void reduce_rows(const EdgeReduceArguments<T>& a, EdgeRows rows, int64_t channel
       sum += edge;
       square += edge * edge;
     }
+    // A key is NaN only where a sum or a sign is not finite, which is all that most rows look at.
+    if (C::any_nan((sum - sum) * sign)) take_first_nan(e, near, values, sign, best, argmax);
     store(a.maxima + row * e.channels + channel, u + best);
     store(a.argmax + row * e.channels + channel, C::narrow(argmax));
     total += C::widen(sum);

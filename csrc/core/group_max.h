@@ -28,7 +28,8 @@ void flush(PaddedMatrix<T>& sums, double* totals) {
   sums.clear();
 }
 
-// The largest of a group's members in N vectors of channels, and which member has it.
+// The largest of a group's members in N vectors of channels, and which member has it. The first NaN
+// stays.
 template <int N, class T>
 PCCLUST_INLINE void max_of_group(const T* products, int64_t k, T* maxima, int32_t* argmax) {
   using V = typename Wide<T>::Type;
@@ -39,7 +40,7 @@ PCCLUST_INLINE void max_of_group(const T* products, int64_t k, T* maxima, int32_
     Mask first{};
     for (int64_t member = 1; member < k; ++member) {
       const V value = load<V>(products + (member * N + n) * lanes);
-      const auto better = value > best;
+      const auto better = (best == best) & !(value <= best);
       best = better ? value : best;
       first = better ? Mask{} + static_cast<typename Wide<T>::Integer>(member) : first;
     }

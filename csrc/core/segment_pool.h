@@ -146,13 +146,13 @@ PCCLUST_INLINE void pull_block(const SegmentPullArguments<T>& a, int64_t segment
                                int64_t end, int64_t channel) {
   const V scale = load<V>(a.scale + channel), shift = load<V>(a.shift + channel);
   const V linear = load<V>(a.linear + channel), constant = load<V>(a.constant + channel);
-  const V own = load<V>(a.to_rows + segment * a.channels + channel) * scale;
-  const V slope = V{} + a.slope;
+  const V own = load<V>(a.to_rows + segment * a.channels + channel);
+  const V rising = own * scale, falling = own * a.slope * scale;
   for (int64_t i = begin; i < end; ++i) {
     const int64_t row = a.members ? a.members[i] : i, at = row * a.channels + channel;
     const V z = load<V>(a.values + at), x = multiply_add(z, scale, shift);
     const V common = multiply_add(z, linear, constant);
-    store(a.gradient + at, common + (x > V{} ? own : own * slope));
+    store(a.gradient + at, common + (x > V{} ? rising : falling));
   }
 }
 
@@ -169,8 +169,9 @@ void pull_piece(const SegmentPullArguments<T>& a, const Piece& piece) {
     const int64_t at = piece.segment * a.channels + c, place = start + a.argmax[at];
     if (place < piece.begin || place >= piece.end) continue;
     const int64_t row = a.members ? a.members[place] : place, to = row * a.channels + c;
-    const T x = multiply_add(a.values[to], a.scale[c], a.shift[c]);
-    a.gradient[to] += a.to_maxima[at] * a.scale[c] * (x > 0 ? T(1) : a.slope);
+    const T z = a.values[to], x = multiply_add(z, a.scale[c], a.shift[c]);
+    const T own = (a.to_rows[at] + a.to_maxima[at]) * (x > 0 ? T(1) : a.slope);
+    a.gradient[to] = multiply_add(z, a.linear[c], a.constant[c]) + own * a.scale[c];
   }
 }
 

@@ -54,7 +54,7 @@ struct RowReduction {
     for (int i = 0; i < kWidth; ++i) {
       const T candidate = rounded_multiply(v.of[i], sign[i]), edge = rounded_add(u.of[i], v.of[i]);
       const T squared = rounded_multiply(edge, edge);
-      const bool better = empty || candidate > key.of[i];
+      const bool better = empty || is_larger(candidate, key.of[i]);
       key.of[i] = better ? candidate : key.of[i];
       best.of[i] = better ? v.of[i] : best.of[i];
       argmax.of[i] = better ? position : argmax.of[i];

@@ -43,13 +43,13 @@ __device__ __forceinline__ void take_members(const GroupMaxArguments<T>& a, cons
   const int count = tile.groups == 1 ? tile.count : static_cast<int>(a.layer.k);
   T best = memory.products[row][column];
   int64_t place = tile.offset;
-  if (tile.offset > 0 && !(best > a.maxima[at]) && !(best != best && a.maxima[at] == a.maxima[at])) {
+  if (tile.offset > 0 && !is_larger(best, a.maxima[at])) {
     best = a.maxima[at];
     place = a.argmax[at];
   }
   for (int member = 1; member < count; ++member) {
     const T value = memory.products[row + member][column];
-    if (value > best || (value != value && best == best)) {
+    if (is_larger(value, best)) {
       best = value;
       place = tile.offset + member;
     }

@@ -67,6 +67,13 @@ __device__ __forceinline__ double rounded_add(double a, double b) { return __dad
 __device__ __forceinline__ float rounded_multiply(float a, float b) { return __fmul_rn(a, b); }
 __device__ __forceinline__ double rounded_multiply(double a, double b) { return __dmul_rn(a, b); }
 
+// Whether y takes the place of the largest so far: NaN is larger than all, and the first of equals
+// counts.
+template <class T>
+__device__ __forceinline__ bool is_larger(T y, T best) {
+  return y > best || (y != y && best == best);
+}
+
 // How many groups of `size` hold `count` things.
 template <class I>
 __host__ __device__ constexpr I ceil_divide(I count, I size) {

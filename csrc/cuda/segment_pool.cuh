@@ -40,12 +40,6 @@ struct Pool {
   double y, slopes, products;
 };
 
-// NaN is larger than all, and the first of equals counts.
-template <class T>
-__device__ __forceinline__ bool is_larger(T y, T best) {
-  return y > best || (y != y && best == best);
-}
-
 template <class T>
 __device__ __forceinline__ T rise(T x, T slope) {
   return x > 0 ? T(1) : slope;

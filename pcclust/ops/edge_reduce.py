@@ -31,7 +31,7 @@ def edge_reduce(
         starts: ``(B,)`` int64, the first row of each cloud; other rows are padding.
         sizes: ``(B,)`` int64, the rows of each cloud.
         sign: ``(C,)`` 1 where the largest edge is wanted, -1 the smallest, 0 the first. Ties go to
-            the first neighbour.
+            the first neighbour, and so does NaN, which is larger and smaller than all.
         moments: whether the sums over all edges are wanted.
 
     Returns:
@@ -100,7 +100,8 @@ def _edge_reduce_torch(
     total, squares = u + best, (u + best).square()
     for j in range(1, neighbors.shape[1]):
         value = v[rows[:, j]]
-        better = value * sign > best * sign
+        key = best * sign
+        better = ~key.isnan() & ~(value * sign <= key)  # the first NaN stays
         best = torch.where(better, value, best)
         argmax = torch.where(better, neighbors[:, j, None], argmax)
         total += u + value

@@ -67,6 +67,22 @@ def test_forward(emulate, sizes, gap, k, channels, dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_first_nan_stays(emulate, dtype):
+    torch.manual_seed(0)
+    graph = ragged([60, 3], 2, 9)
+    given = values(graph, 33, dtype)
+    others = torch.tensor([torch.nan, torch.inf, -torch.inf], dtype=dtype)
+    v = given["projected"][:, 1]
+    v[:] = torch.where(torch.rand(v.shape) < 0.1, others[torch.randint(0, 3, v.shape)], v)
+    found = emulate("edge_reduce", **graph, **given, moments=0)
+    arguments = (given["projected"], *graph.values(), given["sign"], False)
+    maxima, argmax, _ = backend("edge_reduce", "torch", *arguments)
+    assert maxima.isnan().any()
+    assert torch.equal(found["argmax"], argmax)
+    torch.testing.assert_close(found["maxima"], maxima, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("moments", [True, False])
 @pytest.mark.parametrize(("sizes", "gap", "k", "channels"), SHAPES)
 def test_backward(emulate, sizes, gap, k, channels, moments, dtype):

@@ -174,6 +174,33 @@ def edge_gradients(x: Tensor, indices: Tensor, backend: str) -> list[Tensor]:
     return [maxima.detach(), sums.detach(), projected.grad]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_nan_stays_and_gets_the_gradient(dtype: torch.dtype) -> None:
+    """As in torch's `max` of v times sign, which is NaN as well where inf meets a sign of 0."""
+    torch.manual_seed(0)
+    projected = torch.randn(90, 2, 37, dtype=dtype)
+    spoiled = torch.rand(90, 37) < 0.1
+    projected[:, 1][spoiled] = torch.tensor([torch.nan, torch.inf, -torch.inf])[
+        torch.randint(0, 3, (int(spoiled.sum()),))
+    ].to(dtype)
+    projected[3, 0, 5] = torch.nan
+    neighbors = torch.randint(0, 90, (90, 7))
+    sign = torch.arange(37).remainder(3).sub(1).to(dtype)
+    pull = torch.randn(90, 37, dtype=dtype)
+    u, v = projected.clone().requires_grad_().unbind(dim=1)
+    edges = v[neighbors]
+    places = (edges * sign).max(dim=1, keepdim=True).indices
+    expected = u + edges.gather(1, places)[:, 0]
+    given = projected.clone().requires_grad_()
+    maxima, _ = edge_reduce(given, neighbors, torch.tensor([0]), torch.tensor([90]), sign, False)
+    torch.testing.assert_close(maxima, expected, rtol=0, atol=0, equal_nan=True)
+    (found,) = torch.autograd.grad(maxima, given, pull)
+    for one, other in zip(
+        found.unbind(1), torch.autograd.grad(expected, (u, v), pull), strict=True
+    ):
+        torch.testing.assert_close(one, other)
+
+
 def test_gradcheck() -> None:
     layer = hostile_layer(3, 18, torch.float64)
     layer.norm.weight.data.abs_()

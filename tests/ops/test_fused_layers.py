@@ -217,6 +217,26 @@ def test_nan_is_seen(backend: str) -> None:
     assert torch.isfinite(maxima[0]).all()
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_nan_of_a_neighbour_is_seen(backend: str, dtype: torch.dtype) -> None:
+    """The row that is its cloud's mean makes 0 times inf, wherever it is among neighbours."""
+    case = Case([31], [1], 21, dtype)
+    start = int(case.starts[0])
+    rows = torch.arange(31).remainder(2).to(dtype) * 2
+    rows[30] = 1  # of 15 zeros and 15 twos
+    case.parts[0][start : start + 31, 0] = rows
+    weight = torch.cat([torch.zeros_like(case.weight), torch.ones_like(case.weight)])
+    weight[21::4] = torch.inf
+    neighbors = torch.ones(case.count, 4, dtype=torch.int64)
+    neighbors[start + torch.arange(3), torch.tensor([0, 1, 3])] = 30
+    with pcclust.use_backend(backend):  # type: ignore[arg-type]
+        edges = edge_layer(case.parts, weight, case.bias, neighbors, *case.runs, 0.2)
+    expected = torch.zeros_like(edges, dtype=torch.bool)
+    expected[start : start + 3, ::4] = True
+    assert torch.equal(edges.isnan(), expected)
+
+
 @pytest.mark.skipif("cpu" not in BACKENDS, reason="no native library")
 def test_threads_change_no_bit() -> None:
     case, threads = Case([5000, 3, 0, 40], [33], 70, torch.float32), torch.get_num_threads()

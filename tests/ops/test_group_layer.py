@@ -141,6 +141,29 @@ def test_the_first_of_equal_members_gets_the_gradient(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_nan_stays_and_gets_the_gradient(backend: str, dtype: torch.dtype) -> None:
+    """First, last and between, twice in a group, and in a weight: all is as of torch's `max`."""
+    for spoiled in ("features", "weight"):
+        case = Case(groups=6, k=6, channels=33, dtype=dtype)
+        if spoiled == "weight":
+            case.weight.data[3, 1] = torch.nan
+        else:
+            for group, member in ((0, 0), (1, 5), (2, 3), (3, 2), (3, 4)):
+                case.features.data[group, member, 2] = torch.nan
+        doubles = case.doubles()
+        expected = reference(doubles, 0.2)[0]
+        with pcclust.use_backend(backend):  # type: ignore[arg-type]
+            found = group_max(*case.first, case.out_weight, 0.2)
+            pulled = torch.autograd.grad(found, [*case.first, case.out_weight], case.pulls[0])
+        pulls = torch.autograd.grad(
+            expected, [*doubles.first, doubles.out_weight], doubles.pulls[0]
+        )
+        for one, other in zip((found, *pulled), (expected, *pulls), strict=True):
+            torch.testing.assert_close(one.double(), other, rtol=1e-4, atol=1e-4, equal_nan=True)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_no_groups(backend: str) -> None:
     case = Case(groups=0)
     with pcclust.use_backend(backend):  # type: ignore[arg-type]

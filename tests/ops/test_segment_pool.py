@@ -192,6 +192,20 @@ def test_the_first_nan_is_the_maximum(backend: str, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_gradients_that_cancel_or_vanish_do_not_overflow(backend: str) -> None:
+    """Those of mean and maximum are added and take the slope before the scale, which is huge."""
+    values = torch.tensor([1.0, -1.0, 2.0]).repeat(19, 1).T.contiguous()
+    scale, nothing = torch.full((19,), 1e30), torch.zeros(19)
+    segments = (None, torch.tensor([0]), torch.tensor([3]))
+    huge = torch.full((1, 19), 1e30)
+    given = (values, scale, nothing, *segments, torch.full((1, 19), 2, dtype=torch.int32))
+    suffix = "" if backend == "cpu" else "_torch"
+    pull = getattr(torch.ops.pcclust, f"segment_pull{suffix}")
+    gradient = pull(*given, -huge, huge, nothing, nothing, 0.0)
+    assert gradient.T.tolist() == [[torch.inf, 0.0, 0.0]] * 19
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_statistics_are_those_of_double_precision(backend: str) -> None:
     """Squares that float32 cannot hold, and a variance far below the square of the mean."""
     generator = torch.Generator().manual_seed(0)
