@@ -7,12 +7,11 @@ import torch
 from torch import Generator, Tensor
 
 from pcclust.data.dataset import PointDataset
+from pcclust.data.held import MEMORY_LIMIT, held, part_of_batch, point_bytes
 from pcclust.data.prefetch import prefetched
 from pcclust.data.seeding import seeded_generator
 from pcclust.data.transforms import Transform
 
-# Datasets up to this size are read into memory at the first epoch.
-MEMORY_LIMIT = 4 * 2**30
 # How many blocks of a streamed dataset are shuffled together.
 WINDOW = 32
 
@@ -53,7 +52,12 @@ class PointLoader:
         rank: number of this process, from 0.
         world_size: number of processes.
         stream: whether points are read anew in every epoch instead of kept in memory; if None,
-            where they exceed 4 GiB.
+            where they exceed 4 GiB. (Or 4 GiB by all processes of a machine: then they are read
+            anew, too, and the order stays.)
+
+    Attributes:
+        part: which of how many equal parts of each batch is read; ``(0, 1)``: all of it. The rest
+            of a batch is of no use.
 
     Raises:
         ValueError: an empty dataset or impossible sizes.
@@ -92,8 +96,9 @@ class PointLoader:
         self.workers = workers
         self.rank = rank
         self.world_size = world_size
-        points = len(dataset) * dataset.num_points
-        self.stream = points * 3 * 4 > MEMORY_LIMIT if stream is None else stream
+        self.part = (0, 1)
+        self.stream = point_bytes(dataset) > MEMORY_LIMIT if stream is None else stream
+        self._kept = held if stream is None else PointDataset.load
         self._next_epoch = 0
 
     def __len__(self) -> int:
@@ -115,7 +120,7 @@ class PointLoader:
             start: the batch to begin with, for going on after an interruption.
         """
         if not self.stream:
-            self.dataset = self.dataset.load()
+            self.dataset = self._kept(self.dataset)
         first, last = self._share()
         order = self.order(epoch)[first:last]
         batches = list(torch.split(order, self.batch_size)) if len(order) else []
@@ -141,7 +146,7 @@ class PointLoader:
         return self.rank * count // self.world_size, (self.rank + 1) * count // self.world_size
 
     def _prepare(self, epoch: int, number: int, indices: Tensor) -> Batch:
-        points = self.dataset.batch(indices)
+        points = part_of_batch(self.dataset, indices, *self.part)
         if self.transform is not None:
             generator = seeded_generator(self.seed, epoch, self.rank, number)
             points = self.transform(points, generator)

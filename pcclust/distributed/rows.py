@@ -232,7 +232,7 @@ class ShardedRows(Rows):
             yield rows.features
 
     def _read(self, part: int, start: int, stop: int) -> NDArray[Any]:
-        return self.folder.read(part, start, stop).features
+        return self.folder.read(part, start, stop, texts=False).features
 
 
 def holds_shards(source: str) -> bool:

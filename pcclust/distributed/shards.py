@@ -122,14 +122,20 @@ class ShardFolder:
             shards: which; all if None.
             texts: whether names are read, too; without them they are empty.
         """
-        columns = ["label", "size", "features", *(["name"] if texts else [])]
         for shard in range(len(self.names)) if shards is None else shards:
             with self._opened(shard) as (file, _):
-                for batch in file.iter_batches(batch_size, columns=columns):
+                for batch in file.iter_batches(batch_size, columns=_columns(texts)):
                     yield rows_of(batch)
 
-    def read(self, shard: int, start: int, stop: int) -> ShardRows:
-        """Returns the rows from ``start`` to ``stop`` of a shard, by the row groups they are in."""
+    def read(self, shard: int, start: int, stop: int, *, texts: bool = True) -> ShardRows:
+        """Returns the rows from ``start`` to ``stop`` of a shard, by the row groups they are in.
+
+        Args:
+            shard: which.
+            start: the first row.
+            stop: the one behind the last.
+            texts: whether names are read, too; without them they are empty.
+        """
         with self._opened(shard) as (file, _):
             groups: list[int] = []
             first, at = 0, 0
@@ -139,7 +145,8 @@ class ShardFolder:
                     first = first if groups else at
                     groups.append(group)
                 at = end
-            return rows_of(file.read_row_groups(groups).slice(start - first, stop - start))
+            table = file.read_row_groups(groups, columns=_columns(texts))
+            return rows_of(table.slice(start - first, stop - start))
 
     def names_of(self, shard: int) -> "pa.ChunkedArray":
         """Returns the names of the shapes of a shard, as Arrow has them."""
@@ -165,6 +172,10 @@ class ShardFolder:
                 f"{self.width} {self.dtype} are expected: remove it, and let the same pcclust "
                 "embed write it again"
             )
+
+
+def _columns(texts: bool) -> list[str]:
+    return ["label", "size", "features", *(["name"] if texts else [])]
 
 
 def _number(name: str) -> int:

@@ -13,6 +13,7 @@ from tyro.conf import Positional, arg
 from pcclust.data import PointDataset, PointLoader
 from pcclust.data.dataset import UpAxis
 from pcclust.data.fingerprint import data_sha256
+from pcclust.data.held import held
 from pcclust.data.named import has_splits, open_named
 from pcclust.data.splits import stratified_split
 from pcclust.data.transforms import RotateSO3, RotateUp, Transform
@@ -157,6 +158,7 @@ class Classification(Method):
 
     def batches(self, epoch: int, start: int) -> Iterator[LabelledBatch]:
         """Yields augmented training shapes with their labels."""
+        self.loader.part = self.part
         for batch in self.loader.epoch(epoch, start):
             assert batch.labels is not None
             extras = {}
@@ -222,7 +224,7 @@ def _open(config: ClassificationConfig) -> tuple[PointDataset, PointDataset | No
     data, count = config.dataset, config.num_points
     train = open_named(data, num_points=count)
     test = open_named(data, "test", num_points=count) if has_splits(data) else None
-    return train.load(), None if test is None else test.load()
+    return held(train), None if test is None else held(test)
 
 
 def _split(shapes: PointDataset, config: ClassificationConfig) -> tuple[PointDataset, PointDataset]:

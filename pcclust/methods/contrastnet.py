@@ -138,7 +138,7 @@ class ContrastNet(Method):
         self.model = _create_network(config)
         _check_takes_parts(self.model.encoder, config)
         check_cloud_size(self.model.encoder, config.part_points or config.least_points, "parts")
-        self.planes, cuttable = cutting_planes(shapes.points, config)
+        self.planes, cuttable = cutting_planes(shapes, config)
         self.uncut = [shapes.names[i] for i in (~cuttable).nonzero().flatten().tolist()]
         self.shapes = shapes.subset(cuttable.nonzero().flatten()) if self.uncut else shapes
         self._check_counts(len(shapes))
@@ -149,7 +149,6 @@ class ContrastNet(Method):
             seed=config.seed,
             drop_last=True,
             workers=config.workers,
-            stream=False,
         )
         self.steps_per_epoch = len(self.loader)
         self.data_sha256 = data_sha256(shapes)
@@ -180,6 +179,8 @@ class ContrastNet(Method):
     def batches(self, epoch: int, start: int) -> Iterator[PartBatch]:
         """Yields augmented parts of shapes."""
         config = self.config
+        if config.part_points is not None:  # else noise is drawn for as many points as the longest
+            self.loader.part = self.part
         for number, batch in enumerate(self.loader.epoch(epoch, start), start):
             generator = seeded_generator(config.seed, epoch, number, PARTS)
             planes = self.planes[batch.indices]
@@ -231,28 +232,29 @@ class ContrastNet(Method):
             )
 
 
-def cutting_planes(points: Tensor, config: ContrastNetConfig) -> tuple[Tensor, Tensor]:
+def cutting_planes(shapes: PointDataset, config: ContrastNetConfig) -> tuple[Tensor, Tensor]:
     """Draws planes for every shape that can be cut.
 
     Args:
-        points: ``(N, P, 3)`` shapes.
+        shapes: N of them.
         config: how many planes, of which kind, and of which seed.
 
     Returns:
         ``(M, num_planes, 3)`` normals for the M shapes that can be cut, and ``(N,)`` bool, which
         these are.
     """
-    drawn, cuttable = [], torch.ones(len(points), dtype=torch.bool)
-    for rows in torch.split(torch.arange(len(points)), SHAPES_AT_ONCE):
+    drawn, cuttable = [], torch.ones(len(shapes), dtype=torch.bool)
+    for rows in torch.split(torch.arange(len(shapes)), SHAPES_AT_ONCE):
+        points = shapes.batch(rows)
         try:
-            drawn.append(_draw_planes(points[rows], config, int(rows[0])))
+            drawn.append(_draw_planes(points, config, int(rows[0])))
         except ValueError:  # one that cannot be cut; find out which
-            for row in rows.tolist():
+            for at, row in enumerate(rows.tolist()):
                 try:
-                    drawn.append(_draw_planes(points[row : row + 1], config, row))
+                    drawn.append(_draw_planes(points[at : at + 1], config, row))
                 except ValueError:
                     cuttable[row] = False
-    return torch.cat(drawn) if drawn else points.new_empty(0, config.num_planes, 3), cuttable
+    return torch.cat(drawn) if drawn else torch.empty(0, config.num_planes, 3), cuttable
 
 
 def _draw_planes(points: Tensor, config: ContrastNetConfig, first: int) -> Tensor:

@@ -142,7 +142,7 @@ class DEC(DeepClustering):
         """Returns shapes as they are, ``(B, 1, P, 3)``, or features ``(B, 1, C)``."""
         if isinstance(self.shapes, FeatureSet):
             return self.shapes.features[rows, None]
-        return self.shapes.batch(rows)[:, None]
+        return self.read(self.shapes, rows)[:, None]
 
     def loss(self, model: nn.Module, batch: Views) -> dict[str, Tensor]:
         """Returns the divergence from the target."""

@@ -77,7 +77,7 @@ class PICA(DeepClustering):
     def views(self, rows: Tensor, epoch: int, step: int) -> Tensor:
         """Returns the shapes as they are, and one random view of each."""
         assert isinstance(self.shapes, PointDataset)
-        points = self.shapes.batch(rows)
+        points = self.read(self.shapes, rows)
         changed = self.augment(points, seeded_generator(self.config.seed, epoch, step))
         return torch.stack([points, changed], dim=1)
 

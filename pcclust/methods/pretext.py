@@ -145,7 +145,7 @@ class Pretext(Method):
         """
         if isinstance(self.shapes, FeatureSet):
             return self.shapes.features[rows]
-        points = self.shapes.batch(rows)
+        points = self.read(self.shapes, rows)
         keys = (self.config.seed, epoch, step)
         return torch.stack(
             [self.augment(points, seeded_generator(*keys, v)) for v in range(self.num_views)], dim=1

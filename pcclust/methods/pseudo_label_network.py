@@ -72,7 +72,9 @@ class PseudoLabelNetwork(Method):
         check_backbone(config.model, config.model_kwargs)
         self.config, self.notes = fit_batch(config, len(shapes))
         names = [f"cluster {cluster}" for cluster in range(config.num_clusters)]
-        self.shapes = PointDataset(shapes.points, labels, shapes.names, names, shapes.up_axis)
+        self.shapes = PointDataset(
+            shapes.storage, labels, shapes.names, names, shapes.up_axis, rows=shapes.rows
+        )
         self.augment = views(config, shapes.up_axis, config.dataset)
         self.model = _create_network(config)
         check_cloud_size(self.model.backbone, config.num_points, "shapes")
@@ -102,8 +104,8 @@ class PseudoLabelNetwork(Method):
             transform=self.augment,
             drop_last=True,
             workers=self.config.workers,
-            stream=False,
         )
+        loader.part = self.part
         for batch in loader.epoch(epoch, start):
             assert batch.labels is not None
             yield LabelledBatch(batch.points, batch.labels, {})

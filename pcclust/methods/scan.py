@@ -153,7 +153,7 @@ class SCAN(DeepClustering):
             return torch.stack([self.shapes.features[of] for of in pair], dim=1)
         shapes = self.shapes
         return torch.stack(
-            [self.augment(shapes.batch(of), seeded_generator(*keys)) for of in pair], dim=1
+            [self.augment(self.read(shapes, of), seeded_generator(*keys)) for of in pair], dim=1
         )
 
     def loss(self, model: nn.Module, batch: Views) -> dict[str, Tensor]:
@@ -184,7 +184,7 @@ class SelfLabel(DeepClustering):
     def views(self, rows: Tensor, epoch: int, step: int) -> Tensor:
         """Returns shapes as they are, and one random view of each."""
         assert isinstance(self.shapes, PointDataset)
-        points = self.shapes.batch(rows)
+        points = self.read(self.shapes, rows)
         distorted = self.augment(points, seeded_generator(self.config.seed, epoch, step))
         return torch.stack([points, distorted], dim=1)
 

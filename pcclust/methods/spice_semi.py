@@ -141,9 +141,9 @@ class SPICESemi(DeepClustering):
         assert isinstance(self.shapes, PointDataset)
         keys = (self.config.seed, epoch, step)
         taught, others = self._seen(epoch)
-        points = self.shapes.batch(others[rows].flatten())
+        points = self.read(self.shapes, others[rows].flatten())
         strong = self.augment(points, seeded_generator(*keys))
-        reliable = self.augment(self.shapes.batch(taught[rows]), seeded_generator(*keys, 1))
+        reliable = self.augment(self.read(self.shapes, taught[rows]), seeded_generator(*keys, 1))
         beside = (each.view(len(rows), self.ratio, *each.shape[1:]) for each in (points, strong))
         return torch.cat([*beside, reliable[:, None]], dim=1)
 

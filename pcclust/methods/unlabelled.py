@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from pcclust.cluster.pseudo_labels import check_not_all_equal
 from pcclust.data import PointDataset
 from pcclust.data.dataset import UpAxis
+from pcclust.data.held import transformed
 from pcclust.data.named import open_named
 from pcclust.data.seeding import seeded_generator
 from pcclust.data.transforms import UnitSphere
@@ -18,6 +19,7 @@ from pcclust.nn.rri_statistics import CHANNELS, rri_statistics
 from pcclust.training import Progress
 
 LIMIT = 5  # a use of the seed
+SHAPES_AT_ONCE = 64
 
 
 def open_unlabelled(
@@ -47,9 +49,10 @@ def open_unlabelled(
     if limit is not None and limit < len(shapes):
         drawn = torch.randperm(len(shapes), generator=seeded_generator(seed, LIMIT))[:limit]
         shapes = shapes.subset(drawn.sort().values)
-    points = UnitSphere()(shapes.points)
-    _check_distinct(points, name)
-    return PointDataset(points, None, shapes.names, up_axis=up_axis or shapes.up_axis)
+    storage = transformed(shapes, UnitSphere())
+    found = PointDataset(storage, None, shapes.names, up_axis=up_axis or shapes.up_axis)
+    _check_distinct(found, name)
+    return found
 
 
 def encode_shapes(
@@ -126,8 +129,10 @@ def card_of_encoder(config: EncoderConfig, num_points: int, data: dict[str, Any]
     }
 
 
-def _check_distinct(points: Tensor, name: str) -> None:
-    if len(points) < 2:
+def _check_distinct(shapes: PointDataset, name: str) -> None:
+    if len(shapes) < 2:
         raise ValueError(f"{name} holds a single shape; it takes many to learn what differs")
-    if bool((points == points[0]).all()):
-        raise ValueError(f"all {len(points):,} shapes of {name} are the same: nothing to learn")
+    first = shapes.batch(torch.tensor([0]))
+    parts = torch.split(torch.arange(len(shapes)), SHAPES_AT_ONCE)
+    if all(bool((shapes.batch(rows) == first).all()) for rows in parts):
+        raise ValueError(f"all {len(shapes):,} shapes of {name} are the same: nothing to learn")

@@ -117,7 +117,7 @@ class VaDE(DeepClustering):
     def views(self, rows: Tensor, epoch: int, step: int) -> Tensor:
         """Returns shapes as they are, ``(B, 1, P, 3)``."""
         assert isinstance(self.shapes, PointDataset)
-        return self.shapes.batch(rows)[:, None]
+        return self.read(self.shapes, rows)[:, None]
 
     def loss(self, model: nn.Module, batch: Views) -> dict[str, Tensor]:
         """Returns the negative evidence, and its parts."""

@@ -115,6 +115,7 @@ class _Loop:
         self.config = method.config
         self.run = run
         self.processes = processes
+        method.part = (processes.index, processes.count)
         self.main = processes.main
         self.callbacks = callbacks if processes.main else ()
         self.interruption = Interruption()

@@ -6,6 +6,8 @@ from typing import Any, ClassVar, TypeAlias
 
 from torch import Tensor, nn
 
+from pcclust.data import PointDataset
+from pcclust.data.held import part_of_batch
 from pcclust.training.config import TrainingConfig
 
 # Told what is being prepared, how much of it is done, and how much there is.
@@ -29,12 +31,14 @@ class Method(ABC):
         model: what is trained, and kept in checkpoints.
         steps_per_epoch: how many batches an epoch has.
         data_sha256: of the training data, by which a resumed run knows that they are the same.
+        part: which of how many equal parts of each batch this process learns from; `fit` says it.
     """
 
     config: TrainingConfig
     model: nn.Module
     steps_per_epoch: int
     data_sha256: str
+    part: tuple[int, int] = (0, 1)
 
     # Whether some parameters have no part in some losses, e.g. heads that alternate.
     leaves_parameters_unused: ClassVar[bool] = False
@@ -43,7 +47,8 @@ class Method(ABC):
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """Yields the batches of an epoch from number ``start`` on.
 
-        With several processes each one yields the same batches, and gets its share of each.
+        With several processes each one yields the same batches, and gets its part of each; what
+        is in the places of the others is of no use. So what is read by `read` is read by one.
         """
 
     @abstractmethod
@@ -58,6 +63,18 @@ class Method(ABC):
     @abstractmethod
     def saved(self) -> tuple[nn.Module, dict[str, Any]]:
         """Returns the model whose weights are saved, and its card; see `save_weights`."""
+
+    def read(self, shapes: PointDataset, rows: Tensor) -> Tensor:
+        """Returns the points of a batch; of several processes each reads its part alone.
+
+        Args:
+            shapes: of the training.
+            rows: ``(B,)`` those of the batch, or ``(B · n,)``, n in a row for each of it.
+
+        Returns:
+            ``(B, P, 3)``, see `part_of_batch`.
+        """
+        return part_of_batch(shapes, rows, *self.part)
 
     def describe(self) -> list[str]:
         """Returns what to say before the run begins, a line each."""

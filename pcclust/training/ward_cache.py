@@ -13,6 +13,7 @@ from pcclust._files import whole_file
 from pcclust._version import __version__
 from pcclust.data import PointDataset
 from pcclust.data.fingerprint import data_sha256
+from pcclust.data.held import fits
 from pcclust.nn import ward_hierarchy
 
 SHAPES_AT_ONCE = 64
@@ -46,7 +47,7 @@ def cached_hierarchy(
 
     Returns:
         ``(N, P, levels)`` labels in the smallest type that holds them; ``ward_hierarchy`` of shape
-        i is row i, as int64.
+        i is row i, as int64. They stay in the file where the points do not fit memory.
 
     Raises:
         OSError: the cache cannot be written.
@@ -56,7 +57,8 @@ def cached_hierarchy(
     key = f"{data_sha256(dataset)} {list(num_clusters)} {__version__}"
     path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
     shape = (len(dataset), dataset.num_points, len(num_clusters))
-    labels = _read(path, shape)
+    mapped = not fits(dataset)
+    labels = _read(path, shape, mapped)
     if labels is None:
         labels = _compute(dataset, num_clusters, shape, progress)
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,10 +67,17 @@ def cached_hierarchy(
     return torch.from_numpy(labels)
 
 
-def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Returns the labels in a file, or None if it is not there or not whole."""
+def _read(path: Path, shape: tuple[int, ...], mapped: bool) -> np.ndarray | None:
+    """Returns the labels in a file, or None if it is not there or not whole.
+
+    Args:
+        path: of the file.
+        shape: of the labels.
+        mapped: whether they stay in the file, of which all processes of a machine share what is
+            in memory.
+    """
     try:
-        labels: np.ndarray = np.load(path, allow_pickle=False)
+        labels: np.ndarray = np.load(path, mmap_mode="c" if mapped else None, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     return labels if labels.shape == shape else None

@@ -2,10 +2,12 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,29 +16,31 @@ import pytest
 from pcclust.distributed.cluster_job import cluster_folder
 from pcclust.distributed.group import Alone
 from pcclust.distributed.kmeans import Settings
+from pcclust.training.checkpoint import CHECKPOINT
 from tests.distributed.test_cluster_job import contents
 from tests.distributed.test_kmeans import blobs
 from tests.distributed.test_rows import write_shards
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+KILLS = 5  # of each seed
 
 
-def torchrun(processes, *arguments, restarts=0):
+def torchrun(processes, *arguments, restarts=0, program=("-m", "pcclust", "cluster")):
     """Returns the command; the address is that of this machine, whatever a resolver calls it."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--local-addr=127.0.0.1", f"--nproc-per-node={processes}"]
     command += [f"--max-restarts={restarts}", "--monitor-interval=0.1"]
-    return [*command, "-m", "pcclust", "cluster", *map(str, arguments)]
+    return [*command, *map(str, [*program, *arguments])]
 
 
 def workers(agent):
     """Returns the processes that torchrun started."""
-    children = Path(f"/proc/{agent}/task/{agent}/children").read_text().split()
-    return [
-        int(child)
-        for child in children
-        if b"cluster" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
+    found = []
+    with suppress(FileNotFoundError):  # whoever ends meanwhile is none
+        for child in Path(f"/proc/{agent}/task/{agent}/children").read_text().split():
+            if b"cluster" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(int(child))
+    return found
 
 
 def test_two_processes_write_the_files_of_one(tmp_path):
@@ -60,23 +64,52 @@ def test_what_one_process_refuses_is_told_once(tmp_path):
     assert done.stderr.count("shard-00001-of-00002.parquet: row 2,200 holds NaN, inf") == 1
 
 
+def stamp(file):
+    """Returns when a file was written; None where there is none."""
+    try:
+        return file.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+def killed_at_random(agent, out, draw):
+    """Kills a worker, the coordinator, or it and all workers; returns what, or nothing if late."""
+    changes, seen = draw.randrange(9), stamp(out / CHECKPOINT)
+    while agent.poll() is None and (changes or not workers(agent.pid)):
+        now = stamp(out / CHECKPOINT)
+        changes, seen = changes - (changes > 0 and now != seen), now
+        time.sleep(0.01)
+    time.sleep(draw.uniform(0, 0.3 if seen else 4))
+    what = draw.choice(["worker", "worker", "coordinator", "machine"])
+    alive = workers(agent.pid) if agent.poll() is None else []
+    if not alive:
+        return None
+    victims = {"worker": [draw.choice(alive)], "coordinator": [agent.pid]}
+    for victim in victims.get(what, [agent.pid, *alive]):
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+    return what
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
-def test_workers_that_are_killed_end_with_the_same_files(tmp_path, seed):
-    rows = blobs(40_000, width=32, clusters=60)
-    shards = write_shards(tmp_path / "shards", [9000, 0, 11_000, 20_000], rows)
+def test_whoever_is_killed_the_files_are_the_same(tmp_path, seed):
+    rows = blobs(20_000, width=16, clusters=60)
+    shards = write_shards(tmp_path / "shards", [4000, 0, 6000, 10_000], rows)
     cluster_folder(str(shards), tmp_path / "one", Settings(40), Alone())
-    generator, killed = random.Random(seed), []
-    command = torchrun(
-        2, shards, "--clusters", 40, "--out", tmp_path / "two", "--device", "cpu", restarts=20
-    )
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=ENVIRONMENT) as process:
-        while process.poll() is None:
-            time.sleep(generator.uniform(0.5, 6))
-            alive = [pid for pid in workers(process.pid) if pid not in killed]
-            if alive and len(killed) < 5 and process.poll() is None:
-                killed.append(generator.choice(alive))
-                os.kill(killed[-1], signal.SIGKILL)
-    assert process.returncode == 0
-    assert killed
-    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    draw, killed, out = random.Random(seed), [], tmp_path / "two"
+    slow = [Path(__file__).with_name("slow_cluster.py"), "cluster"]
+    given = [shards, "--clusters", 40, "--out", out, "--device", "cpu"]
+    done = False
+    while len(killed) < KILLS or not done:
+        if done:  # too soon: it begins anew
+            assert contents(out) == contents(tmp_path / "one")
+            shutil.rmtree(out)
+        command = torchrun(2, *given, restarts=20, program=slow)
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=ENVIRONMENT) as agent:
+            while agent.poll() is None and len(killed) < KILLS:
+                what = killed_at_random(agent, out, draw)
+                killed += [what] if what else []
+        done = agent.returncode == 0
+    print(f"seed {seed}: killed {killed}")
+    assert contents(out) == contents(tmp_path / "one")

@@ -203,7 +203,7 @@ def test_shapes_that_cannot_be_cut_are_left_out_and_named(tmp_path):
     assert len(method.shapes) == len(method.planes) == 12
     warning = method.describe()[-1]
     assert "1 shapes, first s5, have no plane with 12 points on both sides" in warning
-    planes, cuttable = cutting_planes(points, method.config)
+    planes, cuttable = cutting_planes(PointDataset(points), method.config)
     assert cuttable.tolist() == [i != 5 for i in range(13)]
     sides = (torch.einsum("npd,nqd->nqp", method.shapes.points, planes) > 0).sum(dim=2)
     assert int(sides.min()) >= 12
