@@ -31,11 +31,13 @@ class Describer(ABC):
         seed: of the sampling.
         model: SHA-256 of the weights; empty without.
         granularity: shards begin at multiples of so many shapes.
+        points: whether the shapes are kept as they are, and so which way is up.
     """
 
     kind: ClassVar[str]
     num_points: int | None
     seed: int
+    points: bool = False
 
     @property
     def model(self) -> str:

@@ -79,6 +79,7 @@ def _plan(job: Job, store: Store) -> bytes:
     about = {
         **job.about(),
         "class_names": list(found.class_names),
+        "up_axis": found.up_axis() if describer.points else None,
         "schema": SCHEMA,
         "pcclust": __version__,
     }

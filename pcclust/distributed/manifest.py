@@ -73,8 +73,8 @@ class Manifest(NamedTuple):
     Attributes:
         store: the folder.
         about: what the job is: ``kind``, ``model``, ``settings``, ``sources``, ``cut``,
-            ``class_names``, ``pcclust``, ``schema``; where each shard begins and the last ends,
-            ``starts``; and the SHA-256 of all that and of the shapes, ``plan``.
+            ``class_names``, ``up_axis``, ``pcclust``, ``schema``; where each shard begins and the
+            last ends, ``starts``; and the SHA-256 of all that and of the shapes, ``plan``.
     """
 
     store: Store

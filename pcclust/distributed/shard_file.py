@@ -27,12 +27,13 @@ from numpy.typing import NDArray
 
 from pcclust._extras import require
 from pcclust._version import __version__
+from pcclust.data.dataset import UpAxis
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-SCHEMA = 1
+SCHEMA = 2
 KEY = b"pcclust"
 ROW_GROUP_BYTES = 2**23  # what is read at once, at least
 
@@ -49,8 +50,9 @@ class ShardAbout:
         shards: how many there are.
         settings: what else determines the features.
         class_names: the name of each label.
+        up_axis: of the points that the shard holds, if that is known.
         failures: shapes that could not be described: name and reason of each.
-        schema: of the file; this module writes and reads number 1.
+        schema: of the file; this module writes and reads number 2.
         pcclust: the version that wrote it.
     """
 
@@ -61,6 +63,7 @@ class ShardAbout:
     shards: int
     settings: dict[str, Any] = field(default_factory=dict)
     class_names: tuple[str, ...] = ()
+    up_axis: UpAxis | None = None
     failures: tuple[tuple[str, str], ...] = ()
     schema: int = SCHEMA
     pcclust: str = __version__

@@ -87,6 +87,7 @@ class ShardMaker:
             shards=self.manifest.shards,
             settings=about["settings"],
             class_names=tuple(about["class_names"]),
+            up_axis=about["up_axis"],
         )
 
     def make(self, shard: int, advance: Callable[[int], object] = lambda count: None) -> Made:

@@ -1,12 +1,13 @@
 """Which shapes there are, where they lie, and by what a change of their files is seen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pcclust.data.dataset import NO_LABEL, PointDataset
+from pcclust.data.assumed_up import assumed_up
+from pcclust.data.dataset import NO_LABEL, PointDataset, UpAxis
 from pcclust.data.hdf5_storage import Hdf5Storage
 from pcclust.data.layouts import FileStorage
 from pcclust.data.readers import SUFFIXES, holds_many
@@ -71,12 +72,15 @@ class Sources:
         """
         if self._far:
             each = [piece for url in self.paths for piece in _far_pieces(url)]
-            return Found(list({piece.path: piece for piece in each}.values()), ())
+            pieces = list({piece.path: piece for piece in each}.values())
+            paths = [Path(piece.path) for piece in pieces]
+            return Found(pieces, (), lambda: assumed_up(Path(self.paths[0]), paths))
         source = self._source(num_points, seed, ignore)
         if source.dataset is not None:
-            pieces = _pieces_of(source.dataset, self.paths[0])
-            return Found(list(pieces), source.dataset.class_names)
-        return Found([_near_piece(file) for file in source.files], ())
+            pieces = list(_pieces_of(source.dataset, self.paths[0]))
+        else:
+            pieces = [_near_piece(file) for file in source.files]
+        return Found(pieces, source.class_names, lambda: source.up_axis)
 
     @property
     def _far(self) -> bool:
@@ -106,10 +110,12 @@ class Found(NamedTuple):
     Attributes:
         pieces: where they lie.
         class_names: of their labels, where there are any.
+        up_axis: returns the axis against gravity, if it is known; warns where it is assumed.
     """
 
     pieces: list[Piece]
     class_names: tuple[str, ...]
+    up_axis: Callable[[], UpAxis | None]
 
 
 def state_of(path: str) -> tuple[int, str]:

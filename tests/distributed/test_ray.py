@@ -11,22 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from pcclust.cli.main import main
 from pcclust.distributed import ray_engine
 from pcclust.distributed.describers import EmbedDescriber, RRIDescriber
 from pcclust.distributed.ray_engine import ShardActor
 from pcclust.distributed.store import StoreError
 from pcclust.nn import DGCNN
 from pcclust.nn.weights import save_weights
-from tests.distributed.jobs import contents
+from tests.distributed.jobs import contents, run
 
 SETTINGS = {"k": 16, "channels": [64, 64], "embedding": 128}
-
-
-def run(*arguments):
-    with pytest.raises(SystemExit) as stop:
-        main(["embed", *map(str, arguments)])
-    return int(stop.value.code or 0)
 
 
 @pytest.fixture
@@ -70,7 +63,7 @@ def ancestors(process):
 @pytest.mark.slow
 def test_two_workers_one_of_which_is_killed_make_the_bytes_of_one(tmp_path, command, capsys):
     ray = pytest.importorskip("ray", reason="Ray is the extra pcclust[ray]")
-    assert run(*command, "one") == 1
+    assert run("embed", *command, "one") == 1
     said = capsys.readouterr()
     killed = []
     killer = threading.Thread(target=killed_worker, args=(tmp_path / "two", killed), daemon=True)
@@ -78,7 +71,7 @@ def test_two_workers_one_of_which_is_killed_make_the_bytes_of_one(tmp_path, comm
     ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
     try:
         killer.start()
-        assert run(*command, "two", "--engine", "ray") == 1
+        assert run("embed", *command, "two", "--engine", "ray") == 1
     finally:
         ray.shutdown()
     assert len(killed) == 1
@@ -92,7 +85,7 @@ def test_two_workers_one_of_which_is_killed_make_the_bytes_of_one(tmp_path, comm
 @pytest.mark.slow
 def test_a_cluster_that_is_not_there_is_said(command, capsys):
     pytest.importorskip("ray", reason="Ray is the extra pcclust[ray]")
-    assert run(*command, "s", "--engine", "ray", "--address", "127.0.0.1:1") == 1
+    assert run("embed", *command, "s", "--engine", "ray", "--address", "127.0.0.1:1") == 1
     assert "no Ray cluster is at 127.0.0.1:1 (" in capsys.readouterr().err
 
 

@@ -9,6 +9,7 @@ import fsspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import trimesh
 
 import pcclust
 from pcclust.distributed import manifest as manifest_module
@@ -68,6 +69,25 @@ def test_a_dataset_keeps_its_labels_and_on_demand_points(tmp_path, embed, source
         points = np.array(pq.read_table(f"s/{shard_name(0, 2)}").column("points").to_pylist())
         np.testing.assert_array_equal(points.reshape(len(points), -1, 3), arrays["points"][:first])
         assert ShardFolder("s").about.class_names == tuple(arrays["class_names"])
+
+
+@pytest.mark.parametrize("source", ["h5", "glb", "far"])
+def test_points_keep_which_way_is_up(tmp_path, embed, source):
+    data = tmp_path / "up.h5"
+    if source == "h5":
+        write(data, up_axis="y")
+    else:
+        data = tmp_path / "glb"
+        data.mkdir()
+        trimesh.creation.box().export(data / "a.glb")
+        trimesh.creation.capsule().export(data / "b.glb")
+    if source == "far":
+        data = f"memory://{tmp_path}/glb"
+        fsspec.filesystem("memory").put(f"{tmp_path}/glb", f"{tmp_path}/glb", recursive=True)
+    assert embed(data, "--points", out="s", shards=1) == 0
+    assert ShardFolder("s").about.up_axis == "y"
+    assert embed(data, out="t", shards=1) == 0
+    assert ShardFolder("t").about.up_axis is None
 
 
 def test_float16_is_what_float32_rounds_to(embed):
@@ -201,7 +221,7 @@ def test_a_folder_that_another_version_began_is_refused(tmp_path, embed, capsys)
     place.write_bytes(altered(place.read_bytes(), pcclust="0.0.1"))
     assert embed("shapes/*", out="s", shards=2) == 1
     assert (
-        f"s was begun by pcclust 0.0.1 (schema 1), and this is {pcclust.__version__} (schema 1): "
+        f"s was begun by pcclust 0.0.1 (schema 2), and this is {pcclust.__version__} (schema 2): "
         "use that version, or name another --out"
     ) in capsys.readouterr().err
 

@@ -190,9 +190,9 @@ def test_a_shard_of_another_schema_is_refused():
     table = pq.read_table(io.BytesIO(encode_shard(columns(2), ABOUT)))
     known = json.loads(table.schema.metadata[KEY])
     sink = io.BytesIO()
-    newer = json.dumps({**known, "schema": 2, "pcclust": "9.0"}).encode()
+    newer = json.dumps({**known, "schema": 3, "pcclust": "9.0"}).encode()
     pq.write_table(table.replace_schema_metadata({KEY: newer}), sink)
-    with pytest.raises(ShardError, match=r"^it has schema 2 of pcclust 9.0, and .* schema 1: use"):
+    with pytest.raises(ShardError, match=r"^it has schema 3 of pcclust 9.0, and .* schema 2: use"):
         decode_shard(sink.getvalue(), "it")
 
 
