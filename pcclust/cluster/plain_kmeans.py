@@ -15,6 +15,7 @@ def plain_kmeans(
     seed: int,
     *,
     weights: Tensor | None = None,
+    starts: int = 1,
     max_iter: int = 300,
     tol: float = 1e-4,
 ) -> Tensor:
@@ -28,6 +29,7 @@ def plain_kmeans(
         clusters: k, at most N.
         seed: of the start.
         weights: ``(N,)`` of the points' dtype, not negative, some positive; None for ones.
+        starts: of which the one with the lowest inertia counts.
         max_iter: iterations at most.
         tol: as for `pcclust.KMeans`.
 
@@ -45,7 +47,9 @@ def plain_kmeans(
     points = times_two_to(points, -exponent)
     generator = torch.Generator().manual_seed(seed)
     problem = Problem(points, weights, middle(points), False, generator)
-    start = kmeans_plus_plus(points, weights, clusters, problem.shift, generator)
-    tolerance = tolerance_of(points, tol)
-    solution = lloyd(problem, points[start.indices], start, max_iter, tolerance)
-    return times_two_to(solution.centers, exponent)
+    tolerance, found = tolerance_of(points, tol), []
+    for _ in range(starts):
+        start = kmeans_plus_plus(points, weights, clusters, problem.shift, generator)
+        found.append(lloyd(problem, points[start.indices], start, max_iter, tolerance))
+    best = min(found, key=lambda solution: solution.inertia)
+    return times_two_to(best.centers, exponent)

@@ -12,6 +12,7 @@ from pcclust.distributed.share import Share
 ROUNDS = 5
 OVERSAMPLING = 2  # candidates of a round, in clusters
 FIRST, MORE = 0, ROUNDS + 1  # uses of the seed beside the rounds, which are 1 to 5
+STARTS = 4  # on the weighted candidates
 RECLUSTERING = 10  # iterations on the weighted candidates, which cost next to nothing
 
 
@@ -72,7 +73,9 @@ def centers_of_candidates(share: Share, candidates: int, clusters: int, seed: in
     if share.group.first:
         points, weights = means.to(centers.dtype), masses.to(centers.dtype)
         # Clusters that stay empty are split later.
-        centers = plain_kmeans(points, clusters, seed, weights=weights, max_iter=RECLUSTERING)
+        centers = plain_kmeans(
+            points, clusters, seed, weights=weights, starts=STARTS, max_iter=RECLUSTERING
+        )
     return share.group.from_first(centers)
 
 
