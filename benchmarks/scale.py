@@ -18,6 +18,7 @@ from pcclust._files import write_whole
 from pcclust.distributed.claims import EXPIRES
 
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
+MEASURED = Path(__file__).with_name("scale_kmeans.json")  # by benchmarks.scale_kmeans
 MESHES = Path(__file__).parents[1] / "data" / "meshes"
 ITERATIONS = 20
 EPOCHS = 10
@@ -176,7 +177,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from benchmarks.scale_page import page
 
     runs = simulated(rates, given.seed)
-    text = page(rates, [(size, stages(size, rates)) for size in SIZES], runs, given.seed)
+    sizes = [(size, stages(size, rates)) for size in SIZES]
+    kmeans = json.loads(MEASURED.read_text()) if MEASURED.exists() else {}
+    text = page(rates, sizes, runs, given.seed, kmeans)
     write_whole(given.out, text.encode())
     print(f"{given.out}: written on {time.strftime('%Y-%m-%d')}, {processor()}")
 

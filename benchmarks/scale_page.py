@@ -1,6 +1,7 @@
 """The text of docs/scale.md, with the numbers in it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from benchmarks.machine import processor
 from benchmarks.scale import (
@@ -16,6 +17,7 @@ from benchmarks.scale import (
     Machines,
     Stage,
 )
+from benchmarks.scale_kmeans_page import TRIED, kmeans_part
 from benchmarks.scale_rates import POINTS, WIDTH, K, Rates, flops_of_a_vector
 from benchmarks.scale_workers import Fleet, Run
 from pcclust._names import counted
@@ -52,12 +54,13 @@ def page(
     sizes: Sequence[tuple[Machines, Sequence[Stage]]],
     runs: Sequence[tuple[str, Fleet, Run]],
     seed: int,
+    kmeans: Mapping[str, Any],
 ) -> str:
     """Returns the page."""
     parts = [_begin(rates)]
     for machines, found in sizes:
         parts.append(_size(machines, found))
-    parts += [_memory(rates), _workers(runs, seed)]
+    parts += [_memory(rates), _workers(runs, seed), kmeans_part(kmeans) + TRIED]
     return "\n".join(parts)
 
 

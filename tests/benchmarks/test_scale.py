@@ -10,6 +10,19 @@ from benchmarks.scale_rates import Rates, flops_of_a_vector
 from benchmarks.scale_workers import Fleet, simulate
 
 FLEET = Fleet(workers=20, shapes=64_000, shards=200, rate=10, unlike=0.3)
+MEASURED = {
+    "fits": {
+        "rows": 100, "width": 4, "clusters": 3, "processor": "one",
+        "seeds": [
+            {"speed": speed, "scikit-learn": 1.5, "inertia": 0.001, "iterations": [7, 9, 8]}
+            for speed in (0.8, 1.25, 1.0)
+        ],
+    },
+    "memory": {
+        "rows": 100, "width": 4, "clusters": 3, "iterations": 1, "processor": "one",
+        "data": 2**30, "peak": 2**28, "seconds": 3.0,
+    },
+}  # fmt: skip
 RATES = Rates(*[1e-3] * 7, 1e-11, 1e-2, 4e4, 4e3, 500, 20)
 
 
@@ -51,10 +64,15 @@ def test_products_of_a_vector_are_counted_layer_by_layer():
 
 def test_the_page_has_every_stage_of_every_size():
     found = [(size, stages(size, RATES)) for size in SIZES]
-    text = page(RATES, found, [("some", FLEET, simulate(FLEET))], 0)
+    text = page(RATES, found, [("some", FLEET, simulate(FLEET))], 0, MEASURED)
     for size, computed in found:
         assert f"## {size.shapes:,.0f} shapes" in text
         for stage in computed:
             assert stage.seconds >= stage.core_seconds / size.all_cores
         assert f"**{max(computed, key=lambda stage: stage.seconds).name}**" in text
     assert "| some | 200 | 0 |" in text
+    assert "1.00 (median; 0.80 to 1.25) times as fast as `pcclust.KMeans`" in text
+    assert "Inertia beside scikit-learn's: +0.10 % (median; +0.10 to +0.10)" in text
+    assert "are 1,024 MiB. The command takes 256 MiB at its peak, 25 % of them" in text
+    assert "**Two processes**" not in text  # which were not measured
+    assert "**Never ran**: Slurm" in text
