@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     )
     from pcclust.cluster.number import CurvePoint, NumberOfClusters, number_of_clusters
     from pcclust.cluster.spectral import SelfTuningSpectral
+    from pcclust.cluster.spectral_map import SpectralMap
     from pcclust.cluster.whitening import PCAWhitening, unit_length
 
 # Imported when first asked for: scikit-learn, whose estimators ours are, takes a second to load.
@@ -31,6 +32,7 @@ _HOMES = {
     "NumberOfClusters": "number",
     "PCAWhitening": "whitening",
     "SelfTuningSpectral": "spectral",
+    "SpectralMap": "spectral_map",
     "adjusted_rand_index": "metrics",
     "class_mean_accuracy": "metrics",
     "clustering_accuracy": "metrics",
@@ -51,6 +53,7 @@ __all__ = [
     "PCAWhitening",
     "PseudoLabels",
     "SelfTuningSpectral",
+    "SpectralMap",
     "adjusted_rand_index",
     "class_mean_accuracy",
     "clustering_accuracy",

@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import pcclust
 from pcclust import KMeans
-from pcclust.cluster import KernelMap, PCAWhitening, SelfTuningSpectral
+from pcclust.cluster import KernelMap, PCAWhitening, SelfTuningSpectral, SpectralMap
 
 
 @pytest.fixture
@@ -45,6 +45,7 @@ def expected_failures(estimator):
         PCAWhitening(2),
         KernelMap(random_state=0),
         SelfTuningSpectral(3, random_state=0),
+        SpectralMap(2),
     ],
     expected_failed_checks=expected_failures,
 )
@@ -57,7 +58,7 @@ def test_no_public_estimator_goes_unchecked():
     places = (pcclust, pcclust.cluster, pcclust.evaluate)
     public = {getattr(place, name) for place in places for name in place.__all__}
     estimators = {of.__name__ for of in public if isinstance(of, type) and issubclass(of, Base)}
-    here = {"KMeans", "PCAWhitening", "KernelMap", "SelfTuningSpectral"}
+    here = {"KMeans", "PCAWhitening", "KernelMap", "SelfTuningSpectral", "SpectralMap"}
     assert estimators == here | {"ShapeStatistics", "ShapeEmbedding"}
 
 
