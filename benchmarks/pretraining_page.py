@@ -132,9 +132,12 @@ def _sections(encoders: list[Encoder]) -> list[str]:
         parts.append(table(head, rows))
     shares = sorted({s.fraction for s in scores if s.fraction < 1})
     if shares:
-        head = ("z/SO3, linear SVM with few labels", *(f"{100 * s:g} %" for s in shares))
-        few = [e for e in encoders if any(s.fraction < 1 for s in e.linear.scores)]
-        rows = [[e.name, *(_score(e, "z/SO3", "linear_svm", s) for s in shares)] for e in few]
+        head = ("z/SO3, with few labels", "", *(f"{100 * s:g} %" for s in shares))
+        rows = [
+            [e.name, PROBES[probe], *(_score(e, "z/SO3", probe, s) for s in shares)]
+            for e in encoders
+            for probe in dict.fromkeys(s.probe for s in e.linear.scores if s.fraction < 1)
+        ]
         parts.append(table(head, rows))
     clustered = [(e, c) for e in encoders for c in e.clusterings]
     if clustered:

@@ -15,7 +15,8 @@ GROUPS = {
     "clusters": ("clusters", "num_clusters", "method", "seeds", "whiten", "l2"),
     "rotations": ("features", "trained", "rotations", "sampler", "tilts", "tilt_shapes"),
     "classifiers": (
-        "azimuths", "neighbors", "temperature", "landmarks", "label_fractions", "repeats",
+        "azimuths", "neighbors", "temperature", "landmarks", "components", "label_fractions",
+        "repeats",
     ),
     "views": (
         "rotation", "jitter", "max_scale", "stretch", "tilt", "max_shift", "crop", "view_points",

@@ -111,6 +111,8 @@ class Linear(TurnedEvaluation):
         neighbors: how many training shapes vote in the weighted kNN.
         temperature: of these votes.
         landmarks: training shapes that span the kernel map before a linear SVM; 0 for none.
+        components: of the spectral map of training shapes, with and without labels, beside which a
+            linear SVM is trained, too; 0 for none.
         label_fractions: of the training labels that a linear SVM gets, each class its share.
         repeats: how often each fraction is drawn.
     """
@@ -119,6 +121,7 @@ class Linear(TurnedEvaluation):
     neighbors: int = 20
     temperature: float = 0.07
     landmarks: int = 3000
+    components: int = 40
     label_fractions: Annotated[tuple[float, ...], arg(aliases=["--label-shares"])] = (
         0.01,
         0.05,
@@ -133,6 +136,7 @@ class Linear(TurnedEvaluation):
             neighbors=self.neighbors,
             temperature=self.temperature,
             landmarks=self.landmarks,
+            components=self.components,
             label_fractions=self.label_fractions,
             repeats=self.repeats,
         )

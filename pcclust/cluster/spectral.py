@@ -108,6 +108,6 @@ class SelfTuningSpectral(ClusterMixin, BareEstimator):  # type: ignore[misc]
         clusters: Any = self.n_clusters
         if isinstance(clusters, bool) or not isinstance(clusters, Integral):
             raise TypeError(f"n_clusters must be an int, got {clusters!r}")
-        if not 1 <= clusters < count:
-            wanted = "at least 1" if clusters < 1 else f"below n_samples={count}"
+        if not 1 <= int(clusters) < count:
+            wanted = "at least 1" if int(clusters) < 1 else f"below n_samples={count}"
             raise ValueError(f"n_clusters={clusters} must be {wanted}")

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pcclust.data.dataset import PointDataset, UpAxis
-from pcclust.data.splits import few_labels
 from pcclust.data.transforms import rotation_about
 from pcclust.evaluate.forward import Advance, BatchPredictor, Layout, Model, Predictor
+from pcclust.evaluate.graph_features import GraphFeatures
 from pcclust.evaluate.kernel_probe import KernelProbe
 from pcclust.evaluate.labelled import Array, classes_of, labelled_shapes
 from pcclust.evaluate.linear_probe import LinearProbe, check_classes
@@ -162,12 +162,21 @@ def _probed(
         yield from scorer.scores("rbf_svc", name, voters)
         near = WeightedKNN(seen, labels, k=probes.neighbors, temperature=probes.temperature)
         yield from scorer.scores("weighted_knn", name, [(near, rounds)])
-        for fraction in probes.label_fractions:
-            drawn = [
-                few_labels(labels, fraction, repeat=i, seed=seed) for i in range(probes.repeats)
-            ]
-            few = ((LinearProbe(seen[rows], labels[rows], seed=seed), rounds) for rows in drawn)
-            yield from scorer.scores("linear_svm", name, few, fraction, len(drawn[0]))
+        drawn = probes.drawn(labels, seed)
+        for fraction, few in drawn.items():
+            trials = ((LinearProbe(seen[rows], labels[rows], seed=seed), rounds) for rows in few)
+            yield from scorer.scores("linear_svm", name, trials, fraction, len(few[0]))
+        if probes.components:
+            graph = GraphFeatures(seen, components=probes.components)
+            there = {test: [graph(shown) for shown in rounds[test]] for test in rounds}
+            seen = graph(seen)
+            for fraction, few in {1.0: [torch.arange(len(seen))], **drawn}.items():
+                probed = (
+                    LinearProbe(seen[rows], labels[rows], standardize=False, seed=seed)
+                    for rows in few
+                )
+                trials = ((probe, there) for probe in probed)
+                yield from scorer.scores("graph_svm", name, trials, fraction, len(few[0]))
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ _NOW = {
 PROBES = {
     "linear_svm": "linear SVM",
     "kernel_map": "SVM on kernel map",
+    "graph_svm": "SVM with spectral map",
     "linear_svm_c1": "linear SVM, C = 1",
     "rbf_svc": "RBF SVC",
     "weighted_knn": "weighted kNN",

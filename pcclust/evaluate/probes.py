@@ -2,6 +2,10 @@
 
 from dataclasses import asdict, dataclass
 
+from torch import Tensor
+
+from pcclust.data.splits import few_labels
+
 # By training orientation, the test orientations that follow. Published linear probes are upright.
 PROTOCOLS: dict[str, tuple[str, ...]] = {
     "upright": ("upright",),
@@ -20,6 +24,7 @@ class Probes:
         neighbors: k of `WeightedKNN`.
         temperature: τ of `WeightedKNN`.
         landmarks: of the kernel map of `KernelProbe`; 0 leaves it out.
+        components: of the spectral map of `GraphFeatures`; 0 leaves it out.
         label_fractions: of the training labels that a linear classifier gets; none if empty.
         repeats: how often each fraction is drawn.
 
@@ -28,7 +33,7 @@ class Probes:
 
     Example:
         >>> Probes(azimuths=12).classifiers, Probes(label_fractions=()).classifiers
-        (71, 10)
+        (119, 12)
         >>> Probes(azimuths=12).clouds(shapes=10, learned=100, rotations=5)
         1620
     """
@@ -37,6 +42,7 @@ class Probes:
     neighbors: int = 20
     temperature: float = 0.07
     landmarks: int = 3000
+    components: int = 40
     label_fractions: tuple[float, ...] = (0.01, 0.05, 0.2)
     repeats: int = 5
 
@@ -45,6 +51,8 @@ class Probes:
             raise ValueError(f"azimuths={self.azimuths} must not be negative; ContrastNet has 12")
         if self.landmarks < 0:
             raise ValueError(f"landmarks={self.landmarks} must not be negative; 0 is none")
+        if self.components < 0:
+            raise ValueError(f"components={self.components} must not be negative; 0 is none")
         if self.neighbors < 1 or not self.temperature > 0:
             raise ValueError(
                 f"neighbors={self.neighbors} and temperature={self.temperature} must be positive"
@@ -65,7 +73,8 @@ class Probes:
     @property
     def classifiers(self) -> int:
         """How many classifiers are trained."""
-        each = 4 + (self.landmarks > 0) + self.repeats * len(self.label_fractions)
+        graph, few = self.components > 0, self.repeats * len(self.label_fractions)
+        each = 4 + (self.landmarks > 0) + graph + few * (1 + graph)
         return each * len(self.orientations) + max(self.azimuths - 1, 0)
 
     def clouds(self, shapes: int, learned: int, rotations: int) -> int:
@@ -80,6 +89,16 @@ class Probes:
             rotations: of each test shape.
         """
         return 2 * (learned + rotations * shapes) + self.azimuths * (learned + shapes)
+
+    def drawn(self, labels: Tensor, seed: int) -> dict[float, list[Tensor]]:
+        """Returns by fraction the training shapes that keep their label, in every repeat."""
+        return {
+            fraction: [
+                few_labels(labels, fraction, repeat=repeat, seed=seed)
+                for repeat in range(self.repeats)
+            ]
+            for fraction in self.label_fractions
+        }
 
     def told(self) -> dict[str, int | float | str]:
         """Returns the settings by name."""

@@ -20,8 +20,7 @@ class LinearView(ReportView):
 
     def tables(self) -> list[Table]:
         """Returns the accuracies with all labels, and with few where that was tested."""
-        few = any(found.fraction < 1 for found in self.report.scores)
-        return [self._summary(), *([self._few_labels()] if few else [])]
+        return [self._summary(), *self._few_labels()]
 
     def more_tables(self) -> list[Table]:
         """Returns the class-mean accuracies of the probes that had all labels."""
@@ -42,6 +41,8 @@ class LinearView(ReportView):
             "shapes, with few labels on those that have one. C = 1: features as they are.",
             "Kernel map: a Nyström map, fitted on the training shapes without their labels, then "
             "the linear SVM; it is linear on what the map makes of the features, not on them.",
+            "Spectral map: standardised features and, beside them, coordinates in the graph of all "
+            "training shapes, for which no label is looked at; then the linear SVM.",
             "RBF SVC: standardised features, gamma = 1 / features, C = 1. ContrastNet's script "
             "takes features as they are."
             + f" Upright: mean ± deviation over {azimuths} rotations of all shapes."
@@ -68,16 +69,21 @@ class LinearView(ReportView):
         counts = f"{report.learned:,} shapes to train with, {report.shapes:,} to test"
         return self._table(f"Accuracy in %: {counts}", _accuracy)
 
-    def _few_labels(self) -> Table:
+    def _few_labels(self) -> list[Table]:
+        """Returns a table for each probe that had few labels."""
         report = self.report
         few = [found for found in report.scores if found.fraction < 1]
         rows = {found.fraction: f"{100 * found.fraction:g} % ({found.labels:,})" for found in few}
-        cells = [
-            [title, *(_accuracy(report.score(p, fraction=fraction)) for p in report.protocols)]
-            for fraction, title in rows.items()
-        ]
-        caption = f"Linear SVM with few labels, accuracy in %: {report.settings['repeats']} repeats"
-        return Table(["labels", *report.protocols], cells, caption)
+        repeats = f"with few labels, accuracy in %: {report.settings['repeats']} repeats"
+        tables = []
+        for probe in dict.fromkeys(found.probe for found in few):
+            cells = [
+                [title, *(_accuracy(report.score(p, probe, part)) for p in report.protocols)]
+                for part, title in rows.items()
+            ]
+            name = PROBES[probe][0].upper() + PROBES[probe][1:]
+            tables.append(Table(["labels", *report.protocols], cells, f"{name} {repeats}"))
+        return tables
 
     def _table(self, caption: str, cell: Callable[[ProbeScores], str]) -> Table:
         report = self.report

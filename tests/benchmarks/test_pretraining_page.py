@@ -72,7 +72,7 @@ def test_everything_is_told(folder, run):
     assert "| untrained | 81.0 ± 1.4 | 81.0 ± 1.4 | 81.0 ± 1.4 |" in text
     assert "| z/SO3, other classifiers | weighted kNN |" in text
     assert "| untrained | 71.0 ± 1.4 |" in text
-    assert "| untrained | 55.0 ± 7.1 |" in text
+    assert "| untrained | linear SVM | 55.0 ± 7.1 |" in text
     row = "| untrained | whitened to 64, of length 1 | 50 shapes into 10 | so3 |"
     assert f"{row} 50.0 ± 1.0 | 50.0 ± 1.0 | 50.0 ± 1.0 |" in text
     end = "loss 0.457, accuracy 0.875 |"

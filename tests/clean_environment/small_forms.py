@@ -48,7 +48,11 @@ EXTENDED = (
     Extended("evaluate linear .*(small|shapenet)", "--num-points 128 --limit 20", "an hour"),
     Extended("evaluate (rotation|corruption) .*small", "--limit 20", "the same"),
     Extended("evaluate (rotation|linear)", "--rotations 1", "four fifths of the clouds"),
-    Extended("evaluate linear", "--landmarks 0 --label-fractions 0.5 --repeats 1", "classifiers"),
+    Extended(
+        "evaluate linear",
+        "--landmarks 0 --components 4 --label-fractions 0.5 --repeats 1",
+        "classifiers",
+    ),
 )
 SKIPPED = (
     Skipped("make", "CI runs the targets themselves, beside this check"),

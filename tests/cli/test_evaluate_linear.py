@@ -88,7 +88,7 @@ def report_of(folder):
 def test_features_of_a_function_are_probed_and_the_report_is_written(here, capsys):
     assert run("mine.py:radius", *REPORTED, "--votes", "2") == 0
     shown = capsys.readouterr()
-    assert "304 clouds to encode, 22 classifiers to train" in shown.err
+    assert "304 clouds to encode, 31 classifiers to train" in shown.err
     assert re.search(r"linear SVM +100.0 +100.0 ± 0.0 +100.0 ± 0.0 +100.0 ± 0.0", shown.out)
     assert re.search(r"10 % \(4\) +100.0 ± 0.0", shown.out)
     assert max(map(len, shown.out.splitlines())) <= 80

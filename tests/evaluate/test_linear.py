@@ -9,6 +9,7 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
+from pcclust.cluster import SpectralMap
 from pcclust.data.dataset import UP_AXES
 from pcclust.data.splits import few_labels
 from pcclust.data.transforms import rotation_about
@@ -20,9 +21,11 @@ from tests.evaluate.known_shapes import rods_and_balls
 from tests.evaluate.test_weighted_knn import slow as slow_knn
 
 ROTATIONS = Rotations(rounds=3, tilts=0, seed=5)
-PROBES = Probes(azimuths=3, neighbors=7, landmarks=30, label_fractions=(0.05, 0.3), repeats=2)
+PROBES = Probes(
+    azimuths=3, neighbors=7, landmarks=30, components=4, label_fractions=(0.05, 0.3), repeats=2
+)
 FEW = Probes(
-    landmarks=0, label_fractions=(0.1,), repeats=1
+    landmarks=0, components=0, label_fractions=(0.1,), repeats=1
 )  # where the probes are not what is tested
 
 
@@ -161,12 +164,12 @@ def test_the_linear_machine_on_a_kernel_map_is_a_kernel_probe(known, report, pro
     assert found.Cs == (probe.C,)
 
 
-def test_without_landmarks_there_is_no_kernel_map(known):
+def test_without_landmarks_and_components_there_are_no_maps(known):
     train = (known.train, known.known)
     found = linear(
         moments, known.points, known.labels, train=train, rotations=ROTATIONS, probes=FEW
     )
-    assert "kernel_map" not in {one.probe for one in found.scores}
+    assert not {"kernel_map", "graph_svm"} & {one.probe for one in found.scores}
 
 
 def test_votes_turn_all_shapes_alike_and_are_averaged(known, report):
@@ -188,7 +191,7 @@ def test_votes_show_the_model_shapes_turned_by_even_steps(known):
         return moments(clouds)
 
     train = (known.train, known.known)
-    probes = Probes(azimuths=3, landmarks=0, label_fractions=())
+    probes = Probes(azimuths=3, landmarks=0, components=0, label_fractions=())
     linear(recording, known.points, known.labels, train=train, rotations=ROTATIONS, probes=probes)
     shown = torch.cat(seen).flatten(1)
     for degrees in (0, 120, 240):
@@ -225,6 +228,30 @@ def test_with_few_labels_nothing_else_is_learned_from(known, report, fraction):
     assert found.std == pytest.approx(np.std(found.accuracies.mean(axis=1), ddof=1))
 
 
+@pytest.mark.parametrize("fraction", [0.05, 0.3, 1])
+def test_beside_a_spectral_map_the_graph_is_of_all_shapes(known, report, fraction):
+    learned, rounds = known.features("z", "SO3")
+    graph = SpectralMap(4).fit(_scaled(learned, learned))
+    seen, *shown = (
+        torch.cat([_scaled(some, learned), graph.transform(_scaled(some, learned))], dim=1)
+        for some in (learned, *rounds)
+    )
+    expected = []
+    for repeat in range(2 if fraction < 1 else 1):
+        rows = few_labels(known.known, fraction, repeat=repeat, seed=ROTATIONS.seed)
+        rows = rows if fraction < 1 else torch.arange(len(seen))
+        probe = LinearProbe(seen[rows], known.known[rows], standardize=False, seed=ROTATIONS.seed)
+        expected.append([known.accuracy(probe.predict(some)) for some in shown])
+    found = report.score("z/SO3", "graph_svm", fraction=fraction)
+    np.testing.assert_allclose(found.accuracies, expected, atol=1.01 / 45)
+    assert found.labels == len(rows)
+
+
+def _scaled(features, learned):
+    spread = learned.std(dim=0, correction=0)
+    return (features - learned.mean(dim=0)) / spread.clamp(min=1e-9) / learned.shape[1] ** 0.5
+
+
 def test_class_means_weigh_all_classes_alike(known):
     labels = (known.labels == 0).long()  # two thirds are of class 0
     balanced = linear(
@@ -233,7 +260,7 @@ def test_class_means_weigh_all_classes_alike(known):
         labels,
         train=(known.train, (known.known == 0).long()),
         rotations=ROTATIONS,
-        probes=Probes(landmarks=0, label_fractions=()),
+        probes=Probes(landmarks=0, components=0, label_fractions=()),
         batch_size=1000,
     )
     found = balanced.score("z/z")
@@ -244,7 +271,7 @@ def test_class_means_weigh_all_classes_alike(known):
         labels,
         train=(known.train, (known.known == 0).long()),
         rotations=ROTATIONS,
-        probes=Probes(landmarks=0, label_fractions=()),
+        probes=Probes(landmarks=0, components=0, label_fractions=()),
         batch_size=1000,
     ).score("z/z")
     assert blind.class_mean == pytest.approx(0.5, abs=0.1) != blind.mean
@@ -259,7 +286,7 @@ def test_turns_are_about_the_axis_that_is_up(up_axis):
         known.labels.tolist(),
         train=(known.train, known.known),
         rotations=ROTATIONS,
-        probes=Probes(landmarks=0, label_fractions=(), azimuths=3),
+        probes=Probes(landmarks=0, components=0, label_fractions=(), azimuths=3),
         up_axis=up_axis,
     )
     learned, rounds = known.features("z", "z")
@@ -312,7 +339,7 @@ def test_each_shape_is_encoded_once_in_each_turn_and_everything_is_counted(known
     assert sum(clouds) == PROBES.clouds(45, 150, 3) == found.settings["clouds"]
     # Two clouds to find the layout, and 32 twice to see whether the model is random.
     assert len(seen) == sum(clouds) + 2 + 2 * 32
-    assert len(classifiers) == dataclasses.replace(PROBES, label_fractions=(0.1,)).classifiers == 23
+    assert len(classifiers) == dataclasses.replace(PROBES, label_fractions=(0.1,)).classifiers == 32
     assert len(set(seen)) == sum(clouds)  # no cloud is shown twice; the two tried are upright
 
 

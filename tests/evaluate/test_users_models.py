@@ -168,7 +168,7 @@ def test_a_random_model_is_said_to_be_one(noise, kind):
     elif kind == "corruption":
         report = corruption(model, points.repeat(1, 16, 1), labels)
     else:
-        probes = Probes(landmarks=0, label_fractions=(), neighbors=2)
+        probes = Probes(landmarks=0, components=0, label_fractions=(), neighbors=2)
         train = (points + 0.01, labels)
         report = linear(model, points, labels, train=train, rotations=few, probes=probes)
     own = report.settings["own_change"]
