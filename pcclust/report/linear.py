@@ -74,7 +74,6 @@ class LinearView(ReportView):
         report = self.report
         few = [found for found in report.scores if found.fraction < 1]
         rows = {found.fraction: f"{100 * found.fraction:g} % ({found.labels:,})" for found in few}
-        repeats = f"with few labels, accuracy in %: {report.settings['repeats']} repeats"
         tables = []
         for probe in dict.fromkeys(found.probe for found in few):
             cells = [
@@ -82,7 +81,9 @@ class LinearView(ReportView):
                 for part, title in rows.items()
             ]
             name = PROBES[probe][0].upper() + PROBES[probe][1:]
-            tables.append(Table(["labels", *report.protocols], cells, f"{name} {repeats}"))
+            repeats = f"accuracy in %: {report.settings['repeats']} repeats"
+            caption = f"{name} with few labels, {repeats}"
+            tables.append(Table(["labels", *report.protocols], cells, caption))
         return tables
 
     def _table(self, caption: str, cell: Callable[[ProbeScores], str]) -> Table:

@@ -82,7 +82,7 @@ def test_the_numbers_are_those_of_the_report(rotations, clusters, probes):
     assert f"z/SO3: accuracy {mean:.1f} ± " in repr(rotations)
     accuracy = 100 * clusters.methods[0].mean_and_deviation("accuracy")[0]
     assert f"ACC {accuracy:.1f} %" in repr(clusters)
-    assert repr(probes).endswith("… 26 more")
+    assert repr(probes).endswith("… 34 more")
 
 
 def test_shapes_that_failed_turn_in_a_frame_that_reaches_nothing(rotations):
