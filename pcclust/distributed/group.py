@@ -4,12 +4,15 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
 
 Result = TypeVar("Result")
+# On a crowded machine gloo may wait for a connection that was lost; then torchrun begins anew.
+CONNECTING, WAITING = timedelta(minutes=5), timedelta(minutes=30)
 
 
 class PeerError(RuntimeError):
@@ -193,7 +196,9 @@ def joined_group(device: str | None = None) -> Iterator[Group]:
         )
     if place.type == "cuda":
         torch.cuda.set_device(place)
-    distributed.init_process_group(backend)
+    distributed.init_process_group(backend, timeout=CONNECTING)
+    # One may wait long for another that reads slowly.
+    distributed.distributed_c10d._set_pg_timeout(WAITING)
     try:
         yield TorchGroup(place)
     finally:
