@@ -125,7 +125,7 @@ class Store:
         """Writes a file under a temporary name, and gives it its own when all of it is there.
 
         Raises:
-            OSError: a disk that is full, or may not be written.
+            OSError: a disk that is full, or may not be written; a bucket that is not there.
             StoreError: a store that does not answer, refuses, or keeps a part of the file.
         """
         if self.local is not None:
@@ -135,7 +135,8 @@ class Store:
         temporary = self._path(f".{name}.{os.getpid()}-{time.time_ns():x}.tmp")
 
         def put() -> None:
-            self._fs.makedirs(self._root, exist_ok=True)
+            if self._root.startswith("/"):  # others have no folders, and would make a bucket
+                self._fs.makedirs(self._root, exist_ok=True)
             self._fs.pipe_file(temporary, content)
             self._fs.invalidate_cache()
             kept = self._fs.info(temporary)["size"]
@@ -143,7 +144,13 @@ class Store:
                 raise StoreError(f"it keeps {kept:,} of {len(content):,} bytes")
             self._fs.mv(temporary, self._path(name))
 
-        patiently(put, f"{self.place(name)} cannot be written", len(content))
+        try:
+            patiently(put, f"{self.place(name)} cannot be written", len(content))
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{self.place(name)} cannot be written ({error}): make the bucket first, or name "
+                "one that is there"
+            ) from error
 
     def remove(self, name: str) -> None:
         """Removes a file, where it is there."""

@@ -70,6 +70,14 @@ def test_shards_and_clusters_are_those_of_a_disk(shapes, bucket, tmp_path, capsy
     assert np.load("far/centers.npy").tobytes() == np.load("near/centers.npy").tobytes()
 
 
+def test_a_bucket_that_is_not_there_is_not_made(shapes, bucket, capsys):
+    assert run("embed", "shapes/*", *given(shapes, "s3://typo/features")) == 1
+    error = capsys.readouterr().err
+    assert "s3://typo/features/_manifest.parquet.claim cannot be written (" in error
+    assert "make the bucket first, or name one that is there" in error
+    assert not bucket.exists("typo")
+
+
 def test_workers_of_a_bucket_that_are_killed_cost_no_byte(shapes, bucket):
     """They are killed as they start, or after some shards; claims in a store end with time."""
     assert run("embed", "s3://bucket/shapes/*", *given(shapes, "s3://bucket/one")) == 1
