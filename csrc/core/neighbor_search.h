@@ -19,6 +19,11 @@ namespace pcclust::inline PCCLUST_ISA {
 constexpr int64_t kTreeDims = 3;  // up to here a tree wins; above, every distance is computed
 constexpr int64_t kLargeCloud = 1 << 16;  // whose scratch memory is worth giving back early
 
+// Squared k-th distances that the last one lets expect: that of the next query, with so many points
+// more within it as cost nothing, and the farthest of its leaf.
+constexpr float kNext = 1.25f;
+constexpr float kReach = 2.5f;
+
 // The queries of one leaf, searched one after the other.
 template <class T, class List, class Emit>
 class LeafQueries {
@@ -33,66 +38,66 @@ class LeafQueries {
         emit_(emit),
         self_(&tree == &order) {}
 
-  // Searches the first query through the whole tree. Its k-th distance bounds those of the others,
-  // and so the leaves in which their neighbours can lie: those are collected once for all.
+  // Where the k-th distance of the last query lets expect those of this leaf, the leaves so near to
+  // it are collected once for all its queries. A query whose neighbours may lie beyond goes through
+  // the whole tree, and the others wait for what it finds.
   void search(int64_t l) {
     const Leaf<T>& leaf = order_.leaf[l];
     for (int lane = 0; lane < kFan && leaf.id[lane] >= 0; ++lane) emit_.expect(leaf.id[lane]);
-    search_tree(leaf, 0, l);
-    const bool near = warm_ && collect(leaf, l);
-    for (int lane = 1; lane < kFan && leaf.id[lane] >= 0; ++lane) {
-      if (near) {
-        search_near(leaf, lane);
-      } else {
+    bool near = collect(l);
+    for (int lane = 0; lane < kFan && leaf.id[lane] >= 0; ++lane) {
+      if (!(near && search_near(leaf, lane))) {
         search_tree(leaf, lane, l);
+        if (near || lane == 0) near = collect(l);
       }
+      emit_(leaf.id[lane], list_);
     }
   }
 
  private:
+  bool search_near(const Leaf<T>& leaf, int lane) {
+    list_.start(a_.limit);
+    move_to(leaf, lane);
+    const T guess = warm_ ? kth_ * kNext : a_.limit;
+    if (!searcher_.search_near(at_, near_, excluded(leaf, lane), k_, guess, list_)) return false;
+    remember();
+    return true;
+  }
+
   void search_tree(const Leaf<T>& leaf, int lane, int64_t l) {
-    begin(leaf, lane);
+    list_.start(warm_ ? bound(leaf, lane) : a_.limit);
+    move_to(leaf, lane);
     const int64_t start_leaf = self_ ? l : searcher_.nearest_leaf(at_);
     searcher_.search(at_, start_leaf, excluded(leaf, lane), list_);
-    end(leaf, lane);
+    remember();
   }
 
-  void search_near(const Leaf<T>& leaf, int lane) {
-    begin(leaf, lane);
-    searcher_.search_near(at_, near_, excluded(leaf, lane), k_, list_);
-    end(leaf, lane);
-  }
-
-  bool collect(const Leaf<T>& leaf, int64_t l) {
-    T farthest = 0, low[3], high[3];
-    for (int lane = 1; lane < kFan && leaf.id[lane] >= 0; ++lane) {
-      farthest = std::max(farthest, squared_step(leaf, lane));
-    }
+  bool collect(int64_t l) {
+    T low[3], high[3];
     const Boxes<T>& boxes = order_.level[0][l / kFan];
     for (int axis = 0; axis < 3; ++axis) {
       low[axis] = boxes.low[axis][l % kFan];
       high[axis] = boxes.high[axis][l % kFan];
     }
-    return searcher_.collect(low, high, bound(farthest), near_);
+    const T reach = warm_ ? std::min(a_.limit, kth_ * kReach) : a_.limit;
+    return searcher_.collect(low, high, reach, near_);
   }
 
-  void begin(const Leaf<T>& leaf, int lane) {
-    list_.start(warm_ ? bound(squared_step(leaf, lane)) : a_.limit);
+  void move_to(const Leaf<T>& leaf, int lane) {
     for (int axis = 0; axis < 3; ++axis) at_[axis] = leaf.coordinate[axis][lane];
   }
 
-  void end(const Leaf<T>& leaf, int lane) {
+  void remember() {
     warm_ = list_.full();
-    emit_(leaf.id[lane], list_);
+    kth_ = list_.threshold();
+    for (int axis = 0; axis < 3; ++axis) found_at_[axis] = at_[axis];
   }
 
-  // What the last query found bounds a query that far (squared) from it.
-  T bound(T step) const { return std::min(a_.limit, inherited_bound(list_.threshold(), step)); }
-
-  T squared_step(const Leaf<T>& leaf, int lane) const {
+  // What the last query found bounds the next one, by the distance between the two.
+  T bound(const Leaf<T>& leaf, int lane) const {
     T step[3];
-    for (int axis = 0; axis < 3; ++axis) step[axis] = leaf.coordinate[axis][lane] - at_[axis];
-    return squared_norm(step);
+    for (int axis = 0; axis < 3; ++axis) step[axis] = leaf.coordinate[axis][lane] - found_at_[axis];
+    return std::min(a_.limit, inherited_bound(kth_, squared_norm(step)));
   }
 
   int32_t excluded(const Leaf<T>& leaf, int lane) const {
@@ -106,8 +111,10 @@ class LeafQueries {
   List& list_;
   const Emit& emit_;
   const bool self_;
-  bool warm_ = false;  // whether the last query found k neighbours
-  T at_[3] = {};       // where it was
+  T at_[3] = {};
+  bool warm_ = false;    // whether the last query found k neighbours,
+  T kth_ = 0;            // how far (squared) the last of them was,
+  T found_at_[3] = {};   // and where the query
   Neighborhood<T> near_;
 };
 

@@ -4,20 +4,25 @@
 #include <cstdint>
 
 #include "core/simd.h"
+#include "core/top_k.h"
 #include "core/tree.h"
 
 namespace pcclust::inline PCCLUST_ISA {
 
-// The leaves in which the neighbours of all queries of one leaf lie.
+// The leaves around the queries of one leaf.
 template <class T>
 struct Neighborhood {
   static constexpr int room = 6 * kFan;
+  T reach = 0;  // squared: no point that near to a query of the leaf lies elsewhere
   Boxes<T> boxes[room / kFan];
-  int64_t leaf[room];
+  alignas(64) int32_t leaf[room];
   int count = 0;
-  // Of one query: the leaves near enough and the distances to their points.
-  int64_t measured[room];
+  // Of one query: how far each box is, the leaves near enough and the distances to their points.
+  alignas(64) T gap[room];
+  alignas(64) int32_t measured[room + kFan];
+  int leaves = 0;
   alignas(64) T distance[room * kFan];
+  Found found;
 
   void add(const Boxes<T>& from, int lane, int64_t which) {
     Boxes<T>& to = boxes[count / kFan];
@@ -26,7 +31,7 @@ struct Neighborhood {
       to.high[axis][count % kFan] = from.high[axis][lane];
     }
     to.first[count % kFan] = from.first[lane];
-    leaf[count++] = which;
+    leaf[count++] = static_cast<int32_t>(which);
   }
   void clear(int lane) { clear_lane(boxes[lane / kFan], lane % kFan); }
 };

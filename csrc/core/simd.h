@@ -211,6 +211,27 @@ PCCLUST_INLINE int append(int64_t* to, I64x8 v, uint32_t chosen) {
 #endif
 }
 
+// As above, of sixteen 32-bit lanes.
+template <class T, class V>
+PCCLUST_INLINE void append(T* to, V v, uint32_t chosen) {
+  static_assert(sizeof(T) == 4 && sizeof(V) == 64);
+#if defined(PCCLUST_HAS_AVX512)
+  _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(static_cast<__mmask16>(chosen), (__m512i)v));
+#else
+  for (; chosen; chosen &= chosen - 1) *to++ = v[__builtin_ctz(chosen)];
+#endif
+}
+
+// Adds 1 to the counts of the lanes where a < b.
+PCCLUST_INLINE void count_less(F32x16 a, F32x16 b, I32x16& counts) {
+#if defined(PCCLUST_HAS_AVX512)
+  const __mmask16 less = _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ);
+  counts = (I32x16)_mm512_mask_add_epi32((__m512i)counts, less, (__m512i)counts, _mm512_set1_epi32(1));
+#else
+  counts -= a < b;
+#endif
+}
+
 // {last of `before`, then all but the last of `v`}: moves every lane up by one.
 PCCLUST_INLINE I64x8 shift_in(I64x8 before, I64x8 v) {
 #if defined(PCCLUST_HAS_AVX512)

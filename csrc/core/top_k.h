@@ -72,6 +72,30 @@ PCCLUST_INLINE void append_near(const T* distance, const int32_t* id, T limit, W
   }
 }
 
+// All candidates of one query, few enough to count for each how many precede it.
+struct Found {
+  static constexpr int most = 96;
+  int count = 0;
+  alignas(64) float distance[most + 16];  // room for a whole vector at the end
+  alignas(64) int32_t id[most + 16];
+};
+
+// Writes the rank of each of `Vectors` · 16 candidates, in order of (distance, id).
+template <int Vectors>
+void rank_candidates(const Found& found, int32_t* ranks) {
+  F32x16 distance[Vectors];
+  I32x16 rank[Vectors];
+  for (int v = 0; v < Vectors; ++v) {
+    distance[v] = load<F32x16>(found.distance + 16 * v);
+    rank[v] = I32x16{};
+  }
+  for (int i = 0; i < found.count; ++i) {
+    const F32x16 other = splat<F32x16>(found.distance[i]);
+    for (int v = 0; v < Vectors; ++v) count_less(other, distance[v], rank[v]);
+  }
+  for (int v = 0; v < Vectors; ++v) store(ranks + 16 * v, rank[v]);
+}
+
 // Sorted keys in `Octets` registers of 8; places after the k-th hold what was pushed out.
 template <int Octets>
 class RegisterList {
@@ -102,6 +126,30 @@ class RegisterList {
     }
   }
 
+  // Takes the k first of all candidates there are, instead of working them in.
+  void rank(Found& found) {
+    alignas(64) int32_t ranks[Found::most + 16];
+    for (int i = found.count; i % 16; ++i) found.distance[i] = std::numeric_limits<float>::infinity();
+    switch ((found.count + 15) / 16) {
+      case 0: case 1: rank_candidates<1>(found, ranks); break;
+      case 2: rank_candidates<2>(found, ranks); break;
+      case 3: rank_candidates<3>(found, ranks); break;
+      case 4: rank_candidates<4>(found, ranks); break;
+      case 5: rank_candidates<5>(found, ranks); break;
+      default: rank_candidates<6>(found, ranks); break;
+    }
+    int64_t total = 0;
+    for (int i = 0; i < found.count; ++i) total += ranks[i];
+    if (total != int64_t{found.count} * (found.count - 1) / 2) part_ties(found, ranks);
+    for (int i = 0; i < found.count; ++i) {
+      keys_[ranks[i]] = make_key(found.distance[i], found.id[i]);
+    }
+    if (full()) {
+      threshold_ = distance_of(keys_[k_ - 1]);
+      last_id_ = id_of(keys_[k_ - 1]);
+    }
+  }
+
   bool full() const { return keys_[k_ - 1] != kEmpty; }
   float distance(int64_t i) const { return distance_of(keys_[i]); }
   int32_t id(int64_t i) const { return id_of(keys_[i]); }  // -1 where there is none
@@ -120,7 +168,16 @@ class RegisterList {
     }
   }
 
-  alignas(64) int64_t keys_[8 * Octets];
+  // Of candidates at the same distance, the lower id comes first.
+  static void part_ties(const Found& found, int32_t* ranks) {
+    for (int i = 0; i < found.count; ++i) {
+      for (int j = 0; j < found.count; ++j) {
+        ranks[i] += found.distance[j] == found.distance[i] && found.id[j] < found.id[i];
+      }
+    }
+  }
+
+  alignas(64) int64_t keys_[8 * Octets > Found::most ? 8 * Octets : Found::most];
   int k_;
   float threshold_;
   int32_t last_id_;

@@ -81,30 +81,43 @@ class Searcher {
     }
   }
 
-  // Copies the boxes of the leaves within squared distance `limit` of a box to `near`; returns
+  // Copies the boxes of the leaves within squared distance `reach` of a box to `near`; returns
   // false where they are too many.
-  bool collect(const T (&low)[3], const T (&high)[3], T limit, Neighborhood<T>& near) const {
+  bool collect(const T (&low)[3], const T (&high)[3], T reach, Neighborhood<T>& near) const {
     near.count = 0;
-    const bool fits = collect_group({Position<T>(low), Position<T>(high)}, tree_.levels - 1, 0, limit, near);
-    if (!fits) return false;
+    near.reach = reach;
+    if (!(reach < std::numeric_limits<T>::infinity())) return false;
+    const Span span{Position<T>(low), Position<T>(high)};
+    if (!collect_group(span, tree_.levels - 1, 0, near)) return false;
     for (int lane = near.count; lane % kFan; ++lane) near.clear(lane);
     return true;
   }
 
-  // As search(), for a query none of whose neighbours lies outside the leaves of `near`, and whose
-  // list was started with a distance that at least k points do not exceed, if there is one.
+  // As search(), for a query of the leaf that `near` surrounds; returns false, with the list as it
+  // was, where its neighbours may lie elsewhere. `guess` is where the k-th distance is expected: a
+  // good one saves leaves, no one is wrong.
   template <class List>
-  void search_near(const T* at, Neighborhood<T>& near, int32_t excluded, int64_t k,
+  bool search_near(const T* at, Neighborhood<T>& near, int32_t excluded, int64_t k, T guess,
                    List& list) const {
-    const int leaves = measure(Position<T>(at), excluded, list.threshold(), near);
-    const T limit = narrow(near, leaves, k, list.threshold());
+    const Position<T> query(at);
+    T limit = std::min(guess, near.reach);
+    const int64_t count = enclose(query, excluded, k, limit, near);
+    if (count < k && near.reach < list.threshold()) return false;
+    limit = narrow(near, count, k, limit);
+    if constexpr (requires { list.rank(near.found); }) {
+      if (gather(limit, near)) {
+        list.rank(near.found);
+        return true;
+      }
+    }
     auto& waiting = list.waiting();
-    for (int l = 0; l < leaves; ++l) {
+    for (int l = 0; l < near.leaves; ++l) {
       append_near(near.distance + l * kFan, tree_.leaf[near.measured[l]].id, limit, waiting);
       if (waiting.count >= Waiting<T>::full) list.work_in();
     }
     list.work_in();
     finish(list);
+    return true;
   }
 
   // No point inside a box is nearer than this, rounding included: differences, squares and sums
@@ -123,38 +136,71 @@ class Searcher {
   }
 
  private:
-  // Computes the distances to all points of the leaves whose boxes are within `limit`; returns how
-  // many leaves those are.
-  int measure(const Position<T>& query, int32_t excluded, T limit, Neighborhood<T>& near) const {
-    int leaves = 0;
+  // Measures the leaves within `limit`, which is widened until k points lie within it, as far as
+  // `near` reaches; returns how many do.
+  int64_t enclose(const Position<T>& query, int32_t excluded, int64_t k, T& limit,
+                  Neighborhood<T>& near) const {
     for (int part = 0; part * kFan < near.count; ++part) {
-      alignas(64) T distance[kFan];
-      box_distances(query, near.boxes[part], distance);
-      // A limit that overflowed to inf would take in the unused lanes as well.
-      const uint32_t used = (uint64_t{1} << std::min(near.count - part * kFan, kFan)) - 1;
-      for (uint32_t left = lanes_within(distance, limit) & used; left; left &= left - 1) {
-        const int64_t which = near.leaf[part * kFan + __builtin_ctz(left)];
-        near.measured[leaves] = which;
-        measure_leaf(query, tree_.leaf[which], excluded, near.distance + leaves * kFan);
-        ++leaves;
-      }
+      box_distances(query, near.boxes[part], near.gap + part * kFan);
     }
-    return leaves;
+    near.leaves = 0;
+    int64_t count = measure(query, excluded, T(-1), limit, near);
+    while (count < k && limit < near.reach) {
+      const T share = T(1.25) * static_cast<T>(k) / static_cast<T>(std::max<int64_t>(count, 1));
+      const T wider = limit * share > limit ? std::min(limit * share, near.reach) : near.reach;
+      count = count_within(near, wider) + measure(query, excluded, limit, wider, near);
+      limit = wider;
+    }
+    return count;
+  }
+
+  // Measures the leaves whose boxes are farther than `beyond` and not farther than `limit`; returns
+  // how many of their points are within that.
+  int64_t measure(const Position<T>& query, int32_t excluded, T beyond, T limit,
+                  Neighborhood<T>& near) const {
+    const int first = near.leaves;
+    for (int part = 0; part * kFan < near.count; ++part) {
+      const T* gap = near.gap + part * kFan;
+      const uint32_t chosen = lanes_within(gap, limit) & ~lanes_within(gap, beyond);
+      append(near.measured + near.leaves, load<I32x16>(near.leaf + part * kFan), chosen);
+      near.leaves += __builtin_popcount(chosen);
+    }
+    int64_t count = 0;
+    for (int l = first; l < near.leaves; ++l) {
+      T* distance = near.distance + l * kFan;
+      measure_leaf(query, tree_.leaf[near.measured[l]], excluded, distance);
+      count += __builtin_popcount(lanes_within(distance, limit));
+    }
+    return count;
+  }
+
+  // Finds the points within `limit`; returns false where they are too many to be ranked at once.
+  bool gather(T limit, Neighborhood<T>& near) const {
+    int count = 0;
+    for (int l = 0; l < near.leaves; ++l) {
+      const T* distance = near.distance + l * kFan;
+      const uint32_t within = lanes_within(distance, limit);
+      append(near.found.distance + count, load<F32x16>(distance), within);
+      append(near.found.id + count, load<I32x16>(tree_.leaf[near.measured[l]].id), within);
+      count += __builtin_popcount(within);
+      if (count > Found::most) return false;
+    }
+    near.found.count = count;
+    return true;
   }
 
   // Lowers `limit` while at least k measured distances stay within it, so that few candidates have
   // to be sorted. Points near a surface grow in number with the squared distance, which makes the
   // guess a good one; a wrong guess costs time only.
-  static T narrow(const Neighborhood<T>& near, int leaves, int64_t k, T limit) {
-    const int64_t enough = k + k / 8 + 4;
-    int64_t count = count_within(near, leaves, limit);
+  static T narrow(const Neighborhood<T>& near, int64_t count, int64_t k, T limit) {
+    const int64_t enough = (k + k / 8 + 4 + kFan - 1) / kFan * kFan;
     T low = 0;
     for (int guess = 0; guess < 4 && count > enough; ++guess) {
       const T share = (static_cast<T>(k) + static_cast<T>(enough)) / (2 * static_cast<T>(count));
       T middle = low + (limit - low) * share;
       if (guess > 0 && low > 0) middle = (low + limit) / 2;
       if (!(middle > low && middle < limit)) break;
-      const int64_t within = count_within(near, leaves, middle);
+      const int64_t within = count_within(near, middle);
       if (within >= k) {
         limit = middle;
         count = within;
@@ -165,24 +211,23 @@ class Searcher {
     return limit;
   }
 
-  static PCCLUST_INLINE int64_t count_within(const Neighborhood<T>& near, int leaves, T limit) {
+  static PCCLUST_INLINE int64_t count_within(const Neighborhood<T>& near, T limit) {
     int64_t count = 0;
-    for (int l = 0; l < leaves; ++l) {
+    for (int l = 0; l < near.leaves; ++l) {
       count += __builtin_popcount(lanes_within(near.distance + l * kFan, limit));
     }
     return count;
   }
 
-  bool collect_group(const Span& span, int level, int64_t group, T limit,
-                     Neighborhood<T>& near) const {
+  bool collect_group(const Span& span, int level, int64_t group, Neighborhood<T>& near) const {
     const Boxes<T>& boxes = tree_.level[level][group];
     alignas(64) T distance[kFan];
     box_distances(span, boxes, distance);
-    for (int lane = 0; lane < kFan && boxes.first[lane] != INT32_MAX; ++lane) {
-      if (!(distance[lane] <= limit)) continue;
+    for (uint32_t left = lanes_within(distance, near.reach); left; left &= left - 1) {
+      const int lane = __builtin_ctz(left);
       const int64_t child = group * kFan + lane;
       if (level > 0) {
-        if (!collect_group(span, level - 1, child, limit, near)) return false;
+        if (!collect_group(span, level - 1, child, near)) return false;
       } else {
         if (near.count == Neighborhood<T>::room) return false;
         near.add(boxes, lane, child);
