@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -126,17 +127,34 @@ void order_items(Item<T>* items, int64_t count, const Threads& threads) {
                 [&](int64_t i) { order_span(spans[i], threads); });
 }
 
-// Lays 16 ordered items out as a leaf; fewer leave lanes that no comparison accepts.
+// Where the points lie while they are ordered: in the leaves that they become, where those are as
+// large, and so nothing is held twice.
+template <class T>
+Item<T>* place_for_items(const Tree<T>& tree, Buffer<Item<T>>& apart) {
+  if constexpr (sizeof(Leaf<T>) == kFan * sizeof(Item<T>)) {
+    return reinterpret_cast<Item<T>*>(tree.leaf);
+  } else {
+    apart.resize(tree.count);
+    return apart.data();
+  }
+}
+
+// Lays 16 ordered items out as a leaf, which may lie where they do; fewer leave lanes that no
+// comparison accepts.
 template <class T>
 void fill_leaf(const Item<T>* items, int64_t count, Leaf<T>& leaf) {
+  Item<T> own[kFan];
+  std::memcpy(own, items, count * sizeof(Item<T>));
+  Leaf<T> filled;
   for (int lane = 0; lane < kFan; ++lane) {
     const bool used = lane < count;
     for (int axis = 0; axis < 3; ++axis) {
-      leaf.coordinate[axis][lane] =
-          used ? items[lane].coordinate[axis] : std::numeric_limits<T>::quiet_NaN();
+      filled.coordinate[axis][lane] =
+          used ? own[lane].coordinate[axis] : std::numeric_limits<T>::quiet_NaN();
     }
-    leaf.id[lane] = used ? items[lane].id : -1;
+    filled.id[lane] = used ? own[lane].id : -1;
   }
+  std::memcpy(&leaf, &filled, sizeof(leaf));
 }
 
 template <class T>
@@ -196,10 +214,10 @@ void bound_tree(const Tree<T>& tree, const Threads& threads) {
 
 // Builds the tree, which is laid out, of points of 1 to 3 dimensions; missing coordinates are 0.
 template <class T>
-void build_tree(const T* points, int64_t dims, const Tree<T>& tree, Buffer<Item<T>>& items,
+void build_tree(const T* points, int64_t dims, const Tree<T>& tree, Buffer<Item<T>>& apart,
                 const Threads& threads) {
   const int64_t count = tree.count;
-  items.resize(count);
+  Item<T>* items = place_for_items(tree, apart);
   const int64_t grain = 1 << 16;
   for_each_task(threads, (count + grain - 1) / grain, [&](int64_t task) {
     for (int64_t i = task * grain; i < count && i < (task + 1) * grain; ++i) {
@@ -209,11 +227,11 @@ void build_tree(const T* points, int64_t dims, const Tree<T>& tree, Buffer<Item<
       items[i].id = static_cast<int32_t>(i);
     }
   });
-  order_items(items.data(), count, threads);
+  order_items(items, count, threads);
   const int64_t run = 1 << 12;
   for_each_task(threads, (tree.leaves + run - 1) / run, [&](int64_t task) {
     for (int64_t l = task * run; l < tree.leaves && l < (task + 1) * run; ++l) {
-      fill_leaf(items.data() + l * kFan, std::min<int64_t>(kFan, count - l * kFan), tree.leaf[l]);
+      fill_leaf(items + l * kFan, std::min<int64_t>(kFan, count - l * kFan), tree.leaf[l]);
     }
   });
   bound_tree(tree, threads);
