@@ -15,8 +15,8 @@ from pcclust.ops.group_max import group_max
 from pcclust.ops.group_moments import group_moments
 from pcclust.ops.kmeans_assign import kmeans_assign
 from pcclust.ops.linear_pool import linear_pool
+from pcclust.ops.norm_pool import norm_pool
 from pcclust.ops.row_layer import row_layer
-from pcclust.ops.segment_pool import norm_pool
 from pcclust.ops.segments import Segments
 
 Run = Callable[[], Any]
@@ -56,7 +56,8 @@ def cases() -> list[Case]:
         assignment("100,000 × 64 to 128 centers", torch.randn(100_000, 64), torch.randn(128, 64)),
         *edge_convolution("32 × 1024, k = 20, 64 channels", batch, 20, 64),
         *pooling("32 × 1024 rows, 1024 channels", 32, 1024, 1024),
-        *layers("32 × 1024 rows, 128 to 256 channels", batch, 20, (128, 256)),
+        *layers("32 × 1024 rows, 128 to 256 channels", batch, (128, 256)),
+        edges_in_evaluation("32 × 1024, k = 20, 128 to 128 channels", batch, 20, (128, 128)),
         *perceptron("32,768 groups of 20, 4 to 32 to 64 channels", 32_768, 20, (4, 32, 64)),
     ]
 
@@ -190,53 +191,54 @@ def pooling(sizes: str, clouds: int, rows: int, channels: int) -> list[Case]:
     ]
 
 
-def layers(sizes: str, points: Tensor, k: int, channels: tuple[int, int]) -> list[Case]:
+def layers(sizes: str, points: Tensor, channels: tuple[int, int]) -> list[Case]:
     """The layers of evaluation; textbook: product, activation and pooling one after the other."""
     batch, count = points.shape[:2]
     inputs, outputs = channels
     starts = torch.arange(batch) * count
-    tables = (starts, torch.full_like(starts, count))
-    neighbors = pcclust.knn(points, k).indices.view(-1, k)
     rows, weight = torch.randn(batch * count, inputs), torch.randn(outputs, inputs)
-    given = (rows, weight, torch.randn(outputs), *tables)
-    edges = (rows, weight, torch.randn(outputs // 2), neighbors, *tables)
-
-    def pool_textbook(*given: Tensor) -> tuple[Tensor, Tensor]:
-        rows, weight, bias, *_ = given
-        y = F.leaky_relu(F.linear(rows, weight, bias), 0.2).view(batch, count, -1)
-        return y.amax(dim=1), y.mean(dim=1)
-
-    def edge_textbook(*edges: Tensor) -> Tensor:
-        rows, weight, bias, neighbors, starts, _ = edges
-        u, v = F.linear(rows, weight).chunk(2, dim=1)
-        near = v[neighbors + starts.repeat_interleave(count)[:, None]].amax(dim=1)
-        return F.leaky_relu(u + near + bias, 0.2)
+    given = (rows, weight, torch.randn(outputs), starts, torch.full_like(starts, count))
 
     def pool(rows: Tensor, weight: Tensor, bias: Tensor, *tables: Tensor) -> tuple[Tensor, Tensor]:
         return linear_pool([rows], weight, bias, Segments(None, *tables), 0.2)
 
+    def textbook(*given: Tensor) -> tuple[Tensor, Tensor]:
+        rows, weight, bias, *_ = given
+        y = F.leaky_relu(F.linear(rows, weight, bias), 0.2).view(batch, count, -1)
+        return y.amax(dim=1), y.mean(dim=1)
+
+    def layer(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return row_layer([rows], weight, bias, 0.2)
+
+    plain = {"textbook": lambda *given: F.leaky_relu(F.linear(*given), 0.2)}
     products = 2.0 * rows.numel() * outputs
     return [
-        Case(
-            "row_layer",
-            sizes,
-            given[:3],
-            lambda rows, weight, bias: row_layer([rows], weight, bias, 0.2),
-            products,
-            {"textbook": lambda *given: F.leaky_relu(F.linear(*given), 0.2)},
-        ),
-        Case("linear_pool", sizes, given, pool, products, {"textbook": pool_textbook}),
-        Case(
-            "edge_layer",
-            sizes,
-            edges,
-            lambda rows, w, b, near, starts, count: edge_layer(
-                [rows], w, b, near, starts, count, 0.2
-            ),
-            products + 2.0 * rows.shape[0] * k * (outputs // 2),
-            {"textbook": edge_textbook},
-        ),
+        Case("row_layer", sizes, given[:3], layer, products, plain),
+        Case("linear_pool", sizes, given, pool, products, {"textbook": textbook}),
     ]
+
+
+def edges_in_evaluation(sizes: str, points: Tensor, k: int, channels: tuple[int, int]) -> Case:
+    """An EdgeConv in evaluation; textbook: product, gathered neighbours, maximum, activation."""
+    batch, count = points.shape[:2]
+    inputs, outputs = channels
+    starts = torch.arange(batch) * count
+    neighbors = pcclust.knn(points, k).indices.view(-1, k)
+    rows, weight = torch.randn(batch * count, inputs), torch.randn(2 * outputs, inputs)
+    given = (rows, weight, torch.randn(outputs), neighbors, starts, torch.full_like(starts, count))
+
+    def layer(*given: Tensor) -> Tensor:
+        rows, weight, bias, *graph = given
+        return edge_layer([rows], weight, bias, graph[0], graph[1], graph[2], 0.2)
+
+    def textbook(*given: Tensor) -> Tensor:
+        rows, weight, bias, neighbors, starts, _ = given
+        u, v = F.linear(rows, weight).chunk(2, dim=1)
+        near = v[neighbors + starts.repeat_interleave(count)[:, None]].amax(dim=1)
+        return F.leaky_relu(u + near + bias, 0.2)
+
+    operations = 4.0 * rows.numel() * outputs + 2.0 * rows.shape[0] * k * outputs
+    return Case("edge_layer", sizes, given, layer, operations, {"textbook": textbook})
 
 
 def perceptron(sizes: str, groups: int, k: int, channels: tuple[int, int, int]) -> list[Case]:

@@ -1,4 +1,4 @@
-"""Rotations what was measured into the page."""
+"""Turns what was measured into the page."""
 
 import shlex
 import sys
@@ -74,7 +74,7 @@ def opening(threads: int, rounds: int) -> str:
 - Peers with one thread have the clouds shared out among {threads} threads, or among {threads}
   processes that hold the clouds already where the peer keeps Python's lock.
 - Where a peer has settings, each case takes the fastest; it is named in brackets.
-- Predictions are compared before the timing. A wrong one of ours is not timed. Peers with other
+- Answers are compared before the timing. A wrong one of ours is not timed. Peers with other
   answers are marked † and not compared with.
 - Peak memory is the growth of the resident memory over the work in a fresh process, output
   included, to about 0.3 MiB."""

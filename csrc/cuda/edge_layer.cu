@@ -54,8 +54,8 @@ struct EdgeLayerTensors {
 };
 
 Tensor forward(std::vector<Tensor> parts, Tensor weight, Tensor bias, Tensor neighbors,
-               Tensor starts, Tensor sizes, double slope, bool half) {
-  check_parts(parts, weight, bias, 2 * bias.size(0), slope, half);
+               Tensor starts, Tensor sizes, double slope) {
+  check_parts(parts, weight, bias, 2 * bias.size(0), slope, false);
   check_edges(neighbors, starts, sizes, parts[0]);
   const DeviceOf device(bias);
   const int64_t rows = parts[0].size(0), channels = bias.size(0);
@@ -67,10 +67,10 @@ Tensor forward(std::vector<Tensor> parts, Tensor weight, Tensor bias, Tensor nei
   with_floating(bias, [&](auto zero) {
     using T = decltype(zero);
     const cudaStream_t stream = device.stream();
-    const Tensor x = side_by_side<T>(parts, half, [&](const Tensor& part, const RowPart<T>& to) {
+    const Tensor x = side_by_side<T>(parts, false, [&](const Tensor& part, const RowPart<T>& to) {
       given.place<T>(part, to, stream);
     });
-    const Tensor projected = product_of<T>(x, weight, half, stream);
+    const Tensor projected = product_of<T>(x, weight, false, stream);
     const EdgeLayerArguments<T> a{given.edges<T>(projected.const_data_ptr<T>()),
                                   bias.const_data_ptr<T>(),
                                   given.shift.const_data_ptr<double>(), static_cast<T>(slope),

@@ -8,7 +8,7 @@ namespace pcclust {
 namespace {
 
 Tensor forward(std::vector<Tensor> parts, Tensor weight, Tensor bias, Tensor neighbors,
-               Tensor starts, Tensor sizes, double slope, bool half) {
+               Tensor starts, Tensor sizes, double slope) {
   const int64_t channels = bias.numel();
   Tensor out;
   with_parts(parts, bias, [&](auto zero) {
@@ -19,7 +19,7 @@ Tensor forward(std::vector<Tensor> parts, Tensor weight, Tensor bias, Tensor nei
     if (covered_rows(clouds) < rows.rows) torch::stable::fill_(out, 0);
     kernels_of<T>().edge_layer(
         {.rows = rows.pointers(),
-         .layer = row_layer_of(rows, weight, bias, 2 * channels, channels, slope, half),
+         .layer = row_layer_of(rows, weight, bias, 2 * channels, channels, slope, false),
          .channels = channels,
          .neighbors = clouds.rows,
          .k = clouds.dims,

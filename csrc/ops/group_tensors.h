@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/kernels.h"
+#include "ops/layer_tensors.h"
 #include "ops/tensors.h"
 
 namespace pcclust {
@@ -21,25 +22,9 @@ GroupLayer<T> layer_of(const Tensor& features, const Tensor& weight, const Tenso
   check_slope(slope);
   check_matrix(weight, "weight", features.scalar_type(), weight.size(0), features.size(2));
   check_vector(bias, "bias", features.scalar_type(), weight.size(0));
-  return {features.const_data_ptr<T>(), features.size(0), features.size(1), features.size(2),
-          weight.const_data_ptr<T>(),   bias.const_data_ptr<T>(), weight.size(0),
-          static_cast<T>(slope)};
+  return layer_from<GroupLayer<T>, T>(features, weight, bias, slope);
 }
 
-// The gradients of features, weight and bias; that of features is empty unless it is wanted.
-struct LayerGradients {
-  Tensor features, weight, bias;
-  LayerGradients(const Tensor& of_features, const Tensor& of_weight, const Tensor& of_bias,
-                 bool wanted)
-      : features(wanted ? torch::stable::empty_like(of_features)
-                        : torch::stable::new_empty(of_features, {0})),
-        weight(torch::stable::empty_like(of_weight)),
-        bias(torch::stable::empty_like(of_bias)) {}
-  template <class T>
-  GroupGradient<T> pointers() const {
-    return {features.numel() ? features.mutable_data_ptr<T>() : nullptr,
-            weight.mutable_data_ptr<T>(), bias.mutable_data_ptr<T>()};
-  }
-};
+using LayerGradients = LayerTensors<GroupGradient>;
 
 }  // namespace pcclust

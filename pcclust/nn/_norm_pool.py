@@ -7,7 +7,8 @@ from torch.nn import functional as F
 from pcclust.nn._batch_norm import running_statistics, scale_and_shift, update_running
 from pcclust.nn._packed import Uniform
 from pcclust.ops._clouds import working_precision
-from pcclust.ops.segment_pool import norm_pool, segment_pool
+from pcclust.ops.norm_pool import norm_pool
+from pcclust.ops.segment_pool import segment_pool
 from pcclust.ops.segments import Segments
 
 

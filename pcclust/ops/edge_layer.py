@@ -26,7 +26,6 @@ def edge_layer(
     starts: Tensor,
     sizes: Tensor,
     slope: float,
-    half: bool = False,
 ) -> Tensor:
     """Returns ``leaky_relu(u_i + max_j v_j + bias)`` of each row i and its neighbours j.
 
@@ -41,14 +40,13 @@ def edge_layer(
         starts: ``(B,)`` int64, the first row of each cloud; other rows are padding.
         sizes: ``(B,)`` int64, the rows of each cloud.
         slope: of the LeakyReLU, finite and not negative; 0 for a ReLU.
-        half: whether factors are rounded to bfloat16, and their products summed in float32.
 
     Returns:
         ``(R, C)``, 0 on padding. Not differentiable.
     """
     given = [part.contiguous() for part in parts]
     layer = (weight.contiguous(), bias.contiguous())
-    out: Tensor = call("edge_layer", given, *layer, neighbors, starts, sizes, slope, half)
+    out: Tensor = call("edge_layer", given, *layer, neighbors, starts, sizes, slope)
     return out
 
 
@@ -60,10 +58,9 @@ def _edge_layer_torch(
     starts: Tensor,
     sizes: Tensor,
     slope: float,
-    half: bool,
 ) -> Tensor:
     check_matrix(bias, "bias", (None,))
-    check_layer(parts, weight, bias, slope, half, outputs=2 * len(bias))
+    check_layer(parts, weight, bias, slope, half=False, outputs=2 * len(bias))
     require(parts[0].shape[0] == neighbors.shape[0], "as many neighbors as rows are needed")
     rows, inside = neighbor_table(neighbors, starts, sizes)
     x = torch.where(inside, torch.cat(list(parts), dim=1), 0)
@@ -74,7 +71,7 @@ def _edge_layer_torch(
     centers = (sums.index_add_(0, cloud, x.double()) / counts).to(x)
     of_u, of_v = weight.double().chunk(2)
     shift = F.linear(centers.double(), of_u + of_v).to(x)
-    u, v = product(x - centers[cloud], weight, half).chunk(2, dim=1)
+    u, v = product(x - centers[cloud], weight, half=False).chunk(2, dim=1)
     largest = v[rows[:, 0]]
     for j in range(1, neighbors.shape[1]):
         largest = torch.maximum(largest, v[rows[:, j]])
@@ -90,14 +87,13 @@ def _edge_layer_fake(
     starts: Tensor,
     sizes: Tensor,
     slope: float,
-    half: bool,
 ) -> Tensor:
     return bias.new_empty((parts[0].shape[0], bias.shape[0]))
 
 
 declare(
     "edge_layer(Tensor[] parts, Tensor weight, Tensor bias, Tensor neighbors, Tensor starts, "
-    "Tensor sizes, float slope, bool half) -> Tensor",
+    "Tensor sizes, float slope) -> Tensor",
     _edge_layer_torch,
     _edge_layer_fake,
 )

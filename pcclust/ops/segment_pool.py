@@ -38,45 +38,7 @@ def segment_pool(
     return maxima, means
 
 
-class Pooled(NamedTuple):
-    """What `norm_pool` returns.
-
-    Attributes:
-        maxima: ``(S, C)``.
-        means: ``(S, C)``.
-        mean: ``(C,)`` float64 of all rows, summed in float64, without gradient.
-        variance: ``(C,)`` float64 of all rows, biased, likewise.
-    """
-
-    maxima: Tensor
-    means: Tensor
-    mean: Tensor
-    variance: Tensor
-
-
-def norm_pool(
-    values: Tensor, weight: Tensor, bias: Tensor, eps: float, segments: Segments, slope: float
-) -> Pooled:
-    """Returns `segment_pool` of a BatchNorm of all rows, as in training.
-
-    Args:
-        values: ``(R, C)`` float32 or float64.
-        weight: ``(C,)`` of the BatchNorm.
-        bias: ``(C,)`` of the BatchNorm.
-        eps: that is added to variances.
-        segments: S of them, with each row once at most.
-        slope: of the LeakyReLU, finite and not negative.
-
-    Returns:
-        Maxima and means as `segment_pool`, differentiable once, and the statistics.
-    """
-    maxima, means, mean, variance = _NormPool.apply(  # type: ignore[no-untyped-call]
-        values, weight, bias, eps, *segments, slope
-    )
-    return Pooled(maxima, means, mean, variance)
-
-
-class _Saved(NamedTuple):
+class Saved(NamedTuple):
     """What the backward pass needs of the forward pass."""
 
     values: Tensor
@@ -94,70 +56,23 @@ class _SegmentPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *given: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
         ctx.slope = given[-1]
-        maxima, means, saved = _pool(*given)
+        maxima, means, saved = pool_rows(*given)
         ctx.save_for_backward(*saved)
         return maxima, means
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, to_maxima: Tensor, to_means: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        saved = _Saved(*ctx.saved_tensors)
+        saved = Saved(*ctx.saved_tensors)
         to_rows = to_means / saved.sizes.clamp(min=1)[:, None]
-        to_scale, to_shift = _parameter_sums(saved, to_maxima, to_rows, ctx.slope)
+        to_scale, to_shift = parameter_sums(saved, to_maxima, to_rows, ctx.slope)
         nothing = torch.zeros_like(saved.scale)
-        gradient = _pull(saved, to_maxima, to_rows, nothing, nothing, ctx.slope)
+        gradient = pull_rows(saved, to_maxima, to_rows, nothing, nothing, ctx.slope)
         scale = saved.scale
         return gradient, to_scale.to(scale), to_shift.to(scale), None, None, None, None
 
 
-class _NormPool(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,  # noqa: ANN401
-        values: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        eps: float,
-        members: Tensor | None,
-        starts: Tensor,
-        sizes: Tensor,
-        slope: float,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        mean, squares = call("row_moments", values.contiguous()) / len(values)
-        variance = (squares - mean.square()).clamp(min=0)
-        deviation = (variance + eps).sqrt()
-        scale = weight.double() / deviation
-        shift = bias.double() - mean * scale
-        parameters = (scale.to(values), shift.to(values))
-        maxima, means, saved = _pool(values, *parameters, members, starts, sizes, slope)
-        ctx.slope, ctx.dtype = slope, weight.dtype
-        ctx.save_for_backward(*saved, mean, deviation)
-        ctx.mark_non_differentiable(mean, variance)
-        return maxima, means, mean, variance
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(
-        ctx: Any,  # noqa: ANN401
-        to_maxima: Tensor,
-        to_means: Tensor,
-        *_: Tensor,
-    ) -> tuple[Tensor | None, ...]:
-        *rest, mean, deviation = ctx.saved_tensors
-        saved = _Saved(*rest)
-        to_rows = to_means / saved.sizes.clamp(min=1)[:, None]
-        to_scale, to_bias = _parameter_sums(saved, to_maxima, to_rows, ctx.slope)
-        to_weight = (to_scale - mean * to_bias) / deviation
-        # z also moves the mean and the deviation by which it is standardised.
-        rows = len(saved.values)
-        linear = -saved.scale.double() * to_weight / (deviation * rows)
-        constant = -saved.scale.double() * to_bias / rows - linear * mean
-        terms = (linear.to(saved.scale), constant.to(saved.scale))
-        gradient = _pull(saved, to_maxima, to_rows, *terms, ctx.slope)
-        return gradient, to_weight.to(ctx.dtype), to_bias.to(ctx.dtype), *[None] * 5
-
-
-def _pool(
+def pool_rows(
     values: Tensor,
     scale: Tensor,
     shift: Tensor,
@@ -165,14 +80,15 @@ def _pool(
     starts: Tensor,
     sizes: Tensor,
     slope: float,
-) -> tuple[Tensor, Tensor, _Saved]:
+) -> tuple[Tensor, Tensor, Saved]:
+    """Returns maxima and means of the rows of each segment, and what their gradients need."""
     given = (values.contiguous(), scale.contiguous(), shift.contiguous(), members, starts, sizes)
     maxima, argmax, means, slopes, products = call("segment_pool", *given, slope)
-    return maxima, means, _Saved(*given, argmax, slopes, products)
+    return maxima, means, Saved(*given, argmax, slopes, products)
 
 
-def _parameter_sums(
-    saved: _Saved, to_maxima: Tensor, to_rows: Tensor, slope: float
+def parameter_sums(
+    saved: Saved, to_maxima: Tensor, to_rows: Tensor, slope: float
 ) -> tuple[Tensor, Tensor]:
     """Returns the gradients of scale and shift, in float64, without a pass over the rows."""
     found = saved.argmax >= 0
@@ -187,14 +103,15 @@ def _parameter_sums(
     return to_scale, to_shift
 
 
-def _pull(
-    saved: _Saved,
+def pull_rows(
+    saved: Saved,
     to_maxima: Tensor,
     to_rows: Tensor,
     linear: Tensor,
     constant: Tensor,
     slope: float,
 ) -> Tensor:
+    """Returns the gradient of all rows, in one pass over them."""
     given = (to_maxima.contiguous(), to_rows.contiguous(), linear, constant, slope)
     gradient: Tensor = call("segment_pull", *saved[:7], *given)
     return gradient

@@ -3,8 +3,9 @@
 from pcclust.training.callback import Callback, Step
 from pcclust.training.config import TrainingConfig, read_config, write_config
 from pcclust.training.logger import Logger, Logging, create_logger
-from pcclust.training.loop import DivergedError, Outcome, fit
+from pcclust.training.loop import fit
 from pcclust.training.method import Method, Progress
+from pcclust.training.outcome import DivergedError, Outcome
 from pcclust.training.run_folder import Position, RunFolder
 
 __all__ = [

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -20,32 +19,12 @@ from pcclust.training.optimizer import (
     learning_rate,
     set_learning_rate,
 )
+from pcclust.training.outcome import DivergedError, Outcome
 from pcclust.training.processes import Processes
 from pcclust.training.run_folder import Position, RunFolder
 
 Result = TypeVar("Result")
 BEGIN_EPOCH = 1  # a use of the seed
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How `fit` ended.
-
-    Attributes:
-        complete: whether all epochs are done.
-        interrupted: whether a signal stopped it, and not the time allowed.
-        epoch: complete epochs.
-        results: what the method measured at the end; empty before.
-    """
-
-    complete: bool
-    interrupted: bool
-    epoch: int
-    results: dict[str, float]
-
-
-class DivergedError(RuntimeError):
-    """The loss is not finite."""
 
 
 def fit(

@@ -207,7 +207,7 @@ def test_layers_of_evaluation(widths: list[int], half: bool, dtype: torch.dtype)
         ("row_layer", (weight, bias, 0.2, half)),
         ("linear_pool", (weight, bias, None, starts, sizes, 0.2, half)),
         ("linear_pool", (weight, bias, members, starts, sizes, 0.2, half)),
-        ("edge_layer", (weight, bias[:65].clone(), neighbors, starts, sizes, 0.2, half)),
+        ("edge_layer", (weight, bias[:65].clone(), neighbors, starts, sizes, 0.2)),
     ):
         twin = getattr(operators, f"{name}_torch")(parts, *given)
         found = getattr(operators, name)(on_device, *(moved(value, "cuda") for value in given))

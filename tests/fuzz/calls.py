@@ -199,11 +199,11 @@ def linear_pool(draw: Draw) -> list[Any]:
 
 def edge_layer(draw: Draw) -> list[Any]:
     projected, neighbors, starts, sizes, *_ = edge_reduce(draw)
-    _, _, bias, slope, half = row_layer(draw)
+    _, _, bias, slope, _ = row_layer(draw)
     parts = parts_of(draw, len(projected), bias.dtype)
     inputs = sum(part.shape[1] for part in parts)
     weight = torch.randn(2 * len(bias), inputs, dtype=bias.dtype)
-    return [parts, weight, bias, neighbors, starts, sizes, slope, half]
+    return [parts, weight, bias, neighbors, starts, sizes, slope]
 
 
 def row_moments(draw: Draw) -> list[Any]:

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 import pcclust
 from pcclust.ops._registry import why_missing
-from pcclust.ops.segment_pool import norm_pool, segment_pool
+from pcclust.ops.norm_pool import norm_pool
+from pcclust.ops.segment_pool import segment_pool
 from pcclust.ops.segments import Segments
 
 BACKENDS = [backend for backend in ("torch", "cpu") if why_missing(backend) is None]
