@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from benchmarks.gpu_cases import cases, layers, perceptron, pooling
+from benchmarks.gpu_cases import cases, edges_in_evaluation, layers, perceptron, pooling
 from benchmarks.gpu_check import Outcome, Timed, bound, difference, main, page
 from benchmarks.gpu_networks import NetworkTime, network_times
 
@@ -57,7 +57,8 @@ def test_cases_run_on_every_backends():
     """Each case and peer takes its inputs, shown on small ones on the CPU."""
     small = [c for c in cases() if c.name.startswith(("edge", "nearest"))]
     small += pooling("3 × 40 rows", 3, 40, 9) + perceptron("30 groups", 30, 5, (4, 7, 6))
-    small += layers("2 × 30 rows", torch.rand(2, 30, 3), 5, (7, 12))
+    small += layers("2 × 30 rows", torch.rand(2, 30, 3), (7, 12))
+    small += [edges_in_evaluation("2 × 30, k = 5", torch.rand(2, 30, 3), 5, (7, 6))]
     for case in small:
         inputs = case.inputs
         for peer in case.peers.values():
