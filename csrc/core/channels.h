@@ -21,6 +21,7 @@ struct Channels {
   }
   static PCCLUST_INLINE Total widen(V v) { return __builtin_convertvector(v, Total); }
   static PCCLUST_INLINE Position narrow(Mask m) { return __builtin_convertvector(m, Position); }
+  static PCCLUST_INLINE V shorten(Total t) { return __builtin_convertvector(t, V); }
   static PCCLUST_INLINE Mask wide(Position p) { return __builtin_convertvector(p, Mask); }
   static PCCLUST_INLINE bool any_nan(V v) { return bits(v != v) != 0; }
 };
@@ -34,6 +35,7 @@ struct Channels<V> {
   static PCCLUST_INLINE Mask fill(int64_t position) { return position; }
   static PCCLUST_INLINE Total widen(V v) { return v; }
   static PCCLUST_INLINE Position narrow(Mask m) { return static_cast<Position>(m); }
+  static PCCLUST_INLINE V shorten(Total t) { return static_cast<V>(t); }
   static PCCLUST_INLINE Mask wide(Position p) { return p; }
   static PCCLUST_INLINE bool any_nan(V v) { return v != v; }
 };

@@ -18,15 +18,28 @@ struct EdgeRows {
   int64_t start, begin, end;
 };
 
-// Puts the first NaN among a row's keys, v · sign, in the place of the largest key.
+// Puts the edge of the first NaN among a row's keys, v · sign, in the place of the largest.
 template <class V, class T>
-void take_first_nan(const EdgeArguments<T>& e, const int64_t* near, const T* values, V sign,
-                    V& best, typename Channels<V>::Mask& argmax) {
-  for (int64_t j = e.k; j-- > 0;) {
-    const V v = load<V>(values + near[j] * 2 * e.channels), key = v * sign;
-    const auto nan = key != key;
-    best = nan ? v : best;
-    argmax = nan ? Channels<V>::fill(near[j]) : argmax;
+__attribute__((noinline, cold)) void take_first_nans(const EdgeReduceArguments<T>& a, EdgeRows rows,
+                                                     int64_t channel) {
+  using C = Channels<V>;
+  const EdgeArguments<T>& e = a.edges;
+  const T* values = e.projected + (2 * rows.start + 1) * e.channels + channel;
+  const V sign = load<V>(a.sign + channel);
+  for (int64_t row = rows.begin; row < rows.end; ++row) {
+    const int64_t at = row * e.channels + channel;
+    const V u = load<V>(e.projected + row * 2 * e.channels + channel);
+    V best = load<V>(a.maxima + at);
+    auto argmax = C::wide(load<typename C::Position>(a.argmax + at));
+    for (int64_t j = e.k; j-- > 0;) {
+      const int64_t near = e.neighbors[row * e.k + j];
+      const V v = load<V>(values + near * 2 * e.channels), key = v * sign;
+      const auto nan = key != key;
+      best = nan ? u + v : best;
+      argmax = nan ? C::fill(near) : argmax;
+    }
+    store(a.maxima + at, best);
+    store(a.argmax + at, C::narrow(argmax));
   }
 }
 
@@ -56,13 +69,13 @@ void reduce_rows(const EdgeReduceArguments<T>& a, EdgeRows rows, int64_t channel
       sum += edge;
       square += edge * edge;
     }
-    // A key is NaN only where a sum or a sign is not finite, which is all that most rows look at.
-    if (C::any_nan((sum - sum) * sign)) take_first_nan(e, near, values, sign, best, argmax);
     store(a.maxima + row * e.channels + channel, u + best);
     store(a.argmax + row * e.channels + channel, C::narrow(argmax));
     total += C::widen(sum);
     total_square += C::widen(square);
   }
+  // A key is NaN only where a sum or a sign is not finite.
+  if (C::any_nan(C::shorten(total - total) + (sign - sign))) take_first_nans<V>(a, rows, channel);
   if (!moments) return;
   store(moments + channel, total);
   store(moments + e.channels + channel, total_square);
