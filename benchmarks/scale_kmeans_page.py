@@ -80,13 +80,16 @@ def _range(values: Sequence[int]) -> str:
 TRIED = """
 ## What ran, and what never did
 Each of these ran on **one machine**: 2 and 4 processes side by side, whose bytes are those of
-one; torchrun with 1, 2 and 4 processes over gloo; the tasks of an array (`--shard 17/400`) as
+one; torchrun with 2 and 4 processes over gloo; the tasks of an array (`--shard 17/400`) as
 plain commands; Ray with two workers, one of which was killed; S3's protocol, with a server (moto)
 on the machine itself, for reading, writing, k-means and workers that were killed. At random
 moments were killed 20 workers of `embed`, 20 commands `embed`, 3 more that wrote to S3, and of
 k-means under torchrun 25 times a worker, the coordinator, or it with all workers: the files were
 the same to the byte every time. (Workers whose coordinator dies while they start wait for it,
 minutes long, and then end; they hold nothing.)
+
+100,000 clusters were made in two levels of 500,000 rows of 8 numbers, in 42 s of one core and 418
+MiB.
 
 **Never ran**: Slurm, more than one machine, a provider's object store with its distances and
 limits, GCS and HDFS, NCCL and several GPUs, and more than 5,000,000 rows. What this page says of

@@ -160,8 +160,7 @@ comes {fleet.back:.0f} s after a death. Lives are exponential, drawn from seed
 Ideal is {_time(calm.ideal)}: no start, no death, no wait for the last shard. What dies with
 a worker is little. What costs is the end, when the last shards are claimed by the dead and all
 others have nothing to take: hence small shards, a hundred a worker, and claims that do not hold
-long. On a disk a claim dies with its process.
-"""
+long. On a disk a claim dies with its process."""
 
 
 def _run(name: str, fleet: Fleet, run: Run) -> str:

@@ -2,8 +2,6 @@
 
 from torch import Tensor, cat
 
-from pcclust.cluster import SpectralMap
-
 
 class GraphFeatures:
     """Features beside the coordinates that a graph of all training shapes gives them.
@@ -25,6 +23,8 @@ class GraphFeatures:
     """
 
     def __init__(self, features: Tensor, *, components: int) -> None:
+        from pcclust.cluster import SpectralMap  # scikit-learn takes a second and 110 MB
+
         self._mean, spread = features.mean(dim=0), features.std(dim=0, correction=0)
         self._scale = (spread > 0) / spread.where(spread > 0, 1) / features.shape[1] ** 0.5
         self._map = SpectralMap(min(components, len(features) - 1)).fit(self._scaled(features))

@@ -43,14 +43,17 @@ def workers(agent):
     return found
 
 
-def test_two_processes_write_the_files_of_one(tmp_path):
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_processes_write_the_files_of_one(tmp_path, count):
     shards = write_shards(tmp_path / "shards", [700, 0, 2300], blobs(3000, width=6))
     cluster_folder(str(shards), tmp_path / "one", Settings(5), Alone())
-    command = torchrun(2, shards, "--clusters", 5, "--out", tmp_path / "two", "--device", "cpu")
+    command = torchrun(
+        count, shards, "--clusters", 5, "--out", tmp_path / "many", "--device", "cpu"
+    )
     done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("5 clusters of 3,000 features in") == 1
-    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    assert contents(tmp_path / "many") == contents(tmp_path / "one")
 
 
 @pytest.mark.slow
