@@ -1,7 +1,8 @@
 """SPICE: prototypes of sure shapes label their neighbours, on frozen features; then FixMatch."""
 
+import copy
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -25,6 +26,8 @@ from pcclust.methods.stages import (
     of_stage,
 )
 from pcclust.methods.strong_views import EncodeViews
+from pcclust.methods.unlabelled import mean_and_scale
+from pcclust.nn.cluster_head import ClusterHead
 from pcclust.nn.cluster_heads import MLPHead
 from pcclust.training import Progress
 from pcclust.training.processes import mean_of_processes
@@ -116,6 +119,7 @@ class SPICE(DeepClustering):
     surest of, and the shapes nearest to it get its label: each cluster as many, so a shape may have
     several labels or none. The heads then learn these by a cross-entropy of two softmaxes. Clusters
     are those of the head with the lowest mean loss over the epoch; no label of the data is read.
+    Features are centred and of length one in the mean, which those of the paper are by themselves.
 
     Source: Niu et al., "SPICE: Semantic Pseudo-Labeling for Image Clustering" (2022).
     """
@@ -126,6 +130,9 @@ class SPICE(DeepClustering):
     collapse_advice: ClassVar[str] = "raise --center-ratio, or give other features"
 
     def __init__(self, config: SPICEConfig, shapes: FeatureSet, previous: Previous) -> None:
+        # Far from the origin, as encoders have them, all prototypes would point the same way.
+        self._mean, self._scale = mean_and_scale(shapes.features)
+        shapes = replace(shapes, features=(shapes.features - self._mean) / self._scale)
         super().__init__(config, shapes, previous)
         learned = self.config.repeats * self._each() * self.config.num_clusters
         self.steps_per_epoch = max(1, learned // self.config.batch_size)
@@ -188,6 +195,17 @@ class SPICE(DeepClustering):
         self.model.heads["cluster"].load_state_dict(self._students[best].state_dict())
         return super().evaluate() | {"head": float(best)}
 
+    def _saved_head(self) -> ClusterHead:
+        """Returns the head of features as they were given."""
+        head = copy.deepcopy(super()._saved_head())
+        assert isinstance(head, MLPHead)
+        first = head.layers[0]
+        assert isinstance(first, nn.Linear)
+        with torch.no_grad():
+            first.weight.div_(self._scale)
+            first.bias.sub_((first.weight * self._mean).sum(dim=1))
+        return head
+
     def _samples(self) -> int:
         return min(self.config.samples, len(self.shapes))
 
@@ -204,7 +222,7 @@ class SPICE(DeepClustering):
         found: dict[str, Any] = dict(self.previous.results)
         if STRONG not in found:
             return None
-        features: Tensor = found[STRONG].features
+        features: Tensor = (found[STRONG].features - self._mean) / self._scale
         return features.view(-1, len(self.shapes), features.shape[1])
 
     @property

@@ -104,14 +104,27 @@ def described_channels(encoder: nn.Module, statistics: bool) -> int:
     return int(encoder.out_channels) + (CHANNELS if statistics else 0)  # type: ignore[arg-type]
 
 
-def _evened(features: Tensor) -> Tensor:
-    """Brings columns to mean 0 and variance 1 / C; one that is constant becomes 0."""
+def mean_and_scale(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns by what to shift and divide columns for mean 0 and variance 1 / C.
+
+    Args:
+        features: ``(N, C)``.
+
+    Returns:
+        ``(C,)`` means, and ``(C,)`` divisors, infinite for a column that is constant.
+    """
     wide = features.double()
-    centred = wide - wide.mean(dim=0)
-    deviation = centred.square().mean(dim=0).sqrt()
+    mean = wide.mean(dim=0)
+    deviation = (wide - mean).square().mean(dim=0).sqrt()
     varies = deviation > 1e-6 * wide.abs().amax(dim=0)
     scale = torch.where(varies, deviation * features.shape[1] ** 0.5, torch.inf)
-    return (centred / scale).to(features.dtype)
+    return mean.to(features.dtype), scale.to(features.dtype)
+
+
+def _evened(features: Tensor) -> Tensor:
+    """Brings columns to mean 0 and variance 1 / C; one that is constant becomes 0."""
+    mean, scale = mean_and_scale(features)
+    return (features - mean) / scale
 
 
 def card_of_encoder(config: EncoderConfig, num_points: int, data: dict[str, Any]) -> dict[str, Any]:

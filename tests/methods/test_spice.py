@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from pcclust.cluster import clustering_accuracy
 from pcclust.losses import double_softmax
 from pcclust.methods import spice_semi
 from pcclust.methods.features import feature_set
@@ -12,6 +13,7 @@ from pcclust.methods.spice_semi import SPICESemi, SPICESemiConfig, reliable_labe
 from pcclust.methods.stages import NOTHING, Previous
 from pcclust.nn import Clusterer, create_backbone
 from pcclust.nn.cluster_heads import LinearHead
+from pcclust.training import RunFolder, fit
 from tests.methods.families import family_set
 
 TINY = {"dataset": "x", "num_clusters": 3, "batch_size": 8, "workers": 1, "heads": 2}
@@ -68,6 +70,29 @@ def test_every_cluster_labels_as_many_and_heads_learn_their_own():
     torch.testing.assert_close(method.model.losses.float(), expected)
 
 
+def groups_far_away():
+    """Three groups in positive features, far from the origin and of unlike scales."""
+    centers = torch.tensor([[3.0, 0, 0, 0], [0, 3, 0, 0], [0, 0, 3, 0]]).repeat(20, 1)
+    noise = torch.randn(60, 4, generator=torch.Generator().manual_seed(1))
+    return (centers + 0.3 * noise + 40) * torch.tensor([1.0, 1, 1, 30])
+
+
+def test_features_far_from_the_origin_do_not_collapse(tmp_path):
+    config = SPICEConfig(**(TINY | {"epochs": 8, "batch_size": 20, "learning_rate": 0.01}))
+    method = SPICE(config, feature_set(groups_far_away()), NOTHING)
+    fit(method, RunFolder(tmp_path / "run"))
+    labels = method.assignments().argmax(dim=1)
+    assert clustering_accuracy(torch.arange(60) % 3, labels) == 1
+
+
+def test_the_saved_head_takes_features_as_they_are():
+    raw = groups_far_away()
+    raw[:, 2] = 7.0  # a column that is constant
+    method = SPICE(SPICEConfig(**TINY), feature_set(raw), NOTHING)
+    inside = method.model.heads["cluster"](method.shapes.features)
+    torch.testing.assert_close(method._saved_head()(raw), inside, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize(("count", "steps"), [(24, 24), (4, 6)])
 def test_few_shapes_are_trained_on_too(count, steps):
     method = create(count, repeats=8)
@@ -83,8 +108,9 @@ def test_strong_views_are_learned_where_there_are_some():
     batch = begin(method)
     for number in range(2):
         shapes = method.model.rows[number][batch.indices]
-        offsets = batch.points[:, number] - rows()[shapes]
-        torch.testing.assert_close(offsets, offsets[:, :1].expand_as(offsets))
+        views = batch.points[:, number] * method._scale + method._mean
+        offsets = views - rows()[shapes]
+        torch.testing.assert_close(offsets, offsets[:, :1].expand_as(offsets), atol=1e-4, rtol=1e-4)
         assert set((offsets[:, 0] / 10).round().tolist()) <= {1.0, 2.0, 3.0}
 
 
