@@ -41,6 +41,22 @@ struct Grid {
   int cells[3];
 };
 
+// A cell of more points is crowded: see grid_boxes.cuh.
+constexpr int64_t kCrowded = 256;
+constexpr int kBoxLevels = 3;
+
+// How many placed points a box holds, and how many boxes there are for so many rows.
+__host__ __device__ constexpr int64_t box_places(int level) { return int64_t{32} << 5 * level; }
+constexpr int64_t box_count(int64_t rows, int level) {
+  return (rows + box_places(level) - 1) / box_places(level);
+}
+
+template <class T>
+struct PlaceBox {
+  T low[3], high[3];
+  uint32_t first;  // the lowest index inside, which decides ties
+};
+
 // What a search finds on the device.
 template <class T>
 struct GridTables {
@@ -49,6 +65,8 @@ struct GridTables {
   uint32_t* tile_sums;     // points in each kScanTile cells
   uint32_t* ranks;         // (rows,) of each point within its cell
   PlacedPoint<T>* placed;  // (points,) in order of cell
+  uint32_t* crowded;       // how many cells are crowded, then which
+  PlaceBox<T>* boxes[kBoxLevels];  // around placed points, where any cell is crowded
   int64_t cells;           // of all clouds
   int64_t per_cell;        // points for which a cloud owns a cell
 };
@@ -79,6 +97,10 @@ class GridPlan {
     reserve(tables.tile_sums, ceil_divide(tables.cells, kScanTile));
     reserve(tables.ranks, rows_);
     reserve(tables.placed, rows_);
+    reserve(tables.crowded, 1 + rows_ / kCrowded);
+    for (int level = 0; level < kBoxLevels; ++level) {
+      reserve(tables.boxes[level], box_count(rows_, level));
+    }
     return {tables, used};
   }
 
@@ -114,6 +136,7 @@ template <class T>
 __global__ void __launch_bounds__(kGridThreads) clear_kernel(GridTables<T> tables) {
   const int64_t cell = static_cast<int64_t>(blockIdx.x) * kGridThreads + threadIdx.x;
   if (cell <= tables.cells) tables.begins[cell] = 0;
+  if (cell == 0) tables.crowded[0] = 0;
 }
 
 // Within these, no cell is denormal and nothing overflows.
@@ -188,7 +211,12 @@ __global__ void __launch_bounds__(kGridThreads)
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kGridThreads + threadIdx.x;
   const int64_t cloud = row < clouds.row_count ? cloud_of_row(clouds, row) : -1;
   if (cloud < 0) return;
-  tables.ranks[row] = atomicAdd(tables.begins + cell_of_row(clouds, tables, cloud, row), 1u);
+  const int64_t cell = cell_of_row(clouds, tables, cloud, row);
+  const uint32_t rank = atomicAdd(tables.begins + cell, 1u);
+  tables.ranks[row] = rank;
+  if (rank == kCrowded) {
+    tables.crowded[1 + atomicAdd(tables.crowded, 1u)] = static_cast<uint32_t>(cell);
+  }
 }
 
 template <class T>

@@ -17,13 +17,13 @@
 // H100 issues 924 G of them a second: at best 1.5 ms for a million points. The output, 192 bytes
 // for a query, takes 57 us at 3.35 TB/s; candidates (4 KB for a query, 16 bytes each) come from the
 // L1 and L2, 4 GB or 0.8 ms at the L2's 5.5 TB/s were none in the L1. 40 to 50 % are expected.
-// Worst case: where nearly all points lie in one cell (many copies of one point, or a cluster far
-// smaller than the cells), every query measures all of them: n * n / 32 turns, 1.4 s for a million
-// points. A query alone among far cells looks into all of the n / per_cell cells once.
+// Where nearly all points lie in one cell (many copies of one point, or a cluster far smaller than
+// the cells), boxes around runs of its points (grid_boxes.cuh) leave each query some hundred to
+// measure, and 32 turns for the boxes of a million. A query alone among far cells looks into all of
+// the n / per_cell cells once.
 #pragma once
 
-#include "cuda/cell_scan.cuh"
-#include "cuda/top_k.cuh"
+#include "cuda/grid_boxes.cuh"
 
 namespace pcclust::cuda {
 
@@ -75,10 +75,11 @@ class GridSearch {
   __device__ __forceinline__ GridSearch(const SearchArguments<T>& a, const GridTables<T>& tables,
                                         const GridQuery<T>& query, Key<T>* queue)
       : query_(query),
+        tables_(tables),
         grid_(tables.grids[query.cloud]),
         begins_(tables.begins + first_piece(a.points, query.cloud, tables.per_cell)),
-        placed_(tables.placed),
         queue_(queue),
+        boxed_(tables.crowded[0] > 0),
         k_(static_cast<int>(a.k)),
         lane_(lane_index()) {
     top.start(a.limit);
@@ -124,7 +125,51 @@ class GridSearch {
         const int z = first_cell(2, ring) + static_cast<int>(row / width);
         run = find_run(ring, y, z, static_cast<int>(piece % sides));
       }
+      if (boxed_) run = without_long_run(run);
       measure_runs(run);
+    }
+  }
+
+  // Looks through the boxes of long runs, one after the other; returns this lane's if it is short.
+  __device__ __forceinline__ Run without_long_run(const Run& run) {
+    const bool is_long = run.end - run.begin > kCrowded;
+    unsigned left = __ballot_sync(kAllLanes, is_long);
+#pragma unroll 1
+    for (; left != 0; left &= left - 1) {
+      const int owner = __ffs(static_cast<int>(left)) - 1;
+      visit_boxes<kBoxLevels - 1>(__shfl_sync(kAllLanes, run.begin, owner),
+                                  __shfl_sync(kAllLanes, run.end, owner));
+    }
+    return is_long ? Run{} : run;
+  }
+
+  // Measures the placed points from `begin` to `end` in those boxes that may hold a candidate, the
+  // nearest box of 32 first.
+  template <int Level>
+  __device__ __forceinline__ void visit_boxes(uint32_t begin, uint32_t end) {
+    constexpr auto places = static_cast<uint32_t>(box_places(Level));
+    const uint32_t last = (end - 1) / places;
+#pragma unroll 1
+    for (uint32_t base = begin / places; base <= last; base += kWarp) {
+      Key<T> key = no_key<T>();
+      if (base + lane_ <= last) {
+        key = first_key(tables_.boxes[Level][base + lane_], query_.position);
+      }
+#pragma unroll 1
+      for (;;) {
+        const Key<T> least = least_of_lanes<T>(key);
+        if (!(least < top.bound)) break;
+        const unsigned holders = __ballot_sync(kAllLanes, !(least < key));
+        const int holder = __ffs(static_cast<int>(holders)) - 1;
+        if (lane_ == holder) key = no_key<T>();
+        const uint32_t from = (base + holder) * places, to = from + places;
+        const uint32_t first = begin < from ? from : begin, beyond = to < end ? to : end;
+        if constexpr (Level == 0) {
+          measure(first + lane_ < beyond, first + lane_);
+        } else {
+          visit_boxes<Level - 1>(first, beyond);
+        }
+      }
     }
   }
 
@@ -164,7 +209,7 @@ class GridSearch {
     Key<T> key = no_key<T>();
     if (valid) {
       note_distance();
-      const PlacedPoint<T> point = placed_[at];
+      const PlacedPoint<T> point = tables_.placed[at];
       T distance = add_square(T(0), query_.position[0], point.x);
       distance = add_square(distance, query_.position[1], point.y);
       distance = add_square(distance, query_.position[2], point.z);
@@ -197,15 +242,17 @@ class GridSearch {
   }
 
   const GridQuery<T> query_;
+  const GridTables<T>& tables_;
   const Grid<T> grid_;
   const uint32_t* begins_;
-  const PlacedPoint<T>* placed_;
   Key<T>* queue_;
+  const bool boxed_;
   const int k_, lane_;
   int cell_[3];
 };
 
-// Blocks on one multiprocessor, so many that nothing is spilled: 80 or 128 registers.
+// Blocks on one multiprocessor, so many that nothing is spilled but 32 bytes of the longest lists of
+// doubles: 80 or 128 registers.
 template <class T, int Registers>
 constexpr int kGridBlocks = sizeof(T) == 4 && Registers <= 2 ? 3 : 2;
 
@@ -227,7 +274,8 @@ template <class T, int Registers>
 cudaError_t search_grid(const SearchArguments<T>& a, cudaStream_t stream) {
   const GridTables<T> tables =
       GridPlan<T>(a.points.row_count, a.points.count, a.k).at(a.workspace);
-  const cudaError_t built = build_grids(a.points, tables, stream);
+  cudaError_t built = build_grids(a.points, tables, stream);
+  if (built == cudaSuccess) built = box_grids(a.points.row_count, tables, stream);
   if (built != cudaSuccess) return built;
   return launch(grid_search_kernel<T, Registers>, blocks_for(a.queries.row_count, kGridWarps),
                 dim3(kGridThreads), 0, stream, a, tables);

@@ -48,7 +48,11 @@ def assert_knn(
 ) -> None:
     """Compares a kNN search with the twin."""
     found = emulate(
-        call, **_inputs(points, queries), k=k, packed=int(packed), exclude_self=int(exclude_self)
+        call,
+        **search_inputs(points, queries),
+        k=k,
+        packed=int(packed),
+        exclude_self=int(exclude_self),
     )
     asked = (None, None, None) if queries is None else queries
     distances, indices = _knn_torch(*points, *asked, packed, k, exclude_self)
@@ -68,7 +72,7 @@ def assert_ball_query(
     exclude_self: bool = False,
 ) -> None:
     """Compares a ball query with the twin."""
-    inputs = _inputs(points, queries)
+    inputs = search_inputs(points, queries)
     flags = {"packed": int(packed), "exclude_self": int(exclude_self)}
     found = emulate(call, **inputs, radius=float(radius), k=k, **flags)
     asked = (None, None, None) if queries is None else queries
@@ -78,7 +82,8 @@ def assert_ball_query(
     assert same_bits(found["counts"], expected[2])
 
 
-def _inputs(points: Tables, queries: Tables | None) -> dict[str, Tensor]:
+def search_inputs(points: Tables, queries: Tables | None) -> dict[str, Tensor]:
+    """Returns the tensors of a search, by the names of its schema."""
     given = {"points": points.rows, "starts": points.starts, "sizes": points.sizes}
     if queries is not None:
         names = ("queries", "query_starts", "query_sizes")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.cuda.emulated_search import Tables, assert_knn, one_cloud, ragged
+from tests.cuda.emulated_search import Tables, assert_knn, one_cloud, ragged, search_inputs
 from tests.ops.sample_clouds import KINDS, sample_cloud
 
 pytestmark = pytest.mark.emulated
@@ -188,6 +188,21 @@ class TestGrid:
         rows = sample_cloud("normal", 500)
         rows[:250] = rows[:250] * 1e-5 + 0.3
         assert_knn(emulate, one_cloud(rows), 4, one_cloud(rows[[1, 249, 260]]), call="knn_grid")
+
+    # Cells of thousands of points: all copies of one, a cluster, and a cluster within a cluster.
+    @pytest.mark.parametrize("dtype", FLOATS)
+    @pytest.mark.parametrize("scales", [(0,), (1, 1e-6), (1, 1e-6, 1e-12)])
+    def test_a_crowded_cell_is_not_measured_whole(self, emulate, scales, dtype):
+        rows = sample_cloud("normal", 4200, dtype=dtype)
+        for part, scale in zip(rows.chunk(len(scales)), scales, strict=True):
+            part.mul_(scale)
+        points, queries = one_cloud(rows), one_cloud(rows[5::250])
+        found = emulate(
+            "knn_counted", **search_inputs(points, queries), k=5, packed=0, exclude_self=0
+        )
+        assert int(found["measured"]) < 400 * len(queries.rows)
+        assert_knn(emulate, points, 5, queries)
+        assert_knn(emulate, points, 40, one_cloud(rows[[7, 4000]] + 1e-7))
 
     # Points on the borders of cells, whose rounding could hide a neighbour at the k-th distance.
     @pytest.mark.parametrize("scale", [1.0, 1 / 3, 1e-20, 7e15])
