@@ -3,6 +3,7 @@
 python -m benchmarks.run                                  everything, about half an hour
 python -m benchmarks.run --only knn ward --rounds 15      some of it
 python -m benchmarks.run --out benchmarks/RESULTS.md      and writes the page
+python -m benchmarks.run --parts out/bench                and goes on where such a run ended
 """
 
 import sys
@@ -20,6 +21,7 @@ from rich.progress import Progress
 from benchmarks.timing import limit_threads
 
 if TYPE_CHECKING:
+    from benchmarks.parts import Parts
     from benchmarks.report import Outcome
     from benchmarks.timing import Result
 
@@ -51,6 +53,8 @@ class Settings:
         out: the page to write, a Markdown file; a plot goes beside it.
         scale: multiplies the points of every cloud, for a quick trial.
         memory: whether to measure our own peak memory too, in a process of its own.
+        parts: a folder that keeps what is measured, case by case. Cases in it are not measured
+            again, and suites in it come onto the page though ``only`` leaves them out.
     """
 
     only: tuple[SuiteName, ...] = NAMES
@@ -59,6 +63,7 @@ class Settings:
     out: Path | None = None
     scale: float = 1.0
     memory: bool = True
+    parts: Path | None = None
 
 
 def main() -> int:
@@ -66,29 +71,39 @@ def main() -> int:
     settings = tyro.cli(Settings, description=__doc__)
     limit_threads(settings.threads)
     from benchmarks import machine, report  # they import torch, which reads the limits above
+    from benchmarks.parts import Parts
 
     facts = machine.facts(settings.threads)
-    outcomes: dict[str, Outcome] = {}
+    same = {name: fact for name, fact in facts.items() if not name.startswith("load")}
+    same |= {name: getattr(settings, name) for name in ("rounds", "threads", "scale", "memory")}
+    kept = Parts(settings.parts, same)
+    outcomes = {name: kept.read(name, import_module(f"benchmarks.{name}").SUITE) for name in NAMES}
     page = ""
     console = Console(stderr=True)
     with Progress(console=console, transient=True) as progress:
         for name in settings.only:
-            outcomes[name] = run_suite(name, settings, progress)
+            outcomes[name] = run_suite(name, settings, progress, kept)
             # After every suite, so that an interrupted run leaves what it has measured.
-            page = report.write(outcomes, facts, settings.threads, settings.rounds, settings.out)
+            some: dict[str, Outcome] = {
+                name: outcome
+                for name, outcome in outcomes.items()
+                if outcome.results or outcome.wrong
+            }
+            page = report.write(some, facts, settings.threads, settings.rounds, settings.out)
     Console().print(Markdown(page))
     return int(any(outcome.wrong for outcome in outcomes.values()))
 
 
-def run_suite(name: SuiteName, settings: Settings, progress: Progress) -> "Outcome":
-    """Runs the cases of a suite."""
-    from benchmarks.report import Outcome
+def run_suite(name: SuiteName, settings: Settings, progress: Progress, kept: "Parts") -> "Outcome":
+    """Runs the cases of a suite that are not kept yet."""
     from benchmarks.timing import race
 
-    outcome = Outcome(import_module(f"benchmarks.{name}").SUITE)
+    outcome = kept.read(name, import_module(f"benchmarks.{name}").SUITE)
     suite, tired = outcome.suite, dict[str, str]()
-    cases = enumerate(suite.cases)
-    for position, case in progress.track(cases, total=len(suite.cases), description=suite.title):
+    for result in outcome.results:
+        tired |= too_slow(result, suite.patience)
+    cases = list(enumerate(suite.cases))[len(outcome.results) :]
+    for position, case in progress.track(cases, total=len(cases), description=suite.title):
         fresh = {n: c for n, c in suite.contestants.items() if n not in tired}
         smaller = replace(suite, contestants=fresh)
         try:
@@ -100,6 +115,7 @@ def run_suite(name: SuiteName, settings: Settings, progress: Progress) -> "Outco
         if settings.memory:
             measure_memory(name, position, result, settings)
         outcome.results.append(result)
+        kept.write(name, outcome)
         medians = {n: f"{m.median * 1e3:.2f} ms" for n, m in result.measured.items()}
         progress.console.print(f"{suite.title}, {result.label}: {medians}")
         tired |= too_slow(result, suite.patience)

@@ -114,3 +114,15 @@ def test_a_wrong_answer_of_ours_is_not_timed(tmp_path, monkeypatch):
     page = (tmp_path / "R.md").read_text(encoding="utf-8")
     assert "WRONG" in page
     assert "pcclust" not in contestants(page, "k nearest neighbours among features")
+
+
+def test_what_is_kept_is_not_measured_again(tmp_path):
+    parts = ("--parts", str(tmp_path / "parts"), "--scale", "0.001", "--no-memory")
+    first = run_benchmarks(tmp_path / "page.md", "--only", "farthest_point", *parts)
+    kept = (tmp_path / "parts" / "farthest_point.json").read_bytes()
+    both = run_benchmarks(tmp_path / "page.md", "--only", "farthest_point", "ward", *parts)
+    assert (tmp_path / "parts" / "farthest_point.json").read_bytes() == kept
+    rows = [line for line in first.splitlines() if line.startswith("| Farthest point sampling")]
+    assert rows
+    assert all(row in both for row in rows)
+    assert "| Ward linkage" in both
