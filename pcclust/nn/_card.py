@@ -43,8 +43,12 @@ def check_card(card: Card, path: Path) -> None:
 
 def shortened(value: object) -> str:
     """Returns how a value is written, cut to what a message can hold."""
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:200]}…"
+    return cut(repr(value))
+
+
+def cut(text: str, length: int = 200) -> str:
+    """Returns a text, cut to what a message can hold."""
+    return text if len(text) <= length else f"{text[:length]}…"
 
 
 def card_path(weights: Path) -> Path:
@@ -62,4 +66,4 @@ def versions(card: Card) -> str:
     here, there = identity()["pcclust_version"], card.get("pcclust_version", "an unknown version")
     if here == there:
         return ""
-    return f"; they were written by pcclust {there} and this is {here}: install that version"
+    return f"; they were written by pcclust {cut(there)} and this is {here}: install that version"

@@ -21,6 +21,7 @@ from pcclust.nn._card import (
     Card,
     card_path,
     check_card,
+    cut,
     identity,
     shortened,
     versions,
@@ -257,9 +258,9 @@ def _build(card: Card, path: Path) -> nn.Module:
         if card.get("task") == "reconstruction":
             return AutoEncoder(backbone, Embedded(**card["decoder"]))
     except Exception as error:  # settings of any kind fail in any way
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = cut(str(error).partition("\n")[0] or type(error).__name__, 400)
         raise ValueError(
-            f"{path}: {card['model']} with {shortened(card['model_kwargs'])} cannot be built "
+            f"{path}: {cut(card['model'])} with {shortened(card['model_kwargs'])} cannot be built "
             f"({reason}){versions(card)}"
         ) from error
     classes = len(card["class_names"])

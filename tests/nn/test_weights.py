@@ -74,6 +74,20 @@ def test_a_backbone_alone_comes_back(tmp_path):
     assert torch.equal(loaded(points), backbone(points))
 
 
+def test_a_sentence_about_a_card_has_an_end(model, tmp_path):
+    weights, path = save_weights(tmp_path, model, CARD)
+    card = json.loads(path.read_text())
+    for key, value in (
+        ("model", "x" * 10_000),
+        ("pcclust_version", "0" * 10_000),
+        ("model_kwargs", {"k" * 10_000: 1}),
+    ):
+        path.write_text(json.dumps(card | {"model_kwargs": {"no": 1}} | {key: value}))
+        with pytest.raises(ValueError, match="cannot be built") as error:
+            load(weights)
+        assert len(str(error.value)) < 1500 + len(str(weights))
+
+
 def test_a_damaged_file_is_named(model, tmp_path):
     weights, card = save_weights(tmp_path, model, CARD)
     whole = weights.read_bytes()
