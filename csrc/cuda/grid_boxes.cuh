@@ -46,9 +46,9 @@ __device__ __forceinline__ bool precedes(const PlacedPoint<T>& a, const PlacedPo
   return widest == 0 ? a.index < b.index : left < right;
 }
 
-// Blocks take turns at the crowded cells.
+// Blocks take turns at the crowded cells. (One of them on a multiprocessor, lest doubles be spilled.)
 template <class T>
-__global__ void __launch_bounds__(kGridThreads) order_kernel(GridTables<T> tables) {
+__global__ void __launch_bounds__(kGridThreads, 1) order_kernel(GridTables<T> tables) {
   const uint32_t crowded = tables.crowded[0];
   for (uint32_t i = blockIdx.x; i < crowded; i += gridDim.x) {
     const uint32_t cell = tables.crowded[1 + i], begin = tables.begins[cell];

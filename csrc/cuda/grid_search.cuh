@@ -251,10 +251,10 @@ class GridSearch {
   int cell_[3];
 };
 
-// Blocks on one multiprocessor, so many that nothing is spilled but 32 bytes of the longest lists of
-// doubles: 80 or 128 registers.
+// Blocks on one multiprocessor, as many as leave enough registers that nothing is spilled: 80, 128,
+// or all there are for the longest lists of doubles.
 template <class T, int Registers>
-constexpr int kGridBlocks = sizeof(T) == 4 && Registers <= 2 ? 3 : 2;
+constexpr int kGridBlocks = Registers <= 2 ? (sizeof(T) == 4 ? 3 : 2) : (sizeof(T) == 4 ? 2 : 1);
 
 template <class T, int Registers>
 __global__ void __launch_bounds__(kGridThreads, kGridBlocks<T, Registers>)
