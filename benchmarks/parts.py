@@ -23,6 +23,11 @@ class Parts:
         self.folder = folder
         self.settings = settings
 
+    def holds(self, name: str) -> bool:
+        """Returns whether something of a suite is kept."""
+        file = self._file(name)
+        return file is not None and file.is_file()
+
     def read(self, name: str, suite: Suite[Any]) -> Outcome:
         """Returns the cases of a suite that are measured, in order from the first."""
         outcome = Outcome(suite)

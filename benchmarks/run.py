@@ -77,7 +77,8 @@ def main() -> int:
     same = {name: fact for name, fact in facts.items() if not name.startswith("load")}
     same |= {name: getattr(settings, name) for name in ("rounds", "threads", "scale", "memory")}
     kept = Parts(settings.parts, same)
-    outcomes = {name: kept.read(name, import_module(f"benchmarks.{name}").SUITE) for name in NAMES}
+    shown = [name for name in NAMES if name in settings.only or kept.holds(name)]
+    outcomes = {name: kept.read(name, import_module(f"benchmarks.{name}").SUITE) for name in shown}
     page = ""
     console = Console(stderr=True)
     with Progress(console=console, transient=True) as progress:
