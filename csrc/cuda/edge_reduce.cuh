@@ -45,7 +45,7 @@ inline int64_t edge_blocks(int64_t rows) {
 // What one row's edges come to in the channels of one lane.
 template <class T, int kWidth>
 struct RowReduction {
-  Pack<T, kWidth> u{}, best{}, key{}, sum{}, square{};
+  Pack<T, kWidth> u{}, best{}, sum{}, square{};
   Pack<int32_t, kWidth> argmax{};
   bool empty = true;
 
@@ -54,8 +54,9 @@ struct RowReduction {
     for (int i = 0; i < kWidth; ++i) {
       const T candidate = rounded_multiply(v.of[i], sign[i]), edge = rounded_add(u.of[i], v.of[i]);
       const T squared = rounded_multiply(edge, edge);
-      const bool better = empty || is_larger(candidate, key.of[i]);
-      key.of[i] = better ? candidate : key.of[i];
+      // Computed anew, and exactly: registers are what is short.
+      const T key = rounded_multiply(best.of[i], sign[i]);
+      const bool better = empty || is_larger(candidate, key);
       best.of[i] = better ? v.of[i] : best.of[i];
       argmax.of[i] = better ? position : argmax.of[i];
       sum.of[i] = empty ? edge : rounded_add(sum.of[i], edge);
