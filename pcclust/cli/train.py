@@ -32,8 +32,8 @@ class Train:
         training: its settings.
         config: a YAML file of these settings, for instance another run's config.yaml; what is
             given on the command line comes first.
-        out: the run's folder; by default runs/DATASET-MODEL-ROTATION. With it --resume needs no
-            other option.
+        out: the run's folder; by default runs/DATASET-MODEL-ROTATION, with "finetuned" for a model
+            that --init brings. With it --resume needs no other option.
         minutes: stop and save after so long; --resume goes on.
         logger: log curves to these, too: tensorboard (into the run's folder), wandb, mlflow.
         tensorboard: the same as --logger tensorboard.
@@ -74,7 +74,8 @@ def default(arguments: Sequence[str]) -> Train | None:
 
 
 def _default_folder(run: ClassificationConfig) -> Path:
-    return Path("runs") / f"{Path(run.dataset).stem}-{run.model}-{run.rotation}"
+    model = run.model if run.init is None else "finetuned"
+    return Path("runs") / f"{Path(run.dataset).stem}-{model}-{run.rotation}"
 
 
 def _report(folder: RunFolder, outcome: Outcome, epochs: int) -> int:

@@ -52,6 +52,14 @@ def test_one_command_trains_and_says_what(file, tmp_path, capsys):
     assert config(folder)["model_kwargs"] == {"k": 4, "channels": [8], "embedding": 16}
 
 
+def test_a_run_that_begins_with_another_has_a_folder_of_its_own(file, tmp_path, capsys):
+    assert run(file, *SMALL, "--epochs", 1) == 0
+    begun = tmp_path / "runs" / "shapes-dgcnn-so3"
+    assert run(file, *SMALL[SMALL.index("--num-points") :], "--epochs", 1, "--init", begun) == 0
+    assert "dgcnn from " in capsys.readouterr().out
+    assert (tmp_path / "runs" / "shapes-finetuned-so3" / "weights.json").exists()
+
+
 def test_the_command_line_comes_before_the_file_and_the_file_before_defaults(file, tmp_path):
     (tmp_path / "my.yaml").write_text(
         f"dataset: {file}\nmodel: dgcnn\nmodel_kwargs: {{k: 4, channels: [8], embedding: 16}}\n"
