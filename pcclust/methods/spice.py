@@ -132,7 +132,7 @@ class SPICE(DeepClustering):
     def __init__(self, config: SPICEConfig, shapes: FeatureSet, previous: Previous) -> None:
         # Far from the origin, as encoders have them, all prototypes would point the same way.
         self._mean, self._scale = mean_and_scale(shapes.features)
-        shapes = replace(shapes, features=(shapes.features - self._mean) / self._scale)
+        shapes = replace(shapes, features=self._evened(shapes.features))
         super().__init__(config, shapes, previous)
         learned = self.config.repeats * self._each() * self.config.num_clusters
         self.steps_per_epoch = max(1, learned // self.config.batch_size)
@@ -195,6 +195,9 @@ class SPICE(DeepClustering):
         self.model.heads["cluster"].load_state_dict(self._students[best].state_dict())
         return super().evaluate() | {"head": float(best)}
 
+    def _evened(self, features: Tensor) -> Tensor:
+        return ((features.double() - self._mean) / self._scale).to(features.dtype)
+
     def _saved_head(self) -> ClusterHead:
         """Returns the head of features as they were given."""
         head = copy.deepcopy(super()._saved_head())
@@ -222,7 +225,7 @@ class SPICE(DeepClustering):
         found: dict[str, Any] = dict(self.previous.results)
         if STRONG not in found:
             return None
-        features: Tensor = (found[STRONG].features - self._mean) / self._scale
+        features = self._evened(found[STRONG].features)
         return features.view(-1, len(self.shapes), features.shape[1])
 
     @property

@@ -111,20 +111,20 @@ def mean_and_scale(features: Tensor) -> tuple[Tensor, Tensor]:
         features: ``(N, C)``.
 
     Returns:
-        ``(C,)`` means, and ``(C,)`` divisors, infinite for a column that is constant.
+        ``(C,)`` means, and ``(C,)`` divisors, infinite for a column that is constant; float64.
     """
     wide = features.double()
     mean = wide.mean(dim=0)
     deviation = (wide - mean).square().mean(dim=0).sqrt()
     varies = deviation > 1e-6 * wide.abs().amax(dim=0)
     scale = torch.where(varies, deviation * features.shape[1] ** 0.5, torch.inf)
-    return mean.to(features.dtype), scale.to(features.dtype)
+    return mean, scale
 
 
 def _evened(features: Tensor) -> Tensor:
     """Brings columns to mean 0 and variance 1 / C; one that is constant becomes 0."""
     mean, scale = mean_and_scale(features)
-    return (features - mean) / scale
+    return ((features.double() - mean) / scale).to(features.dtype)
 
 
 def card_of_encoder(config: EncoderConfig, num_points: int, data: dict[str, Any]) -> dict[str, Any]:
