@@ -17,6 +17,7 @@ from pcclust.methods.auto_encoder import AutoEncode, AutoEncoderConfig
 from pcclust.methods.base import DeepClustering, DeepClusteringConfig, Views
 from pcclust.methods.features import FeatureSet
 from pcclust.methods.stages import NOTHING, Previous, Recipe, Shapes, Stage, of_stage
+from pcclust.methods.unlabelled import absorb_scaling
 from pcclust.methods.views import StageFields
 from pcclust.nn import AutoEncoder
 from pcclust.nn.cluster_head import ClusterHead
@@ -160,9 +161,7 @@ class DEC(DeepClustering):
         """Returns the head of features as they were given."""
         head = copy.deepcopy(super()._saved_head())
         assert isinstance(head, StudentTHead)
-        with torch.no_grad():
-            head.embedding.weight.div_(self._scale)
-            head.embedding.bias.sub_((head.embedding.weight * self._mean).sum(dim=1))
+        absorb_scaling(head.embedding, self._mean, self._scale)
         return head
 
     def converged(self) -> bool:

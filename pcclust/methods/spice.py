@@ -26,7 +26,7 @@ from pcclust.methods.stages import (
     of_stage,
 )
 from pcclust.methods.strong_views import EncodeViews
-from pcclust.methods.unlabelled import mean_and_scale
+from pcclust.methods.unlabelled import absorb_scaling, mean_and_scale
 from pcclust.nn.cluster_head import ClusterHead
 from pcclust.nn.cluster_heads import MLPHead
 from pcclust.training import Progress
@@ -204,9 +204,7 @@ class SPICE(DeepClustering):
         assert isinstance(head, MLPHead)
         first = head.layers[0]
         assert isinstance(first, nn.Linear)
-        with torch.no_grad():
-            first.weight.div_(self._scale)
-            first.bias.sub_((first.weight * self._mean).sum(dim=1))
+        absorb_scaling(first, self._mean, self._scale)
         return head
 
     def _samples(self) -> int:

@@ -121,6 +121,13 @@ def mean_and_scale(features: Tensor) -> tuple[Tensor, Tensor]:
     return mean, scale
 
 
+@torch.no_grad()
+def absorb_scaling(layer: nn.Linear, mean: Tensor, scale: Tensor) -> None:
+    """Lets a layer that learned on ``(features - mean) / scale`` take the features as they are."""
+    layer.weight.div_(scale)
+    layer.bias.sub_((layer.weight * mean).sum(dim=1))
+
+
 def _evened(features: Tensor) -> Tensor:
     """Brings columns to mean 0 and variance 1 / C; one that is constant becomes 0."""
     mean, scale = mean_and_scale(features)
