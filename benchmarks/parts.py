@@ -32,7 +32,7 @@ class Parts:
         """Returns the cases of a suite that are measured, in order from the first."""
         outcome = Outcome(suite)
         file = self._file(name)
-        if file is None or not file.is_file():
+        if file is None or not self.holds(name):
             return outcome
         content = json.loads(file.read_text(encoding="utf-8"))
         if content["settings"] != self.settings:

@@ -83,7 +83,7 @@ def main() -> int:
     console = Console(stderr=True)
     with Progress(console=console, transient=True) as progress:
         for name in settings.only:
-            outcomes[name] = run_suite(name, settings, progress, kept)
+            run_suite(name, outcomes[name], settings, progress, kept)
             # After every suite, so that an interrupted run leaves what it has measured.
             some: dict[str, Outcome] = {
                 name: outcome
@@ -95,11 +95,12 @@ def main() -> int:
     return int(any(outcome.wrong for outcome in outcomes.values()))
 
 
-def run_suite(name: SuiteName, settings: Settings, progress: Progress, kept: "Parts") -> "Outcome":
-    """Runs the cases of a suite that are not kept yet."""
+def run_suite(
+    name: SuiteName, outcome: "Outcome", settings: Settings, progress: Progress, kept: "Parts"
+) -> None:
+    """Runs the cases of a suite that its outcome lacks, and adds them to it."""
     from benchmarks.timing import race
 
-    outcome = kept.read(name, import_module(f"benchmarks.{name}").SUITE)
     suite, tired = outcome.suite, dict[str, str]()
     for result in outcome.results:
         tired |= too_slow(result, suite.patience)
@@ -120,7 +121,6 @@ def run_suite(name: SuiteName, settings: Settings, progress: Progress, kept: "Pa
         medians = {n: f"{m.median * 1e3:.2f} ms" for n, m in result.measured.items()}
         progress.console.print(f"{suite.title}, {result.label}: {medians}")
         tired |= too_slow(result, suite.patience)
-    return outcome
 
 
 def measure_memory(name: str, case: int, result: "Result", settings: Settings) -> None:
