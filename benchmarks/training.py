@@ -115,7 +115,7 @@ def training(
         network.eval()
         logits = run(lesson.points) if compared else None
     network.train()
-    optimizer = torch.optim.Adam(network.parameters())
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
 
     def step() -> Tensor | None:
         optimizer.zero_grad()

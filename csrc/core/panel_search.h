@@ -1,5 +1,5 @@
 // Neighbours in more than three dimensions: every query against every point, sixteen points at a
-// time, the selection fused with the arithmetic so that no matrix of distances exists.
+// time; those nearest are chosen from a thousand at a time, so that no matrix of distances exists.
 //
 // Up to eight dimensions, and in double, distances are summed in order of dimension: the same bits
 // on every backend. Floats of more dimensions are screened by |p|² - 2⟨q, p⟩ + |q|², a matrix product in
@@ -8,6 +8,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -26,6 +27,8 @@
 
 namespace pcclust::inline PCCLUST_ISA {
 
+constexpr int64_t kChunk = 64;  // panels whose distances are held before any is chosen
+
 // The queries of one cloud against its panels, a group at a time.
 template <class T, class List>
 class PanelSearch {
@@ -38,19 +41,24 @@ class PanelSearch {
         queries_(a.queries.rows + a.queries.starts[cloud] * a.points.dims),
         write_(a, cloud),
         k_(std::min(a.k, panels.count)),
+        wanted_(std::min(k_ + (screened_ ? kSpare : 0), panels.count)),
         exact_(k_) {
-    const int64_t wanted = std::min(k_ + (screened_ ? kSpare : 0), panels.count);
     lists_.reserve(kGroup);
-    for (int q = 0; q < kGroup; ++q) lists_.emplace_back(wanted);
+    for (int q = 0; q < kGroup; ++q) lists_.emplace_back(wanted_);
     shifted_.resize(kGroup * a.points.dims);
+    distances_.resize(kGroup * std::min(kChunk, panels.panels) * kFan);
   }
 
   // Searches the queries [begin, end), at most kGroup of them.
   void search(int64_t begin, int64_t end) {
     const int count = static_cast<int>(end - begin);
     prepare(begin, count);
-    for (int64_t panel = 0; panel < panels_.panels; ++panel) {
-      for (int first = 0; first < count; first += kBlock) visit(panel, begin, first, count);
+    for (int64_t first = 0; first < panels_.panels; first += kChunk) {
+      const int64_t width = std::min(kChunk, panels_.panels - first);
+      for (int64_t panel = 0; panel < width; ++panel) {
+        for (int q = 0; q < count; q += kBlock) visit(first + panel, panel, begin, q, count);
+      }
+      for (int q = 0; q < count; ++q) choose(first, width, q);
     }
     for (int q = 0; q < count; ++q) {
       lists_[q].work_in();
@@ -80,7 +88,8 @@ class PanelSearch {
     }
   }
 
-  void visit(int64_t panel, int64_t begin, int first, int count) {
+  // Measures queries from `first` on against a panel, which has place `place` in its chunk.
+  void visit(int64_t panel, int64_t place, int64_t begin, int first, int count) {
     const int64_t dims = a_.points.dims;
     const T* values = panels_.values.data() + panel * dims * kFan;
     const T* query[kBlock];
@@ -92,15 +101,75 @@ class PanelSearch {
     }
     alignas(64) T distance[kBlock][kFan];
     measure(query, square, values, panels_.squares.data() + panel * kFan, distance);
-    const int32_t* ids = panels_.ids.data() + panel * kFan;
     for (int q = 0; q < kBlock && first + q < count; ++q) {
-      List& list = lists_[first + q];
       if (a_.exclude_self && (begin + first + q) / kFan == panel) {
         distance[q][(begin + first + q) % kFan] = std::numeric_limits<T>::quiet_NaN();
       }
-      append_near(distance[q], ids, list.threshold(), list.waiting());
+      std::copy_n(distance[q], kFan, distances_of(first + q) + place * kFan);
+    }
+  }
+
+  T* distances_of(int query) {
+    return distances_.data() + query * std::min(kChunk, panels_.panels) * kFan;
+  }
+
+  // Takes the nearest of a chunk of `width` panels into the list of a query.
+  void choose(int64_t first, int64_t width, int query) {
+    List& list = lists_[query];
+    const T* distances = distances_of(query);
+    const int32_t* ids = panels_.ids.data() + first * kFan;
+    if (first == 0) {
+      const T limit = std::min(list.threshold(), enough(distances, width));
+      list.start(limit);
+      if constexpr (requires { list.rank(found_); }) {
+        if (width == panels_.panels && gather(distances, ids, width, limit)) return list.rank(found_);
+      }
+    }
+    for (int64_t panel = 0; panel < width; ++panel) {
+      append_near(distances + panel * kFan, ids + panel * kFan, list.threshold(), list.waiting());
       if (list.waiting().count >= Waiting<T>::full) list.work_in();
     }
+  }
+
+  // A distance within which as many points lie as are wanted, and few more; inf where none is seen.
+  // The points are dealt into kHands hands: of as many hands as points are wanted, each has one there.
+  T enough(const T* distances, int64_t width) const {
+    using V = typename Vector<T>::Type;
+    constexpr int kHands = 4 * kFan;
+    alignas(64) T nearest[kHands];
+    std::fill_n(nearest, kHands, std::numeric_limits<T>::infinity());
+    for (int64_t panel = 0; panel < width; ++panel) {
+      const T* from = distances + panel * kFan;
+      T* to = nearest + panel % 4 * kFan;
+      for (int lane = 0; lane < kFan; lane += Vector<T>::lanes) {
+        store(to + lane, minimum(load<V>(from + lane), load<V>(to + lane)));  // NaN is none
+      }
+    }
+    T low = 0, high = *std::max_element(nearest, nearest + kHands);
+    if (wanted_ > kHands || !(high < std::numeric_limits<T>::infinity())) {
+      return std::numeric_limits<T>::infinity();
+    }
+    for (int halving = 0; halving < 8; ++halving) {
+      const T middle = low + (high - low) / 2;
+      int64_t within = 0;
+      for (int at = 0; at < kHands; at += kFan) within += std::popcount(lanes_within(nearest + at, middle));
+      (within >= wanted_ ? high : low) = middle;
+    }
+    return high;
+  }
+
+  // Finds the points within `limit`; returns false where they are too many to be ranked at once.
+  bool gather(const T* distances, const int32_t* ids, int64_t width, T limit) {
+    int count = 0;
+    for (int64_t at = 0; at < width * kFan; at += kFan) {
+      const uint32_t within = lanes_within(distances + at, limit);
+      append(found_.distance + count, load<F32x16>(distances + at), within);
+      append(found_.id + count, load<I32x16>(ids + at), within);
+      count += std::popcount(within);
+      if (count > Found::most) return false;
+    }
+    found_.count = count;
+    return true;
   }
 
   void measure(const T* const (&query)[kBlock], const T (&square)[kBlock], const T* values,
@@ -146,10 +215,11 @@ class PanelSearch {
   const bool screened_;
   const T *points_, *queries_;
   const RowWriter<T> write_;
-  const int64_t k_;  // how many a list of this cloud's points holds
+  const int64_t k_, wanted_;  // how many are returned of this cloud, and how many a list holds
   std::vector<List> lists_;
   BufferList<T> exact_;
-  Buffer<T> shifted_;
+  Buffer<T> shifted_, distances_;
+  Found found_;
   T square_[kGroup], error_[kGroup];
 };
 

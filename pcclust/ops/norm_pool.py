@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pcclust.ops._registry import call
-from pcclust.ops.segment_pool import Saved, parameter_sums, pool_rows, pull_rows
+from pcclust.ops.segment_pool import Saved, parameter_sums, pool_rows, pull_rows, wanted_gradients
 from pcclust.ops.segments import Segments
 
 
@@ -69,6 +69,7 @@ class _NormPool(torch.autograd.Function):
         parameters = (scale.to(values), shift.to(values))
         maxima, means, saved = pool_rows(values, *parameters, members, starts, sizes, slope)
         ctx.slope, ctx.dtype = slope, weight.dtype
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(*saved, mean, deviation)
         ctx.mark_non_differentiable(mean, variance)
         return maxima, means, mean, variance
@@ -77,13 +78,13 @@ class _NormPool(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(
         ctx: Any,  # noqa: ANN401
-        to_maxima: Tensor,
-        to_means: Tensor,
-        *_: Tensor,
+        to_maxima: Tensor | None,
+        to_means: Tensor | None,
+        *_: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
         *rest, mean, deviation = ctx.saved_tensors
         saved = Saved(*rest)
-        to_rows = to_means / saved.sizes.clamp(min=1)[:, None]
+        to_maxima, to_rows = wanted_gradients(saved, to_maxima, to_means)
         to_scale, to_bias = parameter_sums(saved, to_maxima, to_rows, ctx.slope)
         to_weight = (to_scale - mean * to_bias) / deviation
         # z also moves the mean and the deviation by which it is standardised.

@@ -56,15 +56,20 @@ class _SegmentPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *given: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
         ctx.slope = given[-1]
+        ctx.set_materialize_grads(False)
         maxima, means, saved = pool_rows(*given)
         ctx.save_for_backward(*saved)
         return maxima, means
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, to_maxima: Tensor, to_means: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+    def backward(
+        ctx: Any,  # noqa: ANN401
+        to_maxima: Tensor | None,
+        to_means: Tensor | None,
+    ) -> tuple[Tensor | None, ...]:
         saved = Saved(*ctx.saved_tensors)
-        to_rows = to_means / saved.sizes.clamp(min=1)[:, None]
+        to_maxima, to_rows = wanted_gradients(saved, to_maxima, to_means)
         to_scale, to_shift = parameter_sums(saved, to_maxima, to_rows, ctx.slope)
         nothing = torch.zeros_like(saved.scale)
         gradient = pull_rows(saved, to_maxima, to_rows, nothing, nothing, ctx.slope)
@@ -87,8 +92,22 @@ def pool_rows(
     return maxima, means, Saved(*given, argmax, slopes, products)
 
 
+def wanted_gradients(
+    saved: Saved, to_maxima: Tensor | None, to_means: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Returns the gradients of maxima and, by their share in the means, of rows.
+
+    Those of rows are None where nobody uses the means, as in the pooling of clusters.
+    """
+    if to_maxima is None:
+        to_maxima = torch.zeros_like(saved.argmax, dtype=saved.values.dtype)
+    if to_means is None:
+        return to_maxima, None
+    return to_maxima, to_means / saved.sizes.clamp(min=1)[:, None]
+
+
 def parameter_sums(
-    saved: Saved, to_maxima: Tensor, to_rows: Tensor, slope: float
+    saved: Saved, to_maxima: Tensor, to_rows: Tensor | None, slope: float
 ) -> tuple[Tensor, Tensor]:
     """Returns the gradients of scale and shift, in float64, without a pass over the rows."""
     found = saved.argmax >= 0
@@ -98,20 +117,24 @@ def parameter_sums(
     at_maxima = saved.values.gather(0, rows) if len(saved.values) else torch.zeros_like(to_maxima)
     rises = at_maxima * saved.scale + saved.shift > 0
     own = torch.where(found, torch.where(rises, to_maxima, to_maxima * slope), 0).double()
-    to_scale = (to_rows.double() * saved.products).sum(dim=0) + (own * at_maxima).sum(dim=0)
-    to_shift = (to_rows.double() * saved.slopes).sum(dim=0) + own.sum(dim=0)
+    to_scale, to_shift = (own * at_maxima).sum(dim=0), own.sum(dim=0)
+    if to_rows is not None:
+        to_scale = (to_rows.double() * saved.products).sum(dim=0) + to_scale
+        to_shift = (to_rows.double() * saved.slopes).sum(dim=0) + to_shift
     return to_scale, to_shift
 
 
 def pull_rows(
     saved: Saved,
     to_maxima: Tensor,
-    to_rows: Tensor,
+    to_rows: Tensor | None,
     linear: Tensor,
     constant: Tensor,
     slope: float,
 ) -> Tensor:
     """Returns the gradient of all rows, in one pass over them."""
+    if to_rows is None:
+        to_rows = torch.zeros_like(to_maxima)
     given = (to_maxima.contiguous(), to_rows.contiguous(), linear, constant, slope)
     gradient: Tensor = call("segment_pull", *saved[:7], *given)
     return gradient

@@ -15,7 +15,7 @@ def create_optimizer(groups: list[dict[str, Any]], config: TrainingConfig) -> op
     """Returns the optimiser of groups of parameters; see `Method.param_groups`."""
     assert config.learning_rate is not None
     if config.optimizer == "adamw":
-        return optim.AdamW(groups, lr=config.learning_rate)
+        return optim.AdamW(groups, lr=config.learning_rate, fused=True)
     return optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True)
 
 

@@ -130,6 +130,23 @@ def test_norm_pool_is_batch_norm_before_it(backend: str, listed: bool, dtype: to
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("used", [0, 1])
+def test_a_result_that_nobody_uses_has_no_part(backend: str, used: int) -> None:
+    case = Case([4, 0, 3], 5, listed=True)
+    shares = [1.0 - used, float(used)]
+    with pcclust.use_backend(backend):  # type: ignore[arg-type]
+        for pooled in (
+            segment_pool(*case.inputs, case.segments, 0.2),
+            norm_pool(*case.inputs, EPS, case.segments, 0.2)[:2],
+        ):
+            pulls = [share * pull for share, pull in zip(shares, case.pulls, strict=True)]
+            expected = torch.autograd.grad(pooled, case.inputs, pulls, retain_graph=True)
+            found = torch.autograd.grad(pooled[used], case.inputs, case.pulls[used])
+            for one, other in zip(found, expected, strict=True):
+                assert_close(one, other, 1e-12)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_gradcheck(backend: str) -> None:
     case = Case([4, 0, 3], 5, listed=True)
     with pcclust.use_backend(backend):  # type: ignore[arg-type]
