@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
+from numpy.typing import NDArray
+from torch import nn
 
 from benchmarks.clustering_features import Sides, sides_of, trained_sides
 from benchmarks.clustering_rows import BOTH, OTHERS, ROWS, Row
@@ -31,6 +33,7 @@ from pcclust.evaluate.posed_features import Posed
 from pcclust.methods import find_recipe
 from pcclust.methods.pipeline import Pipeline
 from pcclust.nn import Clusterer
+from pcclust.nn.clusterer import backbone_of
 from pcclust.nn.weights import load
 
 
@@ -102,10 +105,9 @@ def run_row(row: Row, dataset: str, seed: int, out: Path) -> dict[str, Any]:
         model = pretrained(row, dataset, clusters, seed, out)
         fitted = time.process_time()
         sides = sides or trained_sides(
-            dataset, model.backbone, int(model.__dict__["card"]["num_points"])
+            dataset, backbone_of(model), int(model.__dict__["card"]["num_points"])
         )
-        own = OwnClusters(model.head)
-        found = Clustering(own(sides.train.upright), own)
+        found = _found(row, model, sides.train.upright, clusters, seed)
     run = measured_run(
         found, sides.train, sides.labels[0], sides.test, sides.labels[1], n_clusters=clusters
     )
@@ -122,6 +124,17 @@ def run_row(row: Row, dataset: str, seed: int, out: Path) -> dict[str, Any]:
         "clusters": run.fitted.upright.tolist(),
         "processor": processor(),
     }
+
+
+def _found(
+    row: Row, model: nn.Module, features: NDArray[np.float32], clusters: int, seed: int
+) -> Clustering:
+    """Returns the clusters of the method, or of what comes after it, of its features."""
+    if row.then is not None:
+        return METHODS[row.then].run(features, clusters, seed)
+    assert isinstance(model, Clusterer)
+    own = OwnClusters(model.head)
+    return Clustering(own(features), own)
 
 
 def run_folder(row: Row, dataset: str, seed: int, out: Path) -> Path:
@@ -142,11 +155,13 @@ def prepared(sides: Sides, components: int | None) -> Sides:
     return Sides(whitened(sides.train), whitened(sides.test), sides.labels)
 
 
-def pretrained(row: Row, dataset: str, clusters: int, seed: int, out: Path) -> Clusterer:
+def pretrained(row: Row, dataset: str, clusters: int, seed: int, out: Path) -> nn.Module:
     """Trains a method, or goes on with it, and returns its result."""
     recipe = find_recipe(row.method)
     folder = run_folder(row, dataset, seed, out)
-    own: dict[str, Any] = {"num_clusters": clusters, "seed": seed, "workers": 0}
+    own: dict[str, Any] = {"seed": seed, "workers": 0}
+    if row.then is None:
+        own["num_clusters"] = clusters
     if row.shapes:
         own |= {"dataset": dataset, "init": row.encoder or None}
     else:
@@ -157,10 +172,10 @@ def pretrained(row: Row, dataset: str, clusters: int, seed: int, out: Path) -> C
         settings[main_stage] = own | settings[main_stage]
     else:
         settings = own | settings
-    Pipeline(recipe, recipe.preset(**settings), folder, resume=True).run()
-    model = load(folder)
-    assert isinstance(model, Clusterer)
-    return model.eval()
+    outcome = Pipeline(recipe, recipe.preset(**settings), folder, resume=True).run()
+    if not outcome.complete:
+        raise SystemExit(f"{folder} was interrupted: the same command goes on with it")
+    return load(folder).eval()
 
 
 def _feature_file(dataset: str, encoder: str, folder: Path) -> Path:

@@ -9,17 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.clustering_rows import OTHERS, UPRIGHT
+from benchmarks.clustering_rows import OTHERS
 from pcclust.data import PointDataset
 from pcclust.data.named import open_named
 from pcclust.data.transforms import UnitSphere
 from pcclust.evaluate.posed_features import Posed, posed_features
 from pcclust.evaluate.rotations import Rotations
-from pcclust.nn import DGCNN
 from pcclust.nn.weights import load
 
 SPLITS = ("train", "test")
-POINTS = {UPRIGHT: 256}  # it is untrained, and need not take minutes
 ROUNDS = 1  # of turns; an encoder that is indifferent to them needs no more
 
 
@@ -66,30 +64,16 @@ def _classes(dataset: str) -> NDArray[np.int64]:
 def _features(encoder: str, split: str, folder: Path) -> dict[str, Any]:
     file = folder / f"{encoder}-{split}.npz"
     if not file.exists():
-        network = _encoder(encoder)
-        wanted = "modelnet10" if encoder == UPRIGHT else "modelnet40"
-        shapes = _opened(wanted, split, POINTS.get(encoder, 1024))
+        network = load(encoder).eval()
+        shapes = _opened("modelnet40", split, 1024)
         posed = posed_features(network, shapes.points, _rotations(split), layout="BN3")
-        labels = _labels_of_40(shapes)
+        assert shapes.labels is not None
         folder.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(".part.npz")
-        np.savez(part, upright=posed.upright, turned=np.stack(posed.turned), labels=labels)
+        np.savez(part, upright=posed.upright, turned=np.stack(posed.turned), labels=shapes.labels)
         part.replace(file)
     with np.load(file) as arrays:
         return dict(arrays)
-
-
-def _labels_of_40(shapes: PointDataset) -> NDArray[np.int64]:
-    names = open_named("modelnet40", "test", num_points=8).class_names
-    assert shapes.labels is not None
-    return np.array([names.index(shapes.class_names[label]) for label in shapes.labels.tolist()])
-
-
-def _encoder(name: str) -> torch.nn.Module:
-    if name != UPRIGHT:
-        return load(name).eval()
-    torch.manual_seed(0)
-    return DGCNN().eval()
 
 
 def trained_sides(dataset: str, encoder: torch.nn.Module, num_points: int) -> Sides:

@@ -11,6 +11,8 @@ from benchmarks.clustering_features import Sides
 from benchmarks.clustering_page import page
 from benchmarks.clustering_rows import ROWS, Row
 from pcclust.evaluate.posed_features import Posed
+from pcclust.training import Outcome
+from tests.methods.families import write_families
 
 SCAN = {"scan": {"epochs": 2, "least_steps": 6, "batch_size": 10}}
 
@@ -46,6 +48,24 @@ def test_a_method_learns_from_the_features_of_training_shapes(sides, tmp_path):
     assert again["clusters"] == told["clusters"]
     assert told["minutes"] > 0
     assert again["minutes"] is None  # of a run that was there already
+
+
+def test_features_of_an_encoder_are_clustered_by_what_the_row_says(sides, tmp_path, monkeypatch):
+    monkeypatch.setattr(clustering, "trained_sides", lambda *given: sides)
+    tiny = {"model_kwargs": {"k": 4, "channels": [8], "embedding": 16}, "num_points": 32}
+    tiny |= {"dataset": str(write_families(tmp_path / "shapes.h5", 12)), "epochs": 1}
+    settings = {"model": "dgcnn", "batch_size": 6} | tiny
+    row = Row("alike", "k-means of SimCLR", 1, "simclr", settings, "", shapes=True, then="kmeans")
+    told = run_row(row, "modelnet10", 0, tmp_path)
+    assert told["measures"]["test_turned"]["accuracy"] == 1
+    assert (tmp_path / "runs/modelnet10/alike-0/weights.safetensors").exists()
+
+
+def test_a_run_that_is_interrupted_is_no_row(sides, tmp_path, monkeypatch):
+    stopped = Outcome(complete=False, interrupted=True, epoch=1, results={})
+    monkeypatch.setattr(clustering.Pipeline, "run", lambda self: stopped)
+    with pytest.raises(SystemExit, match="scan-0 was interrupted: the same command goes on"):
+        run_row(Row("scan", "SCAN", 1, "scan", SCAN), "modelnet10", 0, tmp_path)
 
 
 def test_what_is_there_is_not_run_again_and_the_page_names_what_is_not(
