@@ -42,7 +42,9 @@ def test_files_are_small_whole_and_described(name):
     assert card["name"] == name
     assert card["licence"] == "Apache-2.0"
     assert card["rounding_error"] < MOST_CHANGE
-    assert sum(card["stored_as"].values()) >= card["parameters"]
+    named = [part["weights"] for part in card["model_kwargs"].get("parts", []) if "weights" in part]
+    stored = [read_card(each)["stored_as"] for each in (name, *named)]
+    assert sum(sum(kinds.values()) for kinds in stored) >= card["parameters"]
     assert not re.search(r'"(/|[A-Z]:\\)\w', (SHIPPED / f"{name}.json").read_text("utf-8"))
 
 

@@ -1,7 +1,8 @@
 """Backbones by name."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -84,18 +85,34 @@ def find_backbone(name: str) -> type[nn.Module]:
     return register_backbone(name)(found)
 
 
-def check_allowed(name: str) -> None:
+def check_allowed(name: str, model_kwargs: Mapping[str, object] = MappingProxyType({})) -> None:
     """Refuses that a file of weights, which may be anyone's, decides which code is executed.
 
+    Args:
+        name: of the backbone.
+        model_kwargs: its settings, in which backbones may be named that it is made of.
+
     Raises:
-        ValueError: it names code of a user's that this process has neither imported as a backbone
+        ValueError: they name code of a user's that this process has neither imported as a backbone
             nor is allowed to by $PCCLUST_BACKBONES.
     """
-    if ":" in name and name not in BACKBONES and name not in os.environ.get(ALLOWED, "").split(","):
-        raise ValueError(
-            f"it is code of a user's, which loading weights does not execute; if you trust it: "
-            f"export {ALLOWED}={name}"
-        )
+    allowed = {*BACKBONES, *os.environ.get(ALLOWED, "").split(",")}
+    for named in (name, *_texts(model_kwargs)):
+        if ":" in named and named not in allowed:
+            raise ValueError(
+                f"{named} is code of a user's, which loading weights does not execute; if you "
+                f"trust it: export {ALLOWED}={named}"
+            )
+
+
+def _texts(setting: object) -> Iterator[str]:
+    """Yields all texts in a setting as JSON can hold it."""
+    if isinstance(setting, str):
+        yield setting
+    elif isinstance(setting, Mapping):
+        yield from chain.from_iterable(map(_texts, setting.values()))
+    elif isinstance(setting, list | tuple):
+        yield from chain.from_iterable(map(_texts, setting))
 
 
 def create_backbone(name: str, **model_kwargs: object) -> nn.Module:

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import Self
 
 from pcclust.nn._lengths import described
 from pcclust.nn._packed import pack
@@ -50,9 +51,13 @@ class FeatureStack(nn.Module):
     Channels are brought to mean 0 and, within the part of an encoder, to the same variance, 1 in
     the sum of the part: what `fit` has seen decides. Before that they stay as they are.
 
+    A part may be weights that come with pcclust. Such a part is not trained, and the state of the
+    stack leaves it out: a file of weights of the stack names it, with its SHA-256.
+
     Args:
-        parts: the encoders, or what builds one: its name, or a mapping of ``model`` (a name as
-            `create_backbone` takes it) and ``model_kwargs``.
+        parts: the encoders, or what builds one: its name, a mapping of ``model`` (a name as
+            `create_backbone` takes it) and ``model_kwargs``, or a mapping of ``weights`` (a name of
+            weights that come with pcclust) and, to be sure of them, ``sha256``.
 
     Attributes:
         parts: the encoders.
@@ -60,7 +65,8 @@ class FeatureStack(nn.Module):
         widths: the channels of each.
 
     Raises:
-        ValueError: no parts, or a name or setting that is not there.
+        ValueError: no parts, a name or setting that is not there, or other weights than those of
+            the SHA-256.
 
     Example:
         >>> import torch
@@ -78,10 +84,21 @@ class FeatureStack(nn.Module):
         if not parts:
             raise ValueError("a stack needs at least one part")
         self.parts = nn.ModuleList(_built(part) for part in parts)
+        self._shipped = [number for number, part in enumerate(parts) if _is_shipped(part)]
         self.widths = tuple(int(part.out_channels) for part in self.parts)  # type: ignore[arg-type]
         self.out_channels = sum(self.widths)
         self.register_buffer("mean", torch.zeros(self.out_channels))
         self.register_buffer("scale", torch.ones(self.out_channels))
+        if self._shipped:
+            self.register_state_dict_post_hook(_leave_out)  # type: ignore[no-untyped-call]
+            self.register_load_state_dict_pre_hook(_fill_in)  # type: ignore[no-untyped-call]
+
+    def train(self, mode: bool = True) -> Self:
+        """Sets the mode of all parts but those that are not trained, which stay as they are."""
+        super().train(mode)
+        for number in self._shipped:
+            self.parts[number].eval()
+        return self
 
     def forward(self, points: Tensor, *, lengths: Tensor | None = None) -> Tensor:
         """Describes each cloud by one vector.
@@ -135,4 +152,46 @@ def _built(part: nn.Module | str | Mapping[str, Any]) -> nn.Module:
         return part
     if isinstance(part, str):
         return create_backbone(part)
+    if "weights" in part:
+        return _built_from_weights(**part)
     return create_backbone(part["model"], **part.get("model_kwargs", {}))
+
+
+def _is_shipped(part: nn.Module | str | Mapping[str, Any]) -> bool:
+    return isinstance(part, Mapping) and "weights" in part
+
+
+def _built_from_weights(weights: str, sha256: str | None = None) -> nn.Module:
+    from pcclust.nn.weights import load  # which builds stacks
+    from pcclust.nn.weights_source import shipped_names
+
+    # A file of weights, which may be anyone's, does not decide what else is read or fetched.
+    if weights not in shipped_names():
+        raise ValueError(
+            f"a stack takes weights that come with pcclust ({', '.join(shipped_names())}), and "
+            f"{weights!r} are none; of others give the model that pcclust.load returns"
+        )
+    with torch.device("cpu"):
+        part = load(weights).requires_grad_(False)
+    found = part.__dict__["card"]["sha256"]
+    if sha256 is not None and found != sha256:
+        raise ValueError(
+            f"the weights {weights} of this copy of pcclust have SHA-256 {found[:16]}…, those that "
+            f"the stack was made of {sha256[:16]}…: take the version of pcclust that wrote it"
+        )
+    return part
+
+
+def _leave_out(stack: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Takes parts that come with pcclust out of the state of a stack."""
+    assert isinstance(stack, FeatureStack)
+    own = tuple(f"{prefix}parts.{number}." for number in stack._shipped)
+    for name in [name for name in state if name.startswith(own)]:
+        del state[name]
+
+
+def _fill_in(stack: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Puts them into the state that a stack is about to load, as they are."""
+    assert isinstance(stack, FeatureStack)
+    for number in stack._shipped:
+        state.update(stack.parts[number].state_dict(prefix=f"{prefix}parts.{number}."))

@@ -192,9 +192,10 @@ def _stored(model: nn.Module, dtype: torch.dtype | None) -> dict[str, Tensor]:
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     if dtype is None:
         return state
-    for name, parameter in model.named_parameters():
+    matrices = {name for name, parameter in model.named_parameters() if parameter.dim() > 1}
+    for name in matrices & state.keys():  # a stack leaves out what comes with pcclust
         narrowed = state[name].to(dtype)
-        if parameter.dim() > 1 and narrowed.isfinite().all():
+        if narrowed.isfinite().all():
             state[name] = narrowed
     return state
 
@@ -248,7 +249,7 @@ def _build(card: Card, path: Path) -> nn.Module:
     from pcclust.nn.cluster_heads import create_cluster_head
 
     try:
-        check_allowed(card["model"])
+        check_allowed(card["model"], card["model_kwargs"])
         if card["model"] == FEATURES:
             backbone: nn.Module = GivenFeatures(**card["model_kwargs"])
         else:

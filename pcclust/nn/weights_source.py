@@ -10,6 +10,8 @@ from pcclust._names import nearest
 
 # Those that come with pcclust, each as NAME.safetensors and its card NAME.json.
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"
+# What commands take where no weights are named.
+DEFAULT = "clusternet-contrastnet-modelnet40"
 NAME, CARD = "weights.safetensors", "weights.json"
 HUB = "hf://"
 _REPOSITORY = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[^\s@]+))?")

@@ -1,11 +1,15 @@
 """`FeatureStack`: what its parts say, evened out by what `fit` has seen."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
-from pcclust.nn import FeatureStack, PointNet, RRIStatistics
+import pcclust
+from pcclust.nn import FeatureStack, PointNet, RRIStatistics, weights_source
 from pcclust.nn.rri_statistics import rri_statistics
+from pcclust.nn.weights import read_card, save_weights
 from tests.nn.example_clouds import objects
 
 
@@ -75,3 +79,69 @@ def test_it_refuses_no_parts_and_unknown_ones():
         FeatureStack([])
     with pytest.raises(ValueError, match="'pointnett' is none of"):
         FeatureStack(["pointnett"])
+
+
+SMALL = {"model": "pointnet", "model_kwargs": {"embedding": 8}}
+NAME = "pointnet-contrastnet-cups"
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """A folder of weights that come with pcclust, with those of one small encoder."""
+    torch.manual_seed(0)
+    card = SMALL | {"class_names": []}
+    save_weights(tmp_path / f"{NAME}.safetensors", PointNet(embedding=8), card)
+    monkeypatch.setattr(weights_source, "SHIPPED", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("shipped")
+def test_a_part_that_comes_with_pcclust_is_neither_trained_nor_saved():
+    stack = FeatureStack([SMALL, {"weights": NAME}])
+    part = stack.parts[1]
+    assert not any(parameter.requires_grad for parameter in part.parameters())
+    assert all(parameter.requires_grad for parameter in stack.parts[0].parameters())
+    assert stack.train().training
+    assert (stack.parts[0].training, part.training) == (True, False)
+    own = {f"parts.0.{name}" for name in stack.parts[0].state_dict()} | {"mean", "scale"}
+    assert stack.state_dict().keys() == own
+    assert nn.Sequential(stack).state_dict().keys() == {f"0.{name}" for name in own}
+
+
+@pytest.mark.usefixtures("shipped")
+def test_a_copy_loads_its_state_and_has_the_part_as_it_is():
+    torch.manual_seed(1)
+    points = objects(4, 60)
+    first, second = (FeatureStack([SMALL, {"weights": NAME}]).eval() for _ in range(2))
+    assert not torch.equal(first(points), second(points))
+    copied = copy.deepcopy(second)
+    for other in (second, copied):
+        state = first.state_dict()
+        other.load_state_dict(state)
+        assert len(state) == len(first.state_dict())
+        assert torch.equal(first(points), other(points))
+    assert torch.equal(first(points)[:, 8:], pcclust.load(NAME)(points))
+
+
+def test_saved_it_names_the_weights_of_its_parts(shipped, tmp_path):
+    digest = read_card(NAME)["sha256"]
+    parts = [{"weights": NAME, "sha256": digest}, "rri-statistics"]
+    stack, points = FeatureStack(parts).eval(), objects(9, 60)
+    stack.fit(stack(points))
+    card = {"model": "feature-stack", "model_kwargs": {"parts": parts}, "class_names": []}
+    path, _ = save_weights(tmp_path / "stack.safetensors", stack, card, dtype=torch.float16)
+    assert path.stat().st_size < (shipped / f"{NAME}.safetensors").stat().st_size
+    torch.testing.assert_close(pcclust.load(path)(points), stack(points))
+    torch.manual_seed(2)
+    save_weights(
+        shipped / f"{NAME}.safetensors", PointNet(embedding=8), SMALL | {"class_names": []}
+    )
+    with pytest.raises(ValueError, match="of this copy of pcclust have SHA-256"):
+        pcclust.load(path)
+
+
+@pytest.mark.usefixtures("shipped")
+@pytest.mark.parametrize("name", ["hf://someone/else", "runs/mine", "pointnet"])
+def test_other_weights_are_not_read_for_a_part(name):
+    with pytest.raises(ValueError, match=f"come with pcclust .{NAME}., and '{name}' are none"):
+        FeatureStack([{"weights": name}])

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from pcclust.methods._backbone import check_backbone
-from pcclust.nn import backbones, create_backbone
+from pcclust.nn import RRIStatistics, backbones, create_backbone
 from pcclust.nn.backbones import register_backbone
 from pcclust.nn.weights import load, save_weights
 
@@ -59,6 +59,26 @@ def test_weights_execute_no_code_that_was_not_allowed(source, tmp_path, monkeypa
         load(tmp_path)
     monkeypatch.setenv("PCCLUST_BACKBONES", f"other.py:A,{source}")
     assert torch.equal(load(tmp_path)(points), net(points))
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        ("feature-stack", lambda name: {"parts": ["rri-statistics", name]}),
+        ("feature-stack", lambda name: {"parts": [{"model": name, "model_kwargs": {}}]}),
+        ("canonical-pose", lambda name: {"backbone": name}),
+        ("canonical-pose", lambda name: {"backbone": f"{name}/x"}),
+        ("canonical-pose", lambda name: {"backbone": "x", "model_kwargs": {"backbone": name}}),
+    ],
+)  # fmt: skip
+def test_nor_code_that_a_setting_names(tmp_path, model, settings):
+    file, trace = tmp_path / "theirs.py", tmp_path / "executed"
+    file.write_text(f"open({str(trace)!r}, 'w').close()\n{NET}")
+    card = {"model": model, "model_kwargs": settings(f"{file}:Net"), "class_names": []}
+    save_weights(tmp_path, RRIStatistics(), card)
+    with pytest.raises(ValueError, match=r"theirs.py:Net\S* is code of a user's, which loading"):
+        load(tmp_path)
+    assert not trace.exists()
 
 
 def test_a_name_is_given_once(source):
