@@ -26,7 +26,10 @@ from pcclust.nn import Clusterer
 from pcclust.nn.cluster_head import ClusterHead
 from pcclust.nn.rri_statistics import rri_statistics
 from pcclust.nn.weights import load
+from pcclust.nn.weights_source import DEFAULT
 
+LEAST_POINTS = 64  # of a shape that this encoder describes; it was trained on 1,024
+STATISTICS = "rri-statistics"
 UNTRAINED = "statistics of RRI, untrained"
 TURNS, TEST_TURNS = 0, 1  # the uses of the seed
 
@@ -44,8 +47,10 @@ class Source:
             dataset (test), or another SOURCE.
         model: what makes features of shapes: as for pcclust evaluate, the folder of a run, a
             .safetensors file, the name of weights that come with pcclust, hf://OWNER/REPOSITORY,
-            file.py:name or package.module:name. Without one, shapes have statistics of their
-            rotation-invariant features (RRI), which need no training.
+            file.py:name or package.module:name; or rri-statistics, numbers of rotation-invariant
+            features (RRI) that no training has seen. By default the encoder that comes with
+            pcclust, clusternet-contrastnet-modelnet40; for clouds of fewer than 64 points the
+            latter.
         batch_size: shapes the model is asked about at once, at most.
         split: of a dataset that has splits; by default "train".
         classes: only these, separated by commas.
@@ -155,12 +160,17 @@ class _Encoder:
         self.model: Model = rri_statistics
         self.name, self.num_points = UNTRAINED, source.num_points
         self.layout: Layout = "BN3"
+        self.least_points = 0
         self.own: OwnClusters | None = None
-        named = source.model or source.weights
-        if named:
+        chosen = source.model or source.weights
+        named = chosen or DEFAULT
+        if named != STATISTICS:
             found = find_model(named, source.weights if source.model else None, features=True)
             self.model, self.name, self.layout = found.model, found.name, source.layout
-            self.num_points = source.num_points or found.num_points
+            if chosen:
+                self.num_points = source.num_points or found.num_points
+            else:  # the encoder that comes with pcclust takes what the data have
+                self.layout, self.least_points = "BN3", LEAST_POINTS
             if isinstance(found.head, ClusterHead):
                 self.own = OwnClusters(found.head)
 
@@ -174,6 +184,8 @@ class _Encoder:
             shapes, failures = load_readable(
                 dataset, lambda done, total: bar.update(task, completed=done, total=total)
             )
+        if shapes.num_points < self.least_points:
+            self.model, self.name = rri_statistics, UNTRAINED
         points = self._turned(shapes.points, up_axis, turns)
         with progress_bar("shapes") as bar:
             task = bar.add_task("features", total=len(points))

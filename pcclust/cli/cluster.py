@@ -50,6 +50,10 @@ MethodName = Literal["kmeans", "ward", "spectral", "self-tuning", "gmm", "hdbsca
 # What serves the untrained features of the training shapes of ModelNet10 turned any way.
 COMPONENTS = 32
 SHAPES_PER_COMPONENT = 8
+# A graph needs shapes of a kind to be near each other: of 2 to 50 shapes a class, drawn from
+# ModelNet10, ModelNet40 and furniture, Ward found most classes below 10, the graph from there on,
+# and k-means fewer than Ward in all. Its distances are those of all pairs.
+LEAST_OF_GRAPH, MOST_OF_GRAPH = 10, 20_000
 UNLABELLED_CLUSTERS = 10
 AUTO = range(2, 21)  # our choice
 
@@ -104,8 +108,10 @@ class Cluster(Source):
             has, as classes, or without labels 10 at most.
         method: kmeans (pcclust.KMeans), ward, spectral, self-tuning (spectral, of a graph whose
             scale is local), gmm (Gaussian mixture), hdbscan (by density, as many clusters as there
-            are), or own, the clusters of a run of pcclust pretrain, which is the default where
-            --weights is one; several by repeating it. The gallery shows the first.
+            are), or own, the clusters of a run of pcclust pretrain; several by repeating it, of
+            which the gallery shows the first. By default own where --weights is such a run;
+            otherwise self-tuning, ward for fewer than 10 shapes a cluster, and kmeans for more
+            than 20,000 shapes.
         seeds: runs of each method that has randomness; numbers are mean ± standard deviation.
         whiten: principal components of unit variance that the features become, 0 for none; by
             default none of given features or a model's, and up to 32 of the untrained ones.
@@ -168,16 +174,17 @@ class Cluster(Source):
                 seed=self.seed,
                 advance=lambda: bar.advance(task),
             )
-        errors.print(f"{found.best} clusters, by {found.criterion}; the page has the curves.")
+        chosen = f"{found.best} clusters, by {found.criterion}; the page has the curves."
+        errors.print(" ".join([chosen, *found.doubts]))
         return found
 
     def _clustered(
         self, shown: Clusterable, test: Clusterable | None, found: "NumberOfClusters | None"
     ) -> ClusteringReport:
-        methods = self.method or ("kmeans" if shown.own is None else OWN,)
         labels = labels_that_measure(shown.shapes)
         number = found.best if found else self._number(shown, labels is not None)
         made = number or len(np.unique([] if labels is None else labels))
+        methods = self.method or (_method(len(shown.features), made) if shown.own is None else OWN,)
         whiten, l2 = self._preparation(shown, made)
         runs = sum(self.seeds if METHODS[name].seeded else 1 for name in methods)
         with progress_bar("runs") as bar:
@@ -253,6 +260,13 @@ class Cluster(Source):
             with whole_file(self.out / name) as file:
                 file.write(text.encode())
             output.print(f"  {self.out / name}")
+
+
+def _method(shapes: int, clusters: int) -> MethodName:
+    """Returns the method that found most of the classes of labelled shapes of such numbers."""
+    if shapes > MOST_OF_GRAPH:
+        return "kmeans"
+    return "self-tuning" if shapes >= LEAST_OF_GRAPH * clusters else "ward"
 
 
 def assignments(report: ClusteringReport, shapes: PointDataset) -> str:

@@ -34,9 +34,10 @@ from pcclust.data.partial_output import (
 )
 from pcclust.data.shape_source import ShapeSource, in_fixed_batches
 from pcclust.distributed.describers import EmbedDescriber
-from pcclust.evaluate.embedding import Encoding, encoder_of, in_unit_sphere
+from pcclust.evaluate.embedding import Encoding, in_unit_sphere
 from pcclust.evaluate.forward import Precision, Predictor, randomness
 from pcclust.evaluate.precision import check_precision
+from pcclust.nn.clusterer import encoder_of_shapes
 from pcclust.nn.weights import load, read_card
 from pcclust.training.allocator import keep_freed_memory
 
@@ -94,7 +95,7 @@ class Embed(Sharding):
         check_precision(self.precision, self.device)
         keep_freed_memory()
         model = load(self.weights)
-        card = model.__dict__["card"]
+        encoder, card = encoder_of_shapes(model, self.weights), model.__dict__["card"]
         count = self.num_points or card.get("num_points") or DEFAULT_POINTS
         source = ShapeSource(
             self.paths,
@@ -116,7 +117,6 @@ class Embed(Sharding):
         with locked_file(out):
             store = EmbeddingOutput(out, settings, self.resume)
             refuse_unexpected(store.partial, store.done(), source.names())
-            encoder = encoder_of(model)
             encoding = Encoding(encoder, self.batch_size, self.device, self.precision)
             return _write(source, store, encoding, self.workers)
 

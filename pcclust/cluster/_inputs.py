@@ -82,6 +82,15 @@ def _check_range(points: Tensor, name: str, overflow: int) -> None:
         )
 
 
+def equal_rows(points: Tensor) -> bool:
+    """Returns whether all rows ``(N, D)`` are the same but for rounding.
+
+    An encoder gives copies of a shape in one batch features that differ by their last bits.
+    """
+    noise = 8 * torch.finfo(points.dtype).eps * points.abs().max()
+    return bool((points - points[0]).abs().max() <= noise)
+
+
 def as_weights(weights: Data | None, points: Tensor) -> Tensor | None:
     """Checks sample weights and returns them like the points, or None if there are none.
 

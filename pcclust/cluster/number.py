@@ -18,6 +18,7 @@ from pcclust.cluster.silhouette import silhouette
 
 # A clustering is supported where it predicts held-out pairs this well: the paper's 0.8 to 0.9.
 SUPPORTED = 0.8
+SILHOUETTE = "silhouette"  # what decides where none is
 
 
 class CurvePoint(NamedTuple):
@@ -50,6 +51,22 @@ class NumberOfClusters:
     curve: tuple[CurvePoint, ...]
     best: int
     criterion: str
+
+    @property
+    def doubts(self) -> list[str]:
+        """What speaks against the number chosen, in sentences."""
+        said = []
+        if self.criterion == SILHOUETTE:
+            said.append(
+                f"No number has a prediction strength of {SUPPORTED:g}: halves of the data do not "
+                "agree on clusters, so the silhouette alone decides."
+            )
+        numbers = [point.n_clusters for point in self.curve]
+        if len(numbers) > 1 and self.best == numbers[-1]:
+            said.append(f"{self.best} is the largest number compared: more may suit better.")
+        if len(numbers) > 1 and self.best == numbers[0] > 2:
+            said.append(f"{self.best} is the smallest number compared: fewer may suit better.")
+        return said
 
 
 def number_of_clusters(
@@ -107,7 +124,7 @@ def number_of_clusters(
     if supported:
         return NumberOfClusters(tuple(curve), max(supported), "prediction strength")
     widest = max(curve, key=lambda point: point.silhouette)
-    return NumberOfClusters(tuple(curve), widest.n_clusters, "silhouette")
+    return NumberOfClusters(tuple(curve), widest.n_clusters, SILHOUETTE)
 
 
 def _checked(candidates: Sequence[int], count: int, repeats: int) -> list[int]:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator
 
-from pcclust.cluster._inputs import Data, as_points
+from pcclust.cluster._inputs import Data, as_points, equal_rows
 from pcclust.cluster.contingency import Labels
 from pcclust.cluster.metrics import normalized_mutual_information, size_perplexity
 
@@ -134,8 +134,8 @@ def _check(points: torch.Tensor, n_clusters: int, previous: Labels | None) -> No
 
 
 def check_not_all_equal(features: torch.Tensor) -> None:
-    """Raises ValueError if every row is the same, so that there is nothing to cluster."""
-    if bool((features == features[0]).all()):
+    """Raises ValueError if rows differ by rounding at most: then there is nothing to cluster."""
+    if equal_rows(features):
         raise ValueError(
             f"the features of all {len(features)} items are equal: the encoder has collapsed, or "
             "all items are the same"

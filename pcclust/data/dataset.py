@@ -97,7 +97,9 @@ class PointDataset(InNotebooks, Dataset[Shape]):
     @property
     def title(self) -> str:
         """What these shapes are, in words."""
-        counts = f"{counted(len(self), 'shape')} of {counted(self.num_points, 'point')}"
+        counts = counted(len(self), "shape")
+        if self.num_points:  # files of features may hold none
+            counts += f" of {counted(self.num_points, 'point')}"
         return f"{self.source}: {counts}" if self.source else counts
 
     @property

@@ -53,12 +53,12 @@ def read_feature_file(path: Path) -> tuple[NDArray[np.floating], PointDataset]:
     """
     try:
         with _arrays(path) as (names, read):
-            return _read(names, read)
+            return _read(names, read, str(path))
     except ContentError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _read(names: list[str], read: Read) -> tuple[NDArray[np.floating], PointDataset]:
+def _read(names: list[str], read: Read, source: str) -> tuple[NDArray[np.floating], PointDataset]:
     if "features" not in names:
         raise ContentError(f"no array `features` (N, C); it holds {', '.join(names) or 'nothing'}")
     features = read("features")
@@ -74,7 +74,7 @@ def _read(names: list[str], read: Read) -> tuple[NDArray[np.floating], PointData
     wrong = ~np.isfinite(features).all(axis=1)
     if wrong.any():
         raise ContentError(f"features[{wrong.argmax()}] holds NaN or inf")
-    return _floating(features), _shapes(names, read, len(features))
+    return _floating(features), _shapes(names, read, len(features), source)
 
 
 def _floating(features: NDArray[Any]) -> NDArray[np.floating]:
@@ -111,7 +111,7 @@ def _arrays(path: Path) -> Iterator[tuple[list[str], Read]]:
         ) from error
 
 
-def _shapes(names: list[str], read: Read, count: int) -> PointDataset:
+def _shapes(names: list[str], read: Read, count: int, source: str) -> PointDataset:
     found = {
         what: next((read(name) for name in usual if name in names), None)
         for what, usual in NAMES.items()
@@ -129,6 +129,7 @@ def _shapes(names: list[str], read: Read, count: int) -> PointDataset:
         [*known, *numbered_classes(needed)[len(known) :]] if needed else (),
         up_axis=_up_axis(texts_of(read("up_axis"))) if "up_axis" in names else None,
         rows=torch.arange(count),  # names of features may well occur twice
+        source=source,
     )
 
 

@@ -15,12 +15,12 @@ from pcclust.evaluate.clustering import clustering
 from pcclust.evaluate.clustering_report import MEASURES, ClusteringReport
 from pcclust.nn._card import Card
 from pcclust.nn.weights import load
+from pcclust.nn.weights_source import DEFAULT as WEIGHTS
 from pcclust.report.cluster_rows import Turned, cluster_rows, render_rows, rows_script
 from pcclust.report.point_view import Section
 from pcclust.report.table import Table
 from pcclust.report.templates import Markup, render
 
-WEIGHTS = "clusternet-contrastnet-modelnet40"
 FURNITURE = "furniture.h5"
 SEEDS = 5
 SEED = 0

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pcclust.cluster import (
@@ -16,7 +17,7 @@ from pcclust.cluster import (
     purity,
     silhouette,
 )
-from pcclust.cluster._inputs import Data, as_points
+from pcclust.cluster._inputs import Data, as_points, equal_rows
 from pcclust.cluster.contingency import Labels, as_labels
 from pcclust.cluster.metrics import size_perplexity
 from pcclust.evaluate.cluster_methods import METHODS, OWN, Clustering
@@ -144,7 +145,7 @@ def _check(
         raise ValueError("without labels the number of clusters is not known: give n_clusters")
     if not 1 <= k <= count:
         raise ValueError(f"{count} shapes cannot be put into {k} clusters: from 1 to {count}")
-    if (points == points[0]).all():
+    if equal_rows(torch.from_numpy(points)):
         raise ValueError(
             f"the features of all {count} shapes are equal: there is nothing to tell them apart by"
         )

@@ -14,7 +14,7 @@ from pcclust.data.dataset import PointDataset
 from pcclust.data.streaming import NamedCloud, ReadFailure
 from pcclust.data.transforms import UnitSphere
 from pcclust.evaluate.forward import BatchPredictor, Layout, Model, Precision, Predictor
-from pcclust.nn.clusterer import backbone_of
+from pcclust.nn.clusterer import encoder_of_shapes
 from pcclust.nn.weights import load
 from pcclust.ops._arrays import to_tensor
 
@@ -118,9 +118,13 @@ def encoder_of(model: Model | str | os.PathLike[str]) -> Model:
 
     Args:
         model: itself, or what `pcclust.load` takes.
+
+    Raises:
+        ValueError: a model that was trained on features, and makes none.
     """
-    found = load(model) if isinstance(model, str | os.PathLike) else model
-    return backbone_of(found) if isinstance(found, nn.Module) else found
+    if isinstance(model, str | os.PathLike):
+        return encoder_of_shapes(load(model), str(model))
+    return encoder_of_shapes(model, "the model") if isinstance(model, nn.Module) else model
 
 
 class Encoding(NamedTuple):

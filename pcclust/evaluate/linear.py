@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pcclust.cluster._inputs import equal_rows
 from pcclust.data.dataset import PointDataset, UpAxis
 from pcclust.data.transforms import rotation_about
 from pcclust.evaluate.forward import Advance, BatchPredictor, Layout, Model, Predictor
@@ -25,9 +26,6 @@ from pcclust.evaluate.rbf_classifier import RBFClassifier
 from pcclust.evaluate.rotation_report import protocol
 from pcclust.evaluate.rotations import Rotations
 from pcclust.evaluate.weighted_knn import WeightedKNN
-
-# What rounding may change in features that are equal, in units of the largest.
-ROUNDING = 1e-6
 
 
 def linear(
@@ -194,7 +192,7 @@ class _Encoder:
         matrices = self._rotations(orientation, len(self.learned))[0]
         where = f"training shapes, {orientation}"
         features = self.predictor.outputs(self.learned, matrices, where)
-        if (features - features[0]).abs().max() <= ROUNDING * features.abs().max():
+        if equal_rows(features):
             raise ValueError(
                 f"the features of all {len(features)} training shapes are equal ({orientation}): "
                 "there is nothing to tell them apart by; has the encoder collapsed?"

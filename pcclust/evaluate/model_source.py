@@ -92,7 +92,7 @@ def find_model(
         model = _of_user(source)
         if weights is not None:
             _fill(model, weights, source)
-        return FoundModel(_encoder(model) if features else model, source)
+        return FoundModel(_encoder(model, source) if features else model, source)
     if weights is not None:
         raise ValueError(f"{source} brings its own weights: leave --weights out")
     if is_path(source) and not Path(source).exists():
@@ -108,7 +108,7 @@ def _of_run(source: str, features: bool) -> FoundModel:
     card: dict[str, Any] = model.__dict__["card"]
     config = card.get("config") or {}
     found = FoundModel(
-        _encoder(model) if features else model,
+        _encoder(model, source) if features else model,
         source,
         tuple(card["class_names"]),
         TRAINED.get(config.get("rotation")),
@@ -127,11 +127,11 @@ def _forms() -> str:
     return f"give {forms()}, file.py:name or package.module:name"
 
 
-def _encoder(model: Model) -> Model:
+def _encoder(model: Model, source: str) -> Model:
     """Returns what gives features: of pcclust's classifiers and clusterers their backbone."""
-    from pcclust.nn.clusterer import backbone_of
+    from pcclust.nn.clusterer import encoder_of_shapes
 
-    return backbone_of(model) if isinstance(model, nn.Module) else model
+    return encoder_of_shapes(model, source) if isinstance(model, nn.Module) else model
 
 
 def _of_user(source: str) -> Model:

@@ -245,9 +245,14 @@ class RunComparison:
         )
 
     def _settings(self) -> dict[str, int | float | str]:
-        turned = {"rotations": self.rotations.rounds, "sampler": self.rotations.sampler}
-        told: dict[str, int | float | str] = {"seed of the turns": self.rotations.seed}
-        return told | (turned if self.of_shapes else {})
+        if not self.of_shapes:  # features are not turned
+            return {}
+        told = self.rotations
+        return {
+            "seed of the turns": told.seed,
+            "rotations": told.rounds,
+            "sampler": told.sampler,
+        }
 
     def _notes(self) -> tuple[str, ...]:
         notes = ["± is the sample standard deviation over runs that differ by their seed alone."]

@@ -11,7 +11,7 @@ from pcclust.data.transforms import Transform
 from pcclust.methods._backbone import create_seeded
 from pcclust.methods.views import EncoderConfig
 from pcclust.nn import CanonicalPose, GivenFeatures
-from pcclust.nn.clusterer import backbone_of
+from pcclust.nn.clusterer import encoder_of_shapes
 from pcclust.nn.weights import FEATURES, load
 
 if TYPE_CHECKING:
@@ -61,9 +61,7 @@ def load_encoder(weights: str | PathLike[str]) -> Encoder:
     """
     model = load(weights)
     card = model.__dict__["card"]
-    network = backbone_of(model)
-    if card["model"] == FEATURES:
-        raise ValueError(f"{weights} was trained on features and has no encoder of shapes")
+    network = encoder_of_shapes(model, str(weights))
     return Encoder(network, card["model"], card["model_kwargs"], str(weights))
 
 

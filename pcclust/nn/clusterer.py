@@ -72,6 +72,25 @@ def backbone_of(model: nn.Module) -> nn.Module:
     return model.backbone if isinstance(model, AutoEncoder | Classifier | Clusterer) else model
 
 
+def encoder_of_shapes(model: nn.Module, what: str) -> nn.Module:
+    """Returns what makes features of shapes.
+
+    Args:
+        model: a backbone, or what has one.
+        what: the model's name, for the message.
+
+    Raises:
+        ValueError: a model that was trained on features, and has none.
+    """
+    backbone = backbone_of(model)
+    if isinstance(backbone, GivenFeatures):
+        raise ValueError(
+            f"{what} was trained on features and has no encoder of shapes: give a file of such "
+            "features, or the weights that made them"
+        )
+    return backbone
+
+
 class GivenFeatures(nn.Module):
     """Takes features for what they are, where an encoder would make them of points.
 

@@ -151,8 +151,7 @@ def _title(measure: str) -> str:
 
 
 def _name(group: RunGroup) -> list[str]:
-    seeds = [run.seed for run in group.runs]
-    return [group.title, ", ".join(map(str, seeds)) if len(seeds) < 3 else str(len(seeds))]
+    return [group.title, str(len(group.runs))]
 
 
 def _cells(group: RunGroup, part: str, measures: Sequence[str]) -> list[str]:

@@ -44,6 +44,7 @@ def number_curve(found: "NumberOfClusters") -> Markup:
         "number_curve",
         best=found.best,
         criterion=found.criterion,
+        doubts=found.doubts,
         panels=panels,
         first=numbers[0],
         last=numbers[-1],

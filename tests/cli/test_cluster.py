@@ -62,9 +62,9 @@ def test_a_folder_of_meshes_needs_nothing_else(tmp_path, meshes, capsys):
     assert report["methods"][0]["runs"][0]["measures"]["accuracy"] == 1
     rows = assigned(out)
     assert [row["name"] for row in rows][::6] == ["ball/0.off", "rod/0.obj"]
-    assert len({(row["class"], row["kmeans"]) for row in rows}) == 2
+    assert len({(row["class"], row["ward"]) for row in rows}) == 2
     printed = capsys.readouterr().out
-    assert "statistics of RRI, untrained" in printed
+    assert "clusternet-contrastnet-modelnet40" in printed
     assert "ACC" in printed
     assert str(out / "gallery.html") in printed
 
@@ -117,13 +117,23 @@ def prepared(tmp_path):
 
 @pytest.mark.parametrize("rotate", ["none", "z", "so3"])
 def test_untrained_features_of_turned_shapes_serve(tmp_path, prepared, rotate):
-    assert run(prepared, "--out", tmp_path, "--rotate", rotate, "--seeds", 3) == 0
+    options = ("--model", "rri-statistics", "--rotate", rotate, "--seeds", 3)
+    assert run(prepared, "--out", tmp_path, *options) == 0
     report = told(tmp_path)
     assert report["settings"]["whiten"] == 30 // 8
     assert report["settings"]["l2"]
     assert report["about"]["rotation"] == rotate
     mean, _ = report["methods"][0]["mean_and_deviation"]["measures"]["accuracy"]
     assert mean > 0.9
+
+
+@pytest.mark.parametrize(
+    ("count", "features"),
+    [(63, "statistics of RRI, untrained"), (64, "clusternet-contrastnet-modelnet40")],
+)
+def test_clouds_of_few_points_get_untrained_features(tmp_path, prepared, count, features):
+    assert run(prepared, "--out", tmp_path, "--num-points", count, "--seeds", 1) == 0
+    assert told(tmp_path)["about"]["features"] == features
 
 
 def test_rotations_follow_from_the_seed(tmp_path, prepared):
@@ -137,6 +147,7 @@ def test_rotations_follow_from_the_seed(tmp_path, prepared):
 
 def test_classes_are_chosen_and_whitening_is_turned_off(tmp_path, prepared):
     options = ("--classes", "rod,ball", "--whiten", 0, "--l2", "no", "--seeds", 1)
+    options += ("--model", "rri-statistics")
     assert run(prepared, "--out", tmp_path, *options) == 0
     report = told(tmp_path)
     assert (report["shapes"], report["classes"], report["dimensions"]) == (20, 2, 300)
@@ -329,7 +340,7 @@ def test_few_shapes_of_three_kinds_are_told_apart(tmp_path, count):
         file["data"] = np.array(shapes, np.float32)
     out = tmp_path / "out"
     assert run(tmp_path / "few.h5", "--clusters", 3, "--seeds", 2, "--out", out) == 0
-    found = np.array([int(row["kmeans"]) for row in assigned(out)])
+    found = np.array([int(row["ward"]) for row in assigned(out)])
     assert clustering_accuracy(kinds, found) == 1
 
 
@@ -349,7 +360,7 @@ def test_the_number_is_chosen_without_labels_and_drawn(tmp_path, capsys, wish, n
     assert page.count("<polyline") == 3
     assert f">{numbers[-1]}</text>" in page
     with (out / "assignments.csv").open() as table:
-        assert len({row["kmeans"] for row in csv.DictReader(table)}) == 4
+        assert len({row["self-tuning"] for row in csv.DictReader(table)}) == 4
 
 
 @pytest.mark.parametrize("wish", ["few", "5-", "-3", "2.5"])

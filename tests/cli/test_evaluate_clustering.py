@@ -60,7 +60,11 @@ def test_features_without_labels_have_no_columns_of_labels(folder, tmp_path, cap
     assert "Without labels" in printed
     assert "ACC" not in printed
     assert "turned" not in printed.lower()
-    assert "nan" not in (out / "clusters.md").read_text().lower()
+    assert f"{data}: 30 shapes\n" in printed
+    written = (out / "clusters.md").read_text()
+    assert "| temi | 1 |" in written  # how many runs there are
+    assert "nan" not in written.lower()
+    assert "turns" not in written
 
 
 @pytest.mark.parametrize(
@@ -85,3 +89,18 @@ def test_an_encoder_is_no_clustering(tmp_path, folder, capsys):
     done = run("evaluate", "clustering", name, "--data", folder / "shapes.h5", "--report", tmp_path)
     assert done == 1
     assert "has no clusters of its own" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("cluster", "shapes.h5", "--weights", "temi", "--out", "out/clusters"),
+        ("embed", "shapes.h5", "--weights", "temi", "--num-points", 64, "--out", "out.h5"),
+        ("evaluate", "linear", "temi", "--data", "shapes.h5", "--report", "out/linear"),
+    ],
+)
+def test_a_run_on_features_is_no_encoder_of_shapes(folder, capsys, monkeypatch, arguments):
+    monkeypatch.chdir(folder)
+    assert run(*arguments) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "temi was trained on features and has no encoder of shapes" in said

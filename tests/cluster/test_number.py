@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from pcclust.cluster import KMeans, number_of_clusters, silhouette
+from pcclust.cluster import (
+    CurvePoint,
+    KMeans,
+    NumberOfClusters,
+    number_of_clusters,
+    silhouette,
+)
 from pcclust.cluster.number import _kept_together
 
 
@@ -86,6 +92,24 @@ def test_equal_items_have_no_clusters_but_an_answer():
 def test_it_refuses(options, match):
     with pytest.raises(ValueError, match=match):
         number_of_clusters(blobs(), **options)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "best", "criterion", "said"),
+    [
+        ((3, 4, 5), 4, "prediction strength", []),
+        ((3, 4, 5), 5, "prediction strength", ["5 is the largest number compared"]),
+        ((3, 4, 5), 3, "prediction strength", ["3 is the smallest number compared"]),
+        ((2, 3), 2, "prediction strength", []),  # there are no fewer
+        ((5,), 5, "prediction strength", []),  # it was asked for
+        ((3, 4), 4, "silhouette", ["No number has a prediction strength of 0.8", "4 is the larg"]),
+    ],
+)
+def test_a_number_at_an_end_or_without_support_is_doubted(numbers, best, criterion, said):
+    curve = tuple(CurvePoint(number, 0.1, 0.5, 0.5) for number in numbers)
+    doubts = NumberOfClusters(curve, best, criterion).doubts
+    assert len(doubts) == len(said)
+    assert all(doubt.startswith(start) for doubt, start in zip(doubts, said, strict=True))
 
 
 def test_two_repeats_are_enough():

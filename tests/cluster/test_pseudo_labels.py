@@ -101,3 +101,14 @@ def test_uneven_but_sound_clusters_are_quiet():
 def test_wrong_input_is_named(features, options, message):
     with pytest.raises(ValueError, match=message):
         pseudo_labels(features, **options)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rows_that_differ_by_rounding_alone_are_equal(dtype):
+    step = torch.finfo(dtype).eps
+    rows = torch.full((6, 4), 1000.0, dtype=dtype)
+    rows[3, 2] *= 1 + 4 * step
+    with pytest.raises(ValueError, match="features of all 6 items are equal"):
+        pseudo_labels(rows, 2)
+    rows[3, 2] = 1000 * (1 + 100 * step)
+    assert sorted(pseudo_labels(rows, 2, random_state=0).sizes.tolist()) == [1, 5]
