@@ -1,6 +1,7 @@
 """A linear classifier on a kernel map of fixed features."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ class KernelProbe:
         features: ``(S, F)`` of the training shapes.
         labels: ``(S,)`` classes.
         landmarks: of the map, at most S.
+        blocks: columns of each kind of features, in their order, for an equal say of each, as
+            `KernelMap` has it; one kind if None.
         seed: of landmarks and folds.
 
     Attributes:
@@ -38,13 +41,21 @@ class KernelProbe:
     """
 
     def __init__(
-        self, features: Tensor, labels: Tensor, *, landmarks: int = 3000, seed: int = 0
+        self,
+        features: Tensor,
+        labels: Tensor,
+        *,
+        landmarks: int = 3000,
+        blocks: Sequence[int] | None = None,
+        seed: int = 0,
     ) -> None:
         from pcclust.cluster import (
             KernelMap,
         )  # scikit-learn takes a second and 110 MB: for those who need it
 
-        self._map = KernelMap(landmarks, landmarks="random", random_state=seed).fit(features)
+        self._map = KernelMap(
+            landmarks, blocks=blocks, landmarks="random", random_state=seed
+        ).fit(features)
         self._probe = LinearProbe(self._mapped(features), labels, standardize=False, seed=seed)
         self.C = self._probe.C
 

@@ -26,6 +26,7 @@ from pcclust.evaluate.rbf_classifier import RBFClassifier
 from pcclust.evaluate.rotation_report import protocol
 from pcclust.evaluate.rotations import Rotations
 from pcclust.evaluate.weighted_knn import WeightedKNN
+from pcclust.nn.feature_stack import FeatureStack
 
 
 def linear(
@@ -49,10 +50,10 @@ def linear(
 
     Under z/z, z/SO3 and SO3/SO3 (trained and tested on rotations about the up axis or in space)
     it tries a linear SVM with C chosen on the training shapes, the same on a kernel map of the
-    features, one with C = 1, an RBF SVC, weighted nearest neighbours, and the linear SVM with few
-    labels. Each shape is encoded once
-    in each turn, for all of them; they are those of `pcclust.evaluate.rotation`. Nothing is
-    chosen by the labels of test shapes.
+    features, in which the parts of a `FeatureStack` have an equal say, one with C = 1, an RBF SVC,
+    weighted nearest neighbours, and the linear SVM with few labels. Each shape is encoded once in
+    each turn, for all of them; they are those of `pcclust.evaluate.rotation`. Nothing is chosen by
+    the labels of test shapes.
 
     With ``probes.azimuths``, upright/upright is tested too: shapes as they stand in the data, as
     published linear probes have them. There ContrastNet's script turns all shapes, those to train
@@ -122,7 +123,8 @@ def linear(
         "features": predictor.num_outputs,
         "clouds": probes.clouds(len(shapes), len(learned), rotations.rounds),
     }
-    scores = tuple(_probed(encoder, scorer, probes, rotations.seed))
+    blocks = model.widths if isinstance(model, FeatureStack) else None
+    scores = tuple(_probed(encoder, scorer, probes, blocks, rotations.seed))
     counts = len(shapes), len(learned)
     return LinearReport(dict(about or {}), settings, *counts, scores)
 
@@ -140,7 +142,11 @@ Rounds: TypeAlias = Mapping[str, Sequence[Tensor]]
 
 
 def _probed(
-    encoder: "_Encoder", scorer: "_Scorer", probes: Probes, seed: int
+    encoder: "_Encoder",
+    scorer: "_Scorer",
+    probes: Probes,
+    blocks: Sequence[int] | None,
+    seed: int,
 ) -> Iterator[ProbeScores]:
     """Tries every probe in every orientation; what is random is drawn from the seed."""
     learned = {name: encoder.learned_features(name) for name in probes.orientations}
@@ -151,7 +157,9 @@ def _probed(
         chosen = LinearProbe(seen, labels, seed=seed)
         yield from scorer.scores("linear_svm", name, [(chosen, rounds)])
         if probes.landmarks:
-            mapped = KernelProbe(seen, labels, landmarks=probes.landmarks, seed=seed)
+            mapped = KernelProbe(
+                seen, labels, landmarks=probes.landmarks, blocks=blocks, seed=seed
+            )
             yield from scorer.scores("kernel_map", name, [(mapped, rounds)])
         fixed = LinearProbe(seen, labels, C=1, standardize=False)
         yield from scorer.scores("linear_svm_c1", name, [(fixed, rounds)])

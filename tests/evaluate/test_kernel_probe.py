@@ -42,6 +42,19 @@ def test_with_all_shapes_as_landmarks_it_is_the_machine_on_the_root_of_the_kerne
     assert agree.mean() > 0.97
 
 
+def test_blocks_give_two_columns_as_much_say_as_many():
+    (seen, labels), (shown, known) = rings(), rings(seed=1)
+    draw = torch.Generator().manual_seed(2)
+    learned, tested = (torch.cat([x, torch.randn(100, 60, generator=draw)], 1) for x in (seen, shown))
+
+    def right(blocks):
+        probe = KernelProbe(learned, labels, landmarks=100, blocks=blocks)
+        return (probe.predict(tested) == known.numpy()).mean()
+
+    assert right((2, 60)) > 0.9
+    assert right(None) < 0.8
+
+
 def test_the_seed_decides():
     (seen, labels), (shown, _) = rings(), rings(seed=1)
     answers = [KernelProbe(seen, labels, landmarks=3, seed=s).predict(shown) for s in (0, 0, 1)]

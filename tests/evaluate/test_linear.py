@@ -16,6 +16,7 @@ from pcclust.data.transforms import rotation_about
 from pcclust.evaluate import LinearReport, Probes, Rotations, linear, rotation
 from pcclust.evaluate.kernel_probe import KernelProbe
 from pcclust.evaluate.linear_probe import LinearProbe
+from pcclust.nn import FeatureStack
 from pcclust.report.linear import LinearView
 from tests.evaluate.known_shapes import rods_and_balls
 from tests.evaluate.test_weighted_knn import slow as slow_knn
@@ -47,10 +48,10 @@ def moments(clouds):
     return torch.cat([4 * products.flatten(1), extent], dim=1)
 
 
-def turned_features(points, rotations):
+def turned_features(points, rotations, model=moments):
     """The features of each shape turned, one shape at a time."""
     turned = [shape @ turn.T.float() for shape, turn in zip(points, rotations, strict=True)]
-    return torch.cat([moments(shape[None]) for shape in turned])
+    return torch.cat([model(shape[None]) for shape in turned])
 
 
 class Slow:
@@ -71,9 +72,10 @@ class Slow:
             else ROTATIONS.arbitrary(count)
         )
 
-    def features(self, trained, tested):
-        learned = turned_features(self.train, self.rotations(trained, 150)[0])
-        return learned, [turned_features(self.points, r) for r in self.rotations(tested, 45)]
+    def features(self, trained, tested, model=moments):
+        learned = turned_features(self.train, self.rotations(trained, 150)[0], model)
+        tests = self.rotations(tested, 45)
+        return learned, [turned_features(self.points, turn, model) for turn in tests]
 
     def azimuths(self, count):
         for number in range(count):
@@ -162,6 +164,33 @@ def test_the_linear_machine_on_a_kernel_map_is_a_kernel_probe(known, report, pro
     expected = [known.accuracy(probe.predict(some)) for some in rounds]
     np.testing.assert_allclose(found.accuracies, [expected], atol=1.01 / 45)
     assert found.Cs == (probe.C,)
+
+
+class Part(torch.nn.Module):
+    """Moments or, of more columns, lengths."""
+
+    def __init__(self, columns):
+        super().__init__()
+        self.out_channels = columns
+
+    def forward(self, points, *, lengths=None):
+        return moments(points) if self.out_channels == 12 else points.norm(dim=2).repeat(1, 5)
+
+
+def test_parts_of_a_stack_are_blocks_of_the_kernel_map(known):
+    stack = FeatureStack([Part(12), Part(120)]).eval()
+    few = dataclasses.replace(FEW, landmarks=30)
+    train = (known.train, known.known)
+    report = linear(stack, known.points, known.labels, train=train, rotations=ROTATIONS, probes=few)
+    learned, rounds = known.features("z", "z", stack)
+    blocks = {"landmarks": 30, "blocks": (12, 120), "seed": ROTATIONS.seed}
+    probe = KernelProbe(learned, known.known, **blocks)
+    expected = [known.accuracy(probe.predict(some)) for some in rounds]
+    found = report.score("z/z", "kernel_map")
+    np.testing.assert_allclose(found.accuracies, [expected], atol=1.01 / 45)
+    as_one = KernelProbe(learned, known.known, landmarks=30, seed=ROTATIONS.seed)
+    others = [known.accuracy(as_one.predict(some)) for some in rounds]
+    assert np.abs(np.subtract(others, expected)).max() > 2 / 45  # or it would show nothing
 
 
 def test_without_landmarks_and_components_there_are_no_maps(known):
