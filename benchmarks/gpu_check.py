@@ -265,11 +265,7 @@ def page(outcome: Outcome) -> str:
     verdict = "All tests pass and all backends agree." if outcome.passed else "SOMETHING IS WRONG."
     parts = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in outcome.seconds.items())
     verdict += f" Tests: {outcome.tests}. Time: {parts}."
-    networks = [
-        f"- {n.name}, {n.sizes}: a training step {n.step:.1f} ms; described a second: "
-        + ", ".join(f"{rate:,.0f} in {precision}" for precision, rate in n.described.items())
-        for n in outcome.networks
-    ]
+    networks = [f"- {network}" for network in outcome.networks]
     paragraphs = ["# CUDA on a GPU", facts, verdict, "\n".join(rows), *networks]
     return "\n\n".join(paragraphs) + "\n"
 

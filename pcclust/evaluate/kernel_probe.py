@@ -53,9 +53,9 @@ class KernelProbe:
             KernelMap,
         )  # scikit-learn takes a second and 110 MB: for those who need it
 
-        self._map = KernelMap(
-            landmarks, blocks=blocks, landmarks="random", random_state=seed
-        ).fit(features)
+        self._map = KernelMap(landmarks, blocks=blocks, landmarks="random", random_state=seed).fit(
+            features
+        )
         self._probe = LinearProbe(self._mapped(features), labels, standardize=False, seed=seed)
         self.C = self._probe.C
 

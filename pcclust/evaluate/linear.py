@@ -157,9 +157,7 @@ def _probed(
         chosen = LinearProbe(seen, labels, seed=seed)
         yield from scorer.scores("linear_svm", name, [(chosen, rounds)])
         if probes.landmarks:
-            mapped = KernelProbe(
-                seen, labels, landmarks=probes.landmarks, blocks=blocks, seed=seed
-            )
+            mapped = KernelProbe(seen, labels, landmarks=probes.landmarks, blocks=blocks, seed=seed)
             yield from scorer.scores("kernel_map", name, [(mapped, rounds)])
         fixed = LinearProbe(seen, labels, C=1, standardize=False)
         yield from scorer.scores("linear_svm_c1", name, [(fixed, rounds)])

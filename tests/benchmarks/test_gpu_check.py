@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.gpu_cases import cases, edges_in_evaluation, layers, perceptron, pooling
 from benchmarks.gpu_check import Outcome, Timed, bound, difference, main, page
-from benchmarks.gpu_networks import NetworkTime, network_times
+from benchmarks.gpu_networks import NetworkTime, compiled_step, network_times
 
 GPU = {"name": "card", "bytes per second": 1e12, "operations per second": 1e13}
 
@@ -69,7 +69,32 @@ def test_cases_run_on_every_backends():
 
 
 @pytest.mark.slow
-def test_networks_are_trained_and_asked():
-    for found in network_times(2, 128, "cpu"):
+def test_networks_are_trained_and_asked_and_compiled():
+    times = network_times(2, 128, "cpu", compiler="aot_eager")
+    for found in times:
         assert found.step > 0
         assert all(rate > 0 for rate in found.described.values())
+    assert [isinstance(found.compiled, float) for found in times] == [False, True]
+    assert f"(compiled: {times[1].compiled:.1f} ms); described" in str(times[1])
+
+
+class Sums(torch.nn.Linear):
+    """As much of a network as a step needs."""
+
+    def forward(self, points, clusters):
+        return super().forward(points.sum(dim=1))
+
+
+@pytest.mark.parametrize("compiler", ["aot_eager", "nobodys"])
+def test_a_compiled_step_is_timed_or_told_why_not(compiler):
+    found = compiled_step(Sums(3, 40), torch.ones(2, 5, 3), torch.zeros(2, 5, 1), compiler)
+    line = str(NetworkTime("Sums", "2 × 5", 1.0, {"float32": 10.0}, found))
+    if compiler == "nobodys":
+        assert "nobodys" in found
+        assert found in line
+    else:
+        assert found > 0
+        assert line == (
+            f"Sums, 2 × 5: a training step 1.0 ms (compiled: {found:.1f} ms); described a second: "
+            "10 in float32"
+        )

@@ -45,7 +45,10 @@ def test_with_all_shapes_as_landmarks_it_is_the_machine_on_the_root_of_the_kerne
 def test_blocks_give_two_columns_as_much_say_as_many():
     (seen, labels), (shown, known) = rings(), rings(seed=1)
     draw = torch.Generator().manual_seed(2)
-    learned, tested = (torch.cat([x, torch.randn(100, 60, generator=draw)], 1) for x in (seen, shown))
+    learned, tested = (
+        torch.cat([columns, torch.randn(100, 60, generator=draw)], dim=1)
+        for columns in (seen, shown)
+    )
 
     def right(blocks):
         probe = KernelProbe(learned, labels, landmarks=100, blocks=blocks)
