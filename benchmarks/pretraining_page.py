@@ -1,7 +1,7 @@
 """Puts evaluated encoders side by side: linear probes, few labels, clusters.
 
 python -m benchmarks.pretraining_page "untrained=out/untrained" "ContrastNet=out/contrastnet" \
-    --runs runs/modelnet40-contrastnet --out benchmarks/PRETRAINING.md
+    --runs runs/modelnet40-contrastnet --out out/pretraining.md
 
 Each folder is a report of ``pcclust evaluate linear``; what ``pcclust cluster`` wrote into folders
 in it is shown, too.
@@ -34,6 +34,10 @@ PUBLISHED = (
 
 ALL_PROTOCOLS = [protocol(seen, test) for seen, tests in PROTOCOLS.items() for test in tests]
 
+SHIPPED = (
+    "What is named as in [pcclust/weights](../pcclust/weights/README.md) comes with pcclust; its "
+    "card there has the settings, the data and the time of its training."
+)
 TRAINING = ("", "encoder, parameters", "precision", "epochs", "seed", "minutes", "at the end")
 
 
@@ -43,7 +47,8 @@ class Settings:
 
     Attributes:
         reports: NAME=FOLDER, what an encoder is called and where its report is.
-        runs: folders of pcclust pretrain, told of under "Trainings".
+        runs: folders of pcclust pretrain, told of under "Trainings"; without any the page points
+            to the cards of the weights that come with pcclust.
         how: how the runs shared the machine, in a sentence.
         out: the page to write; printed if None.
     """
@@ -109,8 +114,8 @@ def page(encoders: list[Encoder], runs: Sequence[Path], how: str) -> str:
         "## Published",
         f"Linear classifiers on upright shapes, after far longer trainings:\n\n{published}",
         "## Trainings",
-        f"On {processor()}. {how}".strip(),
-        table(TRAINING, [row for run in runs for row in _trainings(run)]),
+        f"On {processor()}. {how}".strip() if runs else f"{SHIPPED} {how}".strip(),
+        *[table(TRAINING, [row for run in runs for row in _trainings(run)])] * bool(runs),
         "## Commands",
         "```\n" + "\n".join([*map(_command, runs), *commands]) + "\n```",
     ]

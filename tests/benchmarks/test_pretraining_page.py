@@ -87,6 +87,16 @@ def test_everything_is_told(folder, run):
     assert commands[1:] == ["pcclust evaluate linear runs/a", "pcclust cluster modelnet10"]
 
 
+def test_without_runs_it_points_to_the_cards(folder):
+    text = page([Encoder.read(f"shipped={folder}")], [], "One thread.")
+    trainings = text.partition("## Trainings\n\n")[2].partition("\n\n## Commands")[0]
+    assert trainings.startswith(
+        "What is named as in [pcclust/weights](../pcclust/weights/README.md)"
+    )
+    assert trainings.endswith("One thread.")
+    assert "|" not in trainings
+
+
 def test_protocols_of_some_encoders_alone_are_shown(folder):
     plain = Encoder.read(f"plain={folder}")
     upright = tuple(replace(s, protocol="upright/upright") for s in plain.linear.scores)
