@@ -12,6 +12,8 @@ import pcclust
 from benchmarks import clouds
 from pcclust.ops._registry import why_missing
 
+ROOT = Path(__file__).parent.parent
+CODE = ("pcclust", "csrc", "setup.py", "benchmarks/*.py")
 PEERS = (
     "numpy",
     "scipy",
@@ -56,14 +58,22 @@ def processor() -> str:
     return name
 
 
-def commit() -> str:
-    """Returns the commit of the working tree in brackets, or nothing outside a repository."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+def commit(root: Path = ROOT) -> str:
+    """Returns the commit of a working tree in brackets, or nothing outside a repository.
+
+    It is dirty where code is changed. A page that a benchmark has just written changes nothing.
+    """
     try:
-        found = subprocess.run(git, capture_output=True, text=True, check=True)
+        head = _git(root, "rev-parse", "--short", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", *CODE)
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return f" ({found.stdout.strip()})"
+    return f" ({head}{'-dirty' if changed else ''})"
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def installed(package: str) -> str:

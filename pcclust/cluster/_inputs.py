@@ -82,13 +82,32 @@ def _check_range(points: Tensor, name: str, overflow: int) -> None:
         )
 
 
-def equal_rows(points: Tensor) -> bool:
-    """Returns whether all rows ``(N, D)`` are the same but for rounding.
+# An encoder gives copies of a shape in one batch features that differ by their last bits: by so
+# many units of rounding of the largest.
+ROUNDINGS = 8
 
-    An encoder gives copies of a shape in one batch features that differ by their last bits.
-    """
-    noise = 8 * torch.finfo(points.dtype).eps * points.abs().max()
+
+def equal_rows(points: Tensor) -> bool:
+    """Returns whether all rows ``(N, D)`` are the same but for rounding."""
+    noise = ROUNDINGS * torch.finfo(points.dtype).eps * points.abs().max()
     return bool((points - points[0]).abs().max() <= noise)
+
+
+def mean_and_deviation(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns what columns are standardised by.
+
+    Args:
+        points: ``(N, D)`` float32 or float64.
+
+    Returns:
+        ``(D,)`` means, and ``(D,)`` standard deviations (of N, not N - 1), 0 where nothing but
+        rounding makes a column vary; float64.
+    """
+    wide = points.double()
+    mean = wide.mean(dim=0)
+    deviation = (wide - mean).square_().mean(dim=0).sqrt()
+    noise = ROUNDINGS * torch.finfo(points.dtype).eps * wide.abs().amax(dim=0)
+    return mean, torch.where(deviation > noise, deviation, 0)
 
 
 def as_weights(weights: Data | None, points: Tensor) -> Tensor | None:

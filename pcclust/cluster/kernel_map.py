@@ -8,7 +8,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 from pcclust.cluster._estimator import FeatureMap, like
-from pcclust.cluster._inputs import Data, as_generator, middle
+from pcclust.cluster._inputs import Data, as_generator, mean_and_deviation, middle
 from pcclust.cluster.kmeans_plus_plus import kmeans_plus_plus, random_points
 
 # What is left of a direction of the landmarks that rounding made, as in scikit-learn.
@@ -143,20 +143,16 @@ class KernelMap(FeatureMap):
 
     def _mean_and_scale(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Returns what columns are centred on and multiplied by."""
-        wide = points.double()
-        mean = wide.mean(dim=0)
-        deviation = (wide - mean).square().mean(dim=0).sqrt()
-        noise = 8 * torch.finfo(points.dtype).eps * wide.abs().amax(dim=0)
-        varies = deviation > noise
-        if not bool(varies.any()):
+        mean, deviation = mean_and_deviation(points)
+        if not bool(deviation.any()):
             raise ValueError(
                 f"all {len(points)} rows of X are equal (to rounding): features that do not "
                 "differ have no distances to measure"
             )
         blocks = self.blocks or (points.shape[1],)
-        widths = torch.tensor(blocks, dtype=wide.dtype, device=wide.device)
-        width = widths.repeat_interleave(torch.tensor(blocks, device=wide.device))
-        scale = torch.where(varies, 1 / (deviation * width.sqrt()), 0)
+        widths = torch.tensor(blocks, device=mean.device)
+        width = widths.double().repeat_interleave(widths)
+        scale = torch.where(deviation > 0, 1 / (deviation * width.sqrt()), 0)
         return mean.to(points), scale.to(points)
 
     def _choose(self, scaled: Tensor, count: int) -> Tensor:

@@ -1,6 +1,9 @@
 """Features beside where their graph has them, for classifiers of few labels."""
 
+import torch
 from torch import Tensor, cat
+
+from pcclust.cluster._inputs import mean_and_deviation
 
 
 class GraphFeatures:
@@ -25,8 +28,9 @@ class GraphFeatures:
     def __init__(self, features: Tensor, *, components: int) -> None:
         from pcclust.cluster import SpectralMap  # scikit-learn takes a second and 110 MB
 
-        self._mean, spread = features.mean(dim=0), features.std(dim=0, correction=0)
-        self._scale = (spread > 0) / spread.where(spread > 0, 1) / features.shape[1] ** 0.5
+        mean, deviation = mean_and_deviation(features)
+        scale = torch.where(deviation > 0, 1 / (deviation * features.shape[1] ** 0.5), 0)
+        self._mean, self._scale = mean.to(features), scale.to(features)
         self._map = SpectralMap(min(components, len(features) - 1)).fit(self._scaled(features))
 
     def __call__(self, features: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pcclust.cluster._inputs import mean_and_deviation
 from pcclust.data.seeding import seeded_generator
 from pcclust.data.splits import stratified
 
@@ -66,8 +67,9 @@ class LinearProbe:
             )
         self._mean, self._spread = features.new_zeros(1), features.new_ones(1)
         if standardize:
-            self._mean, spread = features.mean(dim=0), features.std(dim=0, correction=0)
-            self._spread = torch.where(spread > 0, spread, 1)
+            mean, deviation = mean_and_deviation(features)
+            self._mean = mean.to(features)
+            self._spread = torch.where(deviation > 0, deviation, 1).to(features)
         scaled = self._scaled(features)
         self._classes, places = torch.unique(labels, return_inverse=True)
         self.C = _choose(scaled, places, seed) if C is None else C

@@ -5,6 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pcclust.cluster._inputs import mean_and_deviation
+
 # Up to so many training shapes all kernel values fit into memory (1.2 GB): a matrix product gives
 # them some five times as fast as scikit-learn computes them one after the other.
 KEPT_SHAPES = 12_000
@@ -36,9 +38,8 @@ class RBFClassifier:
     def __init__(self, features: Tensor, labels: Tensor) -> None:
         from sklearn.svm import SVC
 
-        wide = features.double()
-        self._mean, spread = wide.mean(dim=0), wide.std(dim=0, correction=0)
-        self._spread = torch.where(spread > 0, spread, 1)
+        self._mean, deviation = mean_and_deviation(features)
+        self._spread = torch.where(deviation > 0, deviation, 1)
         self._kept = self._scaled(features) if len(features) <= KEPT_SHAPES else None
         kernel = "rbf" if self._kept is None else "precomputed"
         self._svc = SVC(kernel=kernel, gamma="auto")

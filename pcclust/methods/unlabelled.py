@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pcclust.cluster._inputs import mean_and_deviation
 from pcclust.cluster.pseudo_labels import check_not_all_equal
 from pcclust.data import PointDataset
 from pcclust.data.dataset import UpAxis
@@ -113,12 +114,8 @@ def mean_and_scale(features: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         ``(C,)`` means, and ``(C,)`` divisors, infinite for a column that is constant; float64.
     """
-    wide = features.double()
-    mean = wide.mean(dim=0)
-    deviation = (wide - mean).square().mean(dim=0).sqrt()
-    varies = deviation > 1e-6 * wide.abs().amax(dim=0)
-    scale = torch.where(varies, deviation * features.shape[1] ** 0.5, torch.inf)
-    return mean, scale
+    mean, deviation = mean_and_deviation(features)
+    return mean, torch.where(deviation > 0, deviation * features.shape[1] ** 0.5, torch.inf)
 
 
 @torch.no_grad()

@@ -7,12 +7,10 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from pcclust.cluster._inputs import mean_and_deviation
 from pcclust.nn._lengths import described
 from pcclust.nn._packed import pack
 from pcclust.nn.rri_statistics import CHANNELS, rri_statistics
-
-# Below this fraction of its largest entry, a channel's deviation is rounding.
-ROUNDING = 1e-6
 
 
 class RRIStatistics(nn.Module):
@@ -131,16 +129,15 @@ class FeatureStack(nn.Module):
         if not bool(features.isfinite().all()):
             raise ValueError("features hold NaN or inf")
         raw = features.double() / self.scale.double() + self.mean.double()
-        mean, scale = raw.mean(dim=0), torch.empty_like(raw[0])
-        deviation = raw.std(dim=0, correction=0)
-        varies = deviation > ROUNDING * raw.abs().amax(dim=0)
+        mean, deviation = mean_and_deviation(raw.to(features.dtype))
+        scale = torch.empty_like(mean)
         columns = torch.arange(self.out_channels, device=raw.device)
         for number, part in enumerate(torch.split(columns, list(self.widths))):
-            if not bool(varies[part].any()):
+            if not bool(deviation[part].any()):
                 raise ValueError(f"the features of part {number} are the same for all shapes")
             scale[part] = 1 / (deviation[part] * len(part) ** 0.5)
         # A channel that is constant stays, at 0, and can be evened out anew.
-        scale = torch.where(varies, scale, 1)
+        scale = torch.where(deviation > 0, scale, 1)
         self.mean.copy_(mean)
         self.scale.copy_(scale)
 
