@@ -80,7 +80,10 @@ def compiled_step(
 
 
 def train_once(
-    network: nn.Module, optimizer: torch.optim.Optimizer, points: Tensor, **given: Tensor
+    network: Callable[..., Tensor],
+    optimizer: torch.optim.Optimizer,
+    points: Tensor,
+    **given: Tensor,
 ) -> None:
     """Makes a step with any labels."""
     optimizer.zero_grad()
