@@ -34,9 +34,10 @@ PUBLISHED = (
 
 ALL_PROTOCOLS = [protocol(seen, test) for seen, tests in PROTOCOLS.items() for test in tests]
 
+CARDS = "https://github.com/pcclust/pcclust/blob/main/pcclust/weights/README.md"
 SHIPPED = (
-    "What is named as in [pcclust/weights](../pcclust/weights/README.md) comes with pcclust; its "
-    "card there has the settings, the data and the time of its training."
+    f"What is named as in [pcclust/weights]({CARDS}) comes with pcclust; its card there has the "
+    "settings, the data and the time of its training."
 )
 TRAINING = ("", "encoder, parameters", "precision", "epochs", "seed", "minutes", "at the end")
 

@@ -136,12 +136,16 @@ def test_every_command_ends_alike(monkeypatch, capsys, number):
         return 0
 
     monkeypatch.setattr("pcclust.cli.info.info", info)
-    before = signal.getsignal(number)
-    with pytest.raises(SystemExit) as stopped:
-        main(["info"])
+    default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+    before = signal.signal(number, default)  # nohup ignores SIGHUP, and so would all below it
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            main(["info"])
+        assert signal.getsignal(number) is default
+    finally:
+        signal.signal(number, before)
     assert stopped.value.code == 128 + number
     assert capsys.readouterr().err.startswith("Interrupted; ")
-    assert signal.getsignal(number) is before
 
 
 class Closing:

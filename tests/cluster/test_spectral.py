@@ -40,8 +40,9 @@ def test_no_magnitude_matters(scale):
     X, _ = rings()
     plain = SelfTuningSpectral(3, n_neighbors=4, random_state=0).fit(X)
     other = SelfTuningSpectral(3, n_neighbors=4, random_state=0).fit(X * scale)
-    np.testing.assert_array_equal(other.labels_, plain.labels_)
-    np.testing.assert_array_equal(other.predict(X * scale), plain.predict(X))
+    # Which of them is called 0 may hang on rounding, since 1e25 is no power of two.
+    assert clustering_accuracy(plain.labels_, other.labels_) == 1
+    assert clustering_accuracy(plain.predict(X), other.predict(X * scale)) == 1
 
 
 def test_tensors_stay_tensors_and_a_seed_gives_the_same():

@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 import pytest
-import torch
 
+from pcclust.evaluate.precision import _cpu_has_bfloat16
 from pcclust.training import RunFolder, fit
 from pcclust.training.allocator import limit_kernel_caches
 from tests.training.tiny_method import TinyMethod
@@ -56,8 +56,8 @@ def test_memory_that_was_freed_is_there_again():
 
 
 @pytest.mark.skipif(
-    sys.platform != "linux" or not torch.ops.mkldnn._is_mkldnn_bf16_supported(),
-    reason="reads /proc; oneDNN multiplies matrices in bfloat16 where the processor can",
+    sys.platform != "linux" or not _cpu_has_bfloat16(),
+    reason="reads /proc; without instructions for bfloat16 oneDNN keeps more than these kernels",
 )
 def test_kernels_of_sizes_that_do_not_come_again_are_forgotten():
     """In pages, of 800 sizes."""
