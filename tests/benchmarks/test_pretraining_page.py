@@ -90,9 +90,7 @@ def test_everything_is_told(folder, run):
 def test_without_runs_it_points_to_the_cards(folder):
     text = page([Encoder.read(f"shipped={folder}")], [], "One thread.")
     trainings = text.partition("## Trainings\n\n")[2].partition("\n\n## Commands")[0]
-    assert trainings.startswith(
-        "What is named as in [pcclust/weights](../pcclust/weights/README.md)"
-    )
+    assert trainings.startswith("What is named as in [pcclust/weights](https://github.com/")
     assert trainings.endswith("One thread.")
     assert "|" not in trainings
 
