@@ -100,9 +100,8 @@ class CanonicalPose(nn.Module):
             return described(self.backbone, posed, lengths)
         centred, axes, weights = self._poses(points, lengths)
         clouds, poses = weights.nonzero(as_tuple=True)
-        turned = (centred[clouds] @ (axes[clouds] @ _TURNS.to(axes)[poses])).to(points.dtype)
-        of_poses = None if lengths is None else lengths[clouds]
-        rows = described(self.backbone, turned, of_poses)
+        turns = axes[clouds] @ _TURNS.to(axes)[poses]
+        rows = self._of_poses(centred, turns, clouds, lengths, points.dtype)
         return _weighted_sum(rows, weights[clouds, poses], clouds, len(points))
 
     def pose(
@@ -125,6 +124,22 @@ class CanonicalPose(nn.Module):
         centred, axes, weights = self._poses(points, lengths)
         poses = torch.multinomial(weights, 1, generator=generator)[:, 0]
         return (centred @ (axes @ _TURNS.to(axes)[poses])).to(points.dtype)
+
+    def _of_poses(
+        self,
+        centred: Tensor,
+        turns: Tensor,
+        clouds: Tensor,
+        lengths: Tensor | None,
+        dtype: torch.dtype,
+    ) -> Tensor:
+        """Returns what the backbone says of each pose."""
+        of_poses = getattr(self.backbone, "of_poses", None)
+        if of_poses is not None:
+            rows: Tensor = of_poses(centred.to(dtype), turns, clouds, lengths=lengths)
+            return rows
+        turned = (centred[clouds] @ turns).to(dtype)
+        return described(self.backbone, turned, None if lengths is None else lengths[clouds])
 
     def _poses(self, points: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Returns centred and scaled clouds, their axes, and the weights of the poses."""

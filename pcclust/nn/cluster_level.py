@@ -43,29 +43,35 @@ class ClusterLevel(nn.Module):
             self.edge_convs.append(EdgeConv(width, out, negative_slope=negative_slope))
             width = out
 
+    def describe(self, rri: Tensor, wide_rri: Tensor | None = None) -> list[Tensor]:
+        """Describes nodes by their neighbourhoods alone, which is the same in every pose.
+
+        Args:
+            rri: ``(M, k, 4)`` features of the positions of the nodes.
+            wide_rri: ``(M, k', 4)`` of wider neighbourhoods, where the level has a module for them.
+
+        Returns:
+            ``(M, rri_channels)`` of each module.
+        """
+        described = [self.rri_module(rri)]
+        if self.wide_module is not None:
+            described.append(self.wide_module(wide_rri))
+        return described
+
     def forward(
-        self,
-        x: Tensor | None,
-        rri: Tensor,
-        neighbors: Tensor,
-        nodes: Nodes,
-        wide_rri: Tensor | None = None,
+        self, x: Tensor | None, described: list[Tensor], neighbors: Tensor, nodes: Nodes
     ) -> list[Tensor]:
         """Maps the nodes of one level.
 
         Args:
             x: ``(M, in_channels)`` features from the level before, or None.
-            rri: ``(M, k, 4)`` features of the positions of the nodes.
+            described: what `describe` returns.
             neighbors: ``(M, k)`` rows of the neighbours.
             nodes: which nodes make up each cloud.
-            wide_rri: ``(M, k', 4)`` of wider neighbourhoods, where the level has a module for them.
 
         Returns:
             Matrices that have ``(M, out_channels)`` side by side; one where gradients are wanted.
         """
-        described = [self.rri_module(rri)]
-        if self.wide_module is not None:
-            described.append(self.wide_module(wide_rri))
         outputs = described if x is None else [x, *described]
         if all(edge_conv.fuses(outputs) for edge_conv in self._edge_convs()):
             return self._evaluated(outputs, neighbors, nodes)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pcclust.nn._cluster_geometry import Nodes, group, neighborhoods, point_nodes
+from pcclust.nn._cluster_geometry import Grouping, Nodes, group, neighborhoods, point_nodes
+from pcclust.nn._described_levels import Level, in_poses
 from pcclust.nn._packed import Packed, Uniform, count_clouds, pack
 from pcclust.nn.cloud_pooling import CloudPooling
 from pcclust.nn.cluster_abstraction import ClusterAbstraction
@@ -116,35 +117,47 @@ class ClusterNet(nn.Module):
                 ``neighbors``, or clusters that are not nested.
         """
         clouds = pack(points, lengths)
-        weight = next(self.parameters())
         if count_clouds(clouds.sizes) == 0:
-            return weight.new_zeros(0, self.out_channels)
+            return next(self.parameters()).new_zeros(0, self.out_channels)
         if clusters is None:
             clusters = ward_hierarchy(points, self.num_clusters, lengths)
         labels = self._packed_labels(clusters, points, clouds)
-        all_points = nodes = point_nodes(clouds)
-        of_points = torch.arange(nodes.positions.shape[0], device=points.device)
-        x: Tensor | None = None  # what clusters know of their members
-        pooled, dtype = [], working_dtype(weight.dtype)
-        for depth, (level, pooling) in enumerate(zip(self.levels, self.poolings, strict=True)):
-            rri, nearest = neighborhoods(nodes, self.neighbors[depth], dtype)
-            wide = self._wide_rri(nodes, depth, dtype)
-            if self.coordinates:
-                positions = nodes.positions.to(weight.dtype)
-                x = positions if x is None else torch.cat([x, positions.to(x)], dim=1)
-            parts = level(x, rri, nearest, nodes, wide)
-            pooled.append(pooling(parts, nodes.sizes))
-            if depth < len(self.num_clusters):
-                most = self.num_clusters[depth]
-                grouping, of_points = group(all_points, nodes, of_points, labels[:, depth], most)
-                members = [*parts, grouping.places.to(parts[0])]
-                if self.coordinates:
-                    centers = grouping.clusters.positions[grouping.owners]
-                    members.append((nodes.positions - centers).to(parts[0]))
-                nodes = grouping.clusters
-                x = self.abstractions[depth](members, grouping.owners, nodes.positions.shape[0])
-                x = torch.cat([x, grouping.shapes.to(x)], dim=1)
-        return torch.cat(pooled, dim=1)
+        return self._pooled(self._described(clouds, labels))
+
+    def of_poses(
+        self, points: Tensor, turns: Tensor, clouds: Tensor, *, lengths: Tensor | None = None
+    ) -> Tensor:
+        """Describes clouds in several poses, of which neighbours, RRI and clusters are found once.
+
+        Args:
+            points: as for `forward`, with the centroid in the origin.
+            turns: ``(P, 3, 3)`` rotations; in the pose of one a cloud is ``points @ turn``.
+            clouds: ``(P,)`` int64, the cloud of each pose, ascending.
+            lengths: as for `forward`.
+
+        Returns:
+            ``(P, out_channels)``, as `forward` has it of the turned clouds, to rounding.
+
+        Raises:
+            TypeError: as `forward`.
+            ValueError: as `forward`.
+
+        Example:
+            >>> import torch
+            >>> from pcclust.nn import ClusterNet
+            >>> network, cloud = ClusterNet(coordinates=True).eval(), torch.rand(1, 200, 3)
+            >>> half_turn = torch.diag(torch.tensor([-1.0, -1.0, 1.0]))
+            >>> poses = torch.stack([torch.eye(3), half_turn])
+            >>> network.of_poses(cloud, poses, torch.tensor([0, 0])).shape
+            torch.Size([2, 2048])
+        """
+        if not self.coordinates or len(clouds) == 0:
+            of_clouds: Tensor = self(points, lengths=lengths)
+            return of_clouds[clouds]
+        packed = pack(points, lengths)
+        clusters = ward_hierarchy(points, self.num_clusters, lengths)
+        levels = self._described(packed, self._packed_labels(clusters, points, packed))
+        return self._pooled([in_poses(level, turns.double(), clouds) for level in levels])
 
     def near_ties(
         self, points: Tensor, *, lengths: Tensor | None = None, margin: float | None = None
@@ -187,10 +200,54 @@ class ClusterNet(nn.Module):
         graphs = tuple(zip(self.neighbors, self.wide_neighbors, strict=True))
         return tie_margins(points, self.num_clusters, graphs, lengths) < margin
 
-    def _wide_rri(self, nodes: Nodes, depth: int, dtype: torch.dtype) -> Tensor | None:
-        """Returns the RRI of the wider neighbourhoods of a level, if it has any."""
-        wide = self.wide_neighbors[depth]
-        return neighborhoods(nodes, wide, dtype)[0] if wide else None
+    def _described(self, clouds: Packed, labels: Tensor) -> list[Level]:
+        """Returns the levels of the hierarchy, described as far as no pose matters."""
+        dtype = working_dtype(next(self.parameters()).dtype)
+        all_points = nodes = point_nodes(clouds)
+        of_points = torch.arange(nodes.positions.shape[0], device=labels.device)
+        found = []
+        for depth, (k, wide) in enumerate(zip(self.neighbors, self.wide_neighbors, strict=True)):
+            rri, nearest = neighborhoods(nodes, k, dtype)
+            wide_rri = neighborhoods(nodes, wide, dtype)[0] if wide else None
+            described = self._level(depth).describe(rri, wide_rri)
+            grouping: Grouping | None = None
+            if depth < len(self.num_clusters):
+                most = self.num_clusters[depth]
+                grouping, of_points = group(all_points, nodes, of_points, labels[:, depth], most)
+            found.append(Level(nodes, nearest, described, grouping))
+            nodes = nodes if grouping is None else grouping.clusters
+        return found
+
+    def _level(self, depth: int) -> ClusterLevel:
+        level = self.levels[depth]
+        assert isinstance(level, ClusterLevel)
+        return level
+
+    def _pooled(self, levels: list[Level]) -> Tensor:
+        """Returns what the layers make of the levels, one vector of each cloud."""
+        dtype = next(self.parameters()).dtype
+        x: Tensor | None = None  # what clusters know of their members
+        pooled = []
+        for depth, (nodes, neighbors, described, grouping) in enumerate(levels):
+            if self.coordinates:
+                positions = nodes.positions.to(dtype)
+                x = positions if x is None else torch.cat([x, positions.to(x)], dim=1)
+            parts = self._level(depth)(x, described, neighbors, nodes)
+            pooled.append(self.poolings[depth](parts, nodes.sizes))
+            if grouping is not None:
+                members = self._members(parts, nodes, grouping)
+                count = grouping.clusters.positions.shape[0]
+                x = self.abstractions[depth](members, grouping.owners, count)
+                x = torch.cat([x, grouping.shapes.to(x)], dim=1)
+        return torch.cat(pooled, dim=1)
+
+    def _members(self, parts: list[Tensor], nodes: Nodes, grouping: Grouping) -> list[Tensor]:
+        """Returns what is known of the members of clusters, side by side."""
+        members = [*parts, grouping.places.to(parts[0])]
+        if self.coordinates:
+            centers = grouping.clusters.positions[grouping.owners]
+            members.append((nodes.positions - centers).to(parts[0]))
+        return members
 
     def _packed_labels(self, clusters: Tensor, points: Tensor, clouds: Packed) -> Tensor:
         """Checks labels and returns ``(ΣN, levels)`` of them, without padding."""

@@ -124,6 +124,44 @@ def test_coordinates_tell_how_a_cloud_is_turned_and_canonical_poses_take_it_away
     assert relative(model(turned), model(points)) < 1e-9
 
 
+@pytest.mark.parametrize("lengths", [None, torch.tensor([100, 60, 80])])
+@pytest.mark.parametrize("coordinates", [True, False])
+def test_poses_at_once_are_turned_clouds_one_by_one(
+    lengths: torch.Tensor | None, coordinates: bool
+) -> None:
+    more = {"coordinates": coordinates} | WIDE
+    network = small_backbone("clusternet", torch.float64, more=more).eval()
+    points, clouds, turns = objects(3, 100, torch.float64), [0, 0, 1, 2, 2, 2], rotations(6)
+    points.requires_grad_()
+    for grad in (True, False):
+        with torch.set_grad_enabled(grad):  # the layers written out, and those in one operator
+            found = network.of_poses(points, turns, torch.tensor(clouds), lengths=lengths)
+            for row, cloud, turn in zip(found, clouds, turns, strict=True):
+                alone = points[cloud, : 100 if lengths is None else lengths[cloud]]
+                expected = network((alone @ turn)[None])[0]
+                assert relative(row, expected) < 1e-9
+                if grad:
+                    ours, theirs = (
+                        torch.autograd.grad(y.square().sum(), points, retain_graph=True)[0]
+                        for y in (row, expected)
+                    )
+                    assert relative(ours[cloud, :60], theirs[cloud, :60]) < 1e-6
+    assert network.of_poses(points, turns[:0], torch.tensor([], dtype=torch.int64)).shape[0] == 0
+
+
+def test_canonical_poses_cost_one_hierarchy_of_each_cloud(monkeypatch) -> None:
+    network = small_backbone("clusternet", more={"coordinates": True})
+    counted = []
+
+    def counting(points: torch.Tensor, *given: object) -> torch.Tensor:
+        counted.append(len(points))
+        return ward_hierarchy(points, *given)
+
+    monkeypatch.setattr("pcclust.nn.clusternet.ward_hierarchy", counting)
+    CanonicalPose(network).eval()(objects(3, 100))
+    assert counted == [3]
+
+
 def test_padding_takes_no_part_in_coordinates_and_wide_neighborhoods() -> None:
     network = small_backbone("clusternet", more={"coordinates": True} | WIDE).eval()
     points, lengths = objects(2, 100), torch.tensor([100, 60])

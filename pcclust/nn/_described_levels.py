@@ -1,0 +1,88 @@
+"""The levels of a hierarchy of clusters, as the network over them wants them: in one pose or more.
+
+All of it but positions is the same in every pose of a cloud, so it is worked out once.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pcclust.nn._cluster_geometry import Grouping, Nodes
+from pcclust.nn._packed import Sizes, Uniform
+
+
+class Level(NamedTuple):
+    """The points, or the clusters of one level, of all clouds.
+
+    Attributes:
+        nodes: where they are.
+        neighbors: ``(M, k)`` rows of the neighbours of each.
+        described: ``(M, channels)`` each, what RRI modules make of their neighbourhoods.
+        grouping: how they make up the clusters of the next level; None for the last.
+    """
+
+    nodes: Nodes
+    neighbors: Tensor
+    described: list[Tensor]
+    grouping: Grouping | None
+
+
+def in_poses(level: Level, turns: Tensor, clouds: Tensor) -> Level:
+    """Returns the level of clouds that are taken several times, each turned in its own way.
+
+    Args:
+        level: of clouds as they are.
+        turns: ``(P, 3, 3)`` float64, which rows of positions are multiplied by.
+        clouds: ``(P,)`` the cloud of each pose, ascending.
+    """
+    rows, nodes = _repeated(level.nodes, turns, clouds)
+    shift = _shift(level.nodes, nodes, clouds)
+    neighbors = level.neighbors[rows] + shift[:, None]
+    described = [each[rows] for each in level.described]
+    grouping = level.grouping
+    if grouping is not None:
+        cluster_rows, clusters = _repeated(grouping.clusters, turns, clouds)
+        of_clusters = clusters.offsets[:-1] - grouping.clusters.offsets[clouds]
+        owners = grouping.owners[rows] + _each_row(of_clusters, nodes)
+        places, shapes = grouping.places[rows], grouping.shapes[cluster_rows]
+        grouping = Grouping(owners, clusters, places, shapes)
+    return Level(nodes, neighbors, described, grouping)
+
+
+def _repeated(nodes: Nodes, turns: Tensor, clouds: Tensor) -> tuple[Tensor, Nodes]:
+    """Returns which row each row of the poses comes from, and the nodes of the poses."""
+    counts = nodes.offsets.diff()[clouds]
+    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(dim=0)])
+    sizes: Sizes
+    if isinstance(nodes.sizes, Uniform):
+        sizes = Uniform(len(clouds), nodes.sizes.rows)
+    else:
+        sizes = [nodes.sizes[cloud] for cloud in clouds.tolist()]
+    repeated = Nodes(nodes.positions, offsets, sizes)
+    places = torch.arange(_total(sizes), device=clouds.device)
+    rows = places - _shift(nodes, repeated, clouds)
+    return rows, Nodes(_turned(nodes.positions[rows], sizes, turns), offsets, sizes)
+
+
+def _shift(nodes: Nodes, repeated: Nodes, clouds: Tensor) -> Tensor:
+    """Returns ``(ΣM,)`` by how much the rows of each pose lie behind those of its cloud."""
+    return _each_row(repeated.offsets[:-1] - nodes.offsets[clouds], repeated)
+
+
+def _each_row(of_poses: Tensor, nodes: Nodes) -> Tensor:
+    """Returns what each row has of its pose."""
+    if isinstance(nodes.sizes, Uniform):
+        return of_poses[:, None].expand(nodes.sizes).flatten()
+    return of_poses.repeat_interleave(nodes.offsets.diff(), output_size=_total(nodes.sizes))
+
+
+def _total(sizes: Sizes) -> int:
+    return sizes.clouds * sizes.rows if isinstance(sizes, Uniform) else sum(sizes)
+
+
+def _turned(positions: Tensor, sizes: Sizes, turns: Tensor) -> Tensor:
+    if isinstance(sizes, Uniform) or len(set(sizes)) == 1:
+        return (positions.view(len(turns), -1, 3) @ turns).flatten(0, 1)
+    parts = torch.split(positions, sizes)
+    return torch.cat([part @ turn for part, turn in zip(parts, turns, strict=True)])
