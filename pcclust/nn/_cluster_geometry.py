@@ -107,7 +107,7 @@ def _present_clusters(
 
 
 def neighborhoods(nodes: Nodes, k: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Returns ``(M, k, 4)`` RRI of nodes about the centroid, and ``(M, k)`` rows of neighbours.
+    """Returns ``(M, k, 4)`` RRI of nodes about the centroid, and ``(M, k)`` places in the cloud.
 
     Of two neighbours in nearly one direction, rounding decides which has the gap to the next and
     which has none. So that no output hangs on it, the gap of the second fades away as the two come
@@ -125,7 +125,7 @@ def neighborhoods(nodes: Nodes, k: int, dtype: torch.dtype) -> tuple[Tensor, Ten
         features = torch.cat([features[..., :3], faded[..., None]], dim=-1)
     else:
         gaps.mul_(fading)
-    return features, neighbors + starts[cloud_of_rows(nodes.sizes, rows.device)][:, None]
+    return features, neighbors
 
 
 def _places(positions: Tensor, centers: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ class Level(NamedTuple):
 
     Attributes:
         nodes: where they are.
-        neighbors: ``(M, k)`` rows of the neighbours of each.
+        neighbors: ``(M, k)`` the neighbours of each, as positions in its cloud.
         described: ``(M, channels)`` each, what RRI modules make of their neighbourhoods.
         grouping: how they make up the clusters of the next level; None for the last.
     """
@@ -37,9 +37,7 @@ def in_poses(level: Level, turns: Tensor, clouds: Tensor) -> Level:
         clouds: ``(P,)`` the cloud of each pose, ascending.
     """
     rows, nodes = _repeated(level.nodes, turns, clouds)
-    shift = _shift(level.nodes, nodes, clouds)
-    neighbors = level.neighbors[rows] + shift[:, None]
-    described = [each[rows] for each in level.described]
+    neighbors, described = level.neighbors[rows], [each[rows] for each in level.described]
     grouping = level.grouping
     if grouping is not None:
         cluster_rows, clusters = _repeated(grouping.clusters, turns, clouds)
@@ -61,13 +59,8 @@ def _repeated(nodes: Nodes, turns: Tensor, clouds: Tensor) -> tuple[Tensor, Node
         sizes = [nodes.sizes[cloud] for cloud in clouds.tolist()]
     repeated = Nodes(nodes.positions, offsets, sizes)
     places = torch.arange(_total(sizes), device=clouds.device)
-    rows = places - _shift(nodes, repeated, clouds)
+    rows = places - _each_row(offsets[:-1] - nodes.offsets[clouds], repeated)
     return rows, Nodes(_turned(nodes.positions[rows], sizes, turns), offsets, sizes)
-
-
-def _shift(nodes: Nodes, repeated: Nodes, clouds: Tensor) -> Tensor:
-    """Returns ``(ΣM,)`` by how much the rows of each pose lie behind those of its cloud."""
-    return _each_row(repeated.offsets[:-1] - nodes.offsets[clouds], repeated)
 
 
 def _each_row(of_poses: Tensor, nodes: Nodes) -> Tensor:

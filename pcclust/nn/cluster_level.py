@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pcclust.nn._cluster_geometry import Nodes
+from pcclust.nn._packed import cloud_of_rows
 from pcclust.nn.edge_conv import EdgeConv
 from pcclust.nn.rri_module import RRIModule
 
@@ -66,7 +67,7 @@ class ClusterLevel(nn.Module):
         Args:
             x: ``(M, in_channels)`` features from the level before, or None.
             described: what `describe` returns.
-            neighbors: ``(M, k)`` rows of the neighbours.
+            neighbors: ``(M, k)`` the neighbours, as positions in the cloud.
             nodes: which nodes make up each cloud.
 
         Returns:
@@ -77,8 +78,10 @@ class ClusterLevel(nn.Module):
             return self._evaluated(outputs, neighbors, nodes)
         y = torch.cat(outputs, dim=1)
         outputs = [y]
+        first = nodes.offsets[:-1][cloud_of_rows(nodes.sizes, y.device)]
+        rows = neighbors + first[:, None]
         for edge_conv in self.edge_convs:
-            y = edge_conv(y, neighbors, offsets=nodes.offsets)
+            y = edge_conv(y, rows, offsets=nodes.offsets)
             outputs.append(y)
         return [torch.cat(outputs, dim=1)]
 
@@ -87,9 +90,8 @@ class ClusterLevel(nn.Module):
 
     def _evaluated(self, parts: list[Tensor], neighbors: Tensor, nodes: Nodes) -> list[Tensor]:
         starts, sizes = nodes.offsets[:-1], nodes.offsets.diff()
-        first = starts.repeat_interleave(sizes)[:, None]
         outputs, given = list(parts), parts
         for edge_conv in self._edge_convs():
-            given = [edge_conv.evaluated(given, neighbors - first, starts, sizes)]
+            given = [edge_conv.evaluated(given, neighbors, starts, sizes)]
             outputs += given
         return outputs
