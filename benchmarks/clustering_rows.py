@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-SHIPPED = "clusternet-contrastnet-modelnet40"
+from pcclust.nn.weights_source import DEFAULT
 
 # The 30 classes of ModelNet40 that ModelNet10 lacks: there it is seen what helps k-means.
 OTHERS = "modelnet30"
@@ -32,7 +32,7 @@ class Row:
     seeds: int
     method: str
     settings: dict[str, Any] = field(default_factory=dict)
-    encoder: str = SHIPPED
+    encoder: str = DEFAULT
     datasets: tuple[str, ...] = BOTH
     shapes: bool = False
     then: str | None = None

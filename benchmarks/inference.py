@@ -11,9 +11,8 @@ from benchmarks import clouds
 from benchmarks.suite import Answer, Case, Entry, Goal, Suite, Unfit, scaled, usual_difference
 from benchmarks.training import Textbook
 from pcclust.nn import DGCNN, Classifier
+from pcclust.nn.weights_source import DEFAULT
 from pcclust.training.allocator import keep_freed_memory
-
-SHIPPED = "clusternet-contrastnet-modelnet40"
 
 
 class Shapes(NamedTuple):
@@ -75,7 +74,7 @@ def _read(features: Tensor) -> Answer:
 
 
 def _shipped() -> nn.Module:
-    return pcclust.load(SHIPPED)
+    return pcclust.load(DEFAULT)
 
 
 def _dgcnn() -> DGCNN:

@@ -16,10 +16,22 @@ CHUNK = 4096  # features whose distances to all centres are held at once
 
 
 class Grouping(NamedTuple):
-    """Divide ``(N, D)`` features into ``k`` clusters."""
+    """Divide ``(N, D)`` features into ``k`` clusters.
+
+    Attributes:
+        features: ``(N, D)``.
+        k: the number of clusters.
+        from_first: whether everybody starts from the first ``k`` features instead of their own.
+    """
 
     features: Tensor
     k: int
+    from_first: bool = False
+
+    @property
+    def start(self) -> Tensor | None:
+        """The ``(k, D)`` centers to start from, or None where each contestant finds its own."""
+        return self.features[: self.k].clone() if self.from_first else None
 
     def __str__(self) -> str:
         """Names the sizes."""
@@ -39,9 +51,10 @@ def inertia(problem: Grouping, centers: NDArray[Any]) -> Answer:
 
 
 def ours(problem: Grouping, threads: int) -> Entry:
-    """pcclust.KMeans, k-means++ included."""
+    """pcclust.KMeans, k-means++ included unless the problem says where to start."""
+    init = "k-means++" if problem.start is None else problem.start
     estimator = pcclust.KMeans(
-        n_clusters=problem.k, max_iter=ITERATIONS, tol=0.0, n_init=1, random_state=0
+        problem.k, init=init, max_iter=ITERATIONS, tol=0.0, n_init=1, random_state=0
     )
     return Entry(
         lambda: estimator.fit(problem.features).cluster_centers_,
@@ -50,11 +63,12 @@ def ours(problem: Grouping, threads: int) -> Entry:
 
 
 def faiss(problem: Grouping, threads: int, *, plus_plus: bool = False) -> Entry:
-    """faiss.Kmeans on all features, from centres taken at random or by k-means++."""
+    """faiss.Kmeans on all features, from centres given, taken at random or by k-means++."""
     import faiss as package
 
     package.omp_set_num_threads(threads)
     rows = np.ascontiguousarray(problem.features.numpy())
+    start = None if problem.start is None else problem.start.numpy()
     settings: dict[str, Any] = {
         "niter": ITERATIONS,
         "seed": 0,
@@ -66,17 +80,18 @@ def faiss(problem: Grouping, threads: int, *, plus_plus: bool = False) -> Entry:
 
     def fit() -> Any:  # noqa: ANN401
         estimator = package.Kmeans(rows.shape[1], problem.k, **settings)
-        estimator.train(rows)
+        estimator.train(rows, init_centroids=start)
         return estimator.centroids
 
     return Entry(fit, partial(inertia, problem))
 
 
 def scikit_learn(problem: Grouping, threads: int) -> Entry:
-    """sklearn.cluster.KMeans, k-means++ included."""
+    """sklearn.cluster.KMeans, k-means++ included unless the problem says where to start."""
     from sklearn.cluster import KMeans
 
-    estimator = KMeans(problem.k, max_iter=ITERATIONS, tol=0.0, n_init=1, random_state=0)
+    init = "k-means++" if problem.start is None else problem.start.numpy()
+    estimator = KMeans(problem.k, init=init, max_iter=ITERATIONS, tol=0.0, n_init=1, random_state=0)
     rows = problem.features.numpy()
     return Entry(
         lambda: estimator.fit(rows).cluster_centers_,

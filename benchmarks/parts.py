@@ -28,15 +28,26 @@ class Parts:
         file = self._file(name)
         return file is not None and file.is_file()
 
-    def read(self, name: str, suite: Suite[Any]) -> Outcome:
-        """Returns the cases of a suite that are measured, in order from the first."""
+    def read(self, name: str, suite: Suite[Any], *, whatever: bool = False) -> Outcome:
+        """Returns the cases of a suite that are measured, in order from the first.
+
+        Args:
+            name: of the suite.
+            suite: the suite.
+            whatever: take those of other settings, too; the outcome then says of which.
+        """
         outcome = Outcome(suite)
         file = self._file(name)
         if file is None or not self.holds(name):
             return outcome
         content = json.loads(file.read_text(encoding="utf-8"))
-        if content["settings"] != self.settings:
-            return outcome
+        outcome.before = {
+            setting: content["settings"].get(setting, "not known")
+            for setting in {**self.settings, **content["settings"]}
+            if content["settings"].get(setting) != self.settings.get(setting)
+        }
+        if outcome.before and not whatever:
+            return Outcome(suite)
         for case, kept in zip(suite.cases, content["results"], strict=False):
             measured = {each["name"]: Measured(**each) for each in kept.pop("measured")}
             outcome.results.append(Result(case, measured=measured, **kept))

@@ -8,21 +8,29 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmarks import growth
-from benchmarks.suite import OURS, Goal, Suite
+from benchmarks.suite import OURS, Goal, Growth, Suite
 from benchmarks.timing import FEWER_ROUNDS, Measured, Result
 from pcclust._files import write_whole
 
 MEMORY_GOAL = 3.0  # times the input, beside the output
+MEMORY_NOTE = "*Our peak beside the output, in sizes of the input."
 
 
 @dataclass
 class Outcome:
-    """What a suite gave: its results, and why cases have none."""
+    """What a suite gave.
+
+    Attributes:
+        suite: the suite.
+        results: of its cases, in order.
+        wrong: why cases have none.
+        before: where the results are kept ones of other settings than the page's, those settings.
+    """
 
     suite: Suite[Any]
     results: list[Result] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    before: dict[str, Any] = field(default_factory=dict)
 
 
 def write(
@@ -33,14 +41,15 @@ def write(
     out: Path | None,
 ) -> str:
     """Returns the page, and writes it with its plot where ``out`` is given."""
-    grown = outcomes["growth"].results if "growth" in outcomes else []
-    picture = out.with_suffix(".png") if out is not None and len(grown) > 1 else None
+    single = [o for o in outcomes.values() if o.suite.growth is None]
+    grown = [o for o in outcomes.values() if o.suite.growth is not None and o.results]
+    drawn = [outcome for outcome in grown if len(outcome.results) > 1]
+    picture = out.with_suffix(".png") if out is not None and drawn else None
     parts = [
         "# Benchmarks",
         opening(threads, rounds),
-        "## In short",
-        summary(o for name, o in outcomes.items() if name != "growth"),
-        *([] if not grown else ["## Growth", growth_section(grown, picture)]),
+        *(["## In short", summary(single)] if single else []),
+        *(["## Growth", growth_section(grown, picture)] if grown else []),
         "## Everybody",
         *(details(outcome) for outcome in outcomes.values()),
         "## Left out",
@@ -53,7 +62,7 @@ def write(
         if picture is not None:
             from benchmarks.plot import draw  # matplotlib is one of the extras
 
-            draw(grown, threads, picture)
+            draw(drawn, threads, picture)
         write_whole(out, page.encode())
     return page
 
@@ -105,8 +114,7 @@ def summary(outcomes: Iterable[Outcome]) -> str:
     ]
     if not rows:
         return "pcclust solved none of the cases."
-    note = f"\n\n*Peak beside the output, in sizes of the input; the goal is {MEMORY_GOAL:g}."
-    return table(head, rows) + note
+    return f"{table(head, rows)}\n\n{MEMORY_NOTE} The goal is {MEMORY_GOAL:g}."
 
 
 def summary_row(suite: Suite[Any], result: Result) -> Sequence[str]:
@@ -168,14 +176,20 @@ def memory(result: Result) -> str:
 def details(outcome: Outcome) -> str:
     """Returns the table of all contestants of a suite."""
     head = ("contestant", "median", "fastest", "slowest", "times ours", "peak MiB", "difference")
-    parts = [f"### {outcome.suite.title}", *outcome.wrong]
+    parts = [f"### {outcome.suite.title}", measured_before(outcome), *outcome.wrong]
     for result in outcome.results:
         ours = result.measured.get(OURS)
         rows = [contestant_row(measured, ours) for measured in result.measured.values()]
         parts.append(f"**{named(result)}**\n\n" + table(head, rows))
     suite = outcome.suite
     parts.append(f"Compared: {suite.compared}, with those of {suite.reference}.")
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
+
+
+def measured_before(outcome: Outcome) -> str:
+    """Returns what was otherwise where results are from another run than the page, or nothing."""
+    settings = "; ".join(f"{name}: {value}" for name, value in outcome.before.items())
+    return f"These were measured before the rest of the page, with {settings}." if settings else ""
 
 
 def contestant_row(measured: Measured, ours: Measured | None) -> Sequence[str]:
@@ -191,28 +205,54 @@ def contestant_row(measured: Measured, ours: Measured | None) -> Sequence[str]:
     )
 
 
-def growth_section(results: Sequence[Result], picture: Path | None) -> str:
-    """Returns the table of times against N, with the picture and the growth from 1 to 8 million."""
+def growth_section(grown: Sequence[Outcome], picture: Path | None) -> str:
+    """Returns the picture and, for each suite, the table of cost against size."""
+    seen = [] if picture is None else [f"![time and memory against the size]({picture.name})"]
+    return "\n\n".join([*seen, *map(growth_of, grown), MEMORY_NOTE])
+
+
+def growth_of(outcome: Outcome) -> str:
+    """Returns the table of a suite's times and peak memories against the size of its cases."""
+    growth, results = outcome.suite.growth, outcome.results
+    assert growth is not None  # its suite would not be here
     names = dict.fromkeys(name for result in results for name in result.measured)
+    weighed = [n for n in names if any(peak(result, n) for result in results)]
     rows = [
-        [f"{growth.points(result):,}"]
+        [f"{size(result, growth):,}"]
         + [duration(result.measured[n].median) if n in result.measured else "" for n in names]
+        + [peak(result, n) for n in weighed]
         + [memory(result) if OURS in result.measured else ""]
         for result in results
     ]
-    parts = [table(["points", *names, "memory*"], rows)]
-    if picture is not None:
-        parts.insert(0, f"![time and memory against the number of points]({picture.name})")
-    first, last = (
-        next((r for r in results if growth.points(r) == n), None) for n in growth.MILLIONS
+    head = [growth.of, *names, *(f"{name}, peak MiB" for name in weighed), "memory*"]
+    parts = [f"### {growth.title}", growth.note, measured_before(outcome), table(head, rows)]
+    return "\n\n".join(part for part in [*parts, longest_growth(growth, results)] if part)
+
+
+def longest_growth(growth: Growth, results: Sequence[Result]) -> str:
+    """Returns how many times as long the second of the two sizes takes that have a goal."""
+    sizes = {size(result, growth): result for result in results}
+    if growth.most is None or not {*growth.most[:2]} <= sizes.keys():
+        return ""
+    first, last, goal = growth.most
+    ratio = sizes[last].measured[OURS].median / sizes[first].measured[OURS].median
+    return (
+        f"From {first:,} to {last:,} {growth.of} pcclust takes **{ratio:.1f} times** as long; "
+        f"the goal is at most {goal:g}."
     )
-    if first is not None and last is not None:
-        ratio = last.measured[OURS].median / first.measured[OURS].median
-        parts.append(
-            f"From {growth.points(first):,} to {growth.points(last):,} points pcclust takes "
-            f"**{ratio:.1f} times** as long; the goal is at most {growth.MOST_GROWTH:g}."
-        )
-    return "\n\n".join(parts)
+
+
+def size(result: Result, growth: Growth) -> int:
+    """Returns how much of what grows a case has."""
+    return result.input_bytes // growth.bytes_each
+
+
+def peak(result: Result, name: str) -> str:
+    """Returns a contestant's peak memory in MiB, or nothing where it is not known."""
+    measured = result.measured.get(name)
+    if measured is None or measured.peak_bytes is None:
+        return ""
+    return f"{measured.peak_bytes / 2**20:,.1f}"
 
 
 def left_out(outcomes: Iterable[Outcome]) -> str:

@@ -38,6 +38,7 @@ SuiteName = Literal[
     "training",
     "pretraining",
     "growth",
+    "kmeans_growth",
 ]
 NAMES: tuple[SuiteName, ...] = get_args(SuiteName)
 
@@ -52,9 +53,10 @@ class Settings:
         threads: for everybody; the process is held to as many cores.
         out: the page to write, a Markdown file; a plot goes beside it.
         scale: multiplies the points of every cloud, for a quick trial.
-        memory: whether to measure our own peak memory too, in a process of its own.
+        memory: whether to measure peak memory too, in processes of their own.
         parts: a folder that keeps what is measured, case by case. Cases in it are not measured
-            again, and suites in it come onto the page though ``only`` leaves them out.
+            again, and suites in it come onto the page though ``only`` leaves them out; where those
+            are from another commit or of other settings, the page says so.
     """
 
     only: tuple[SuiteName, ...] = NAMES
@@ -78,7 +80,12 @@ def main() -> int:
     same |= {name: getattr(settings, name) for name in ("rounds", "threads", "scale", "memory")}
     kept = Parts(settings.parts, same)
     shown = [name for name in NAMES if name in settings.only or kept.holds(name)]
-    outcomes = {name: kept.read(name, import_module(f"benchmarks.{name}").SUITE) for name in shown}
+    outcomes = {
+        name: kept.read(
+            name, import_module(f"benchmarks.{name}").SUITE, whatever=name not in settings.only
+        )
+        for name in shown
+    }
     page = ""
     console = Console(stderr=True)
     with Progress(console=console, transient=True) as progress:
@@ -124,12 +131,13 @@ def run_suite(
 
 
 def measure_memory(name: str, case: int, result: "Result", settings: Settings) -> None:
-    """Adds the peak memory of our own work on a case."""
+    """Adds the peak memory of our own work on a case, and of the peers' where the suite asks."""
     from benchmarks.memory import peak_bytes
 
     module = f"benchmarks.{name}"
+    everybody = import_module(module).SUITE.weigh_peers
     for contestant, measured in result.measured.items():
-        if contestant.startswith("pcclust"):
+        if everybody or contestant.startswith("pcclust"):
             measured.peak_bytes = peak_bytes(
                 module, case, contestant, settings.threads, settings.scale
             )

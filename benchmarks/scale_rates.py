@@ -13,7 +13,6 @@ import torch
 
 import pcclust
 from benchmarks import clouds
-from benchmarks.inference import SHIPPED
 from pcclust.data import read_points
 from pcclust.data.rri_batch import describe_readable
 from pcclust.data.streaming import NamedCloud
@@ -23,6 +22,7 @@ from pcclust.distributed.sources import Piece
 from pcclust.evaluate.embedding import encoder_of
 from pcclust.evaluate.forward import Predictor
 from pcclust.nn import ClusterNet
+from pcclust.nn.weights_source import DEFAULT
 from pcclust.training.allocator import keep_freed_memory
 
 POINTS = 1024
@@ -138,7 +138,7 @@ def _rri(shapes: np.ndarray) -> float:
 
 def _vector(shapes: torch.Tensor) -> float:
     keep_freed_memory()
-    predictor = Predictor(encoder_of(SHIPPED), shapes, layout="BN3")
+    predictor = Predictor(encoder_of(DEFAULT), shapes, layout="BN3")
     return _seconds(lambda: predictor(shapes[:32]), 32)
 
 
@@ -170,7 +170,7 @@ def _assign() -> float:
 
 def _train() -> float:
     """Returns what the card of the weights that come with pcclust says of their training."""
-    card = pcclust.load(SHIPPED).__dict__["card"]
+    card = pcclust.load(DEFAULT).__dict__["card"]
     return float(card["seconds"] / (card["epoch"] * card["data"]["shapes"]))
 
 

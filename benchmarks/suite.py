@@ -6,7 +6,7 @@ case, add a line to the suite's cases.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,27 @@ def usual_difference(answer: Answer, reference: Answer) -> float:
 
 
 @dataclass(frozen=True)
+class Growth:
+    """What the table and the picture of a suite say whose cases are one problem at many sizes.
+
+    Attributes:
+        title: the work, in words.
+        of: what there is more and more of.
+        bytes_each: how many bytes of the input each of them is.
+        yardstick: what the picture shows beside the peak memory: the output or the input alone.
+        most: two sizes, and how many times as long the second may take.
+        note: what the title does not say.
+    """
+
+    title: str
+    of: str
+    bytes_each: int
+    yardstick: Literal["output", "input"] = "output"
+    most: tuple[int, int, float] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Suite(Generic[Problem]):
     """The cases of one operation and all who solve them.
 
@@ -108,6 +129,8 @@ class Suite(Generic[Problem]):
         difference: how far an answer is from the reference.
         tolerance: the largest difference that still counts as the same answer.
         patience: seconds; whoever takes longer sits out the suite's later cases.
+        weigh_peers: whether the peak memory of peers is measured, too, and not only ours.
+        growth: for cases that are one problem at many sizes.
     """
 
     title: str
@@ -118,6 +141,8 @@ class Suite(Generic[Problem]):
     difference: Callable[[Answer, Answer], float] = largest_difference
     tolerance: float = 1e-4
     patience: float = float("inf")
+    weigh_peers: bool = False
+    growth: Growth | None = None
 
 
 def scaled(size: int, scale: float, at_least: int = 64) -> int:

@@ -1,8 +1,10 @@
 """Names: which a user may have meant, singular and plural, what is hidden, what is former."""
 
 import difflib
+import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 # What moves the cursor, colours, retitles or answers (C0, C1), turns the direction of a line, ends
@@ -25,6 +27,25 @@ def nearest(name: str, names: Iterable[str]) -> str:
     known = list(names)
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
+
+
+def nearest_path(path: str | os.PathLike[str]) -> str:
+    """Returns a hint at the file or folder whose path is most similar; nothing where none is.
+
+    Example:
+        >>> nearest_path("/never/there")
+        ''
+    """
+    place, rest = Path(path), tuple[str, ...]()
+    while not place.parent.exists():
+        place, rest = place.parent, (place.name, *rest)
+    try:
+        beside = [each.name for each in place.parent.iterdir()]
+    except OSError:  # it is a file, or not ours to look into
+        return ""
+    close = difflib.get_close_matches(place.name, beside, n=1)
+    guesses = [place.parent.joinpath(name, *rest) for name in close]
+    return "".join(f"; did you mean {str(guess)!r}?" for guess in guesses if guess.exists())
 
 
 def counted(count: int, what: str, plural: str | None = None) -> str:

@@ -36,6 +36,8 @@ from pcclust.cli._options import (
     OWN,
     SAID,
     TRAINING_GROUP_OF,
+    given_options,
+    in_options,
 )
 from pcclust.cli.console import UsageError, escaped_streams
 
@@ -183,7 +185,8 @@ class _Grouping:
                 _check_least(given)
                 return spec.instantiate(**given)
             except ValueError as error:
-                raise _RefusedError(str(error)) from error
+                told = in_options(str(error), given_options(given))
+                raise _RefusedError(told) from error
 
         # Settings of a training come before what is said of its run, later stages of it last.
         first, last = (groups, alone) if group_of is TRAINING_GROUP_OF else (alone, groups)

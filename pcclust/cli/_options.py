@@ -1,4 +1,12 @@
-"""What options are for, and what those that several commands have mean: said here once."""
+"""What options are for and mean, and how they are called where the library speaks of arguments."""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import Field, fields, is_dataclass
+from functools import partial
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from pcclust.nn.weights_source import HUB
 
@@ -64,3 +72,112 @@ SAID = {
     "device": "where the model runs, e.g. cuda; by default where it is.",
     "layout": 'what the model takes, (B, N, 3) or (B, 3, N); "auto" tries the two.',
 }
+
+# A value that is a name or a number; neither is a part of a path.
+_VALUE = r"'(?P<text>[^']*)'|(?P<number>-?\d+(\.\d+)?(e[+-]?\d+)?)"
+_WITH_VALUE = re.compile(rf"(?<![\w./=-])(?P<name>[a-z]\w*)=({_VALUE})(?![\w/=-]|\.\w)")
+# Of names alone only those that are no words, and stand where no path is.
+_ALONE = re.compile(r"(?<![\w./=\"'`-])(?P<name>[a-z]+(_[a-z]+)+)(?![\w/=(\"'`-]|\.\w)")
+# Arguments of the library that options of other names are handed to.
+HANDED = {
+    "split": ("split", "test"),
+    "clusters": ("clusters", "num_clusters"),
+    "n_clusters": ("clusters",),
+    "num_clusters": ("num_clusters", "clusters"),
+    "n_components": ("whiten",),
+}
+
+
+class Option(NamedTuple):
+    """An option of the command that runs.
+
+    Attributes:
+        name: of its field.
+        told: as it is written, with its dashes.
+        value: which it has.
+    """
+
+    name: str
+    told: str
+    value: object
+
+
+_OPTIONS: ContextVar[tuple[Option, ...]] = ContextVar("options", default=())
+
+
+def speak_of(command: object) -> None:
+    """Lets `in_options` know the options of a command that is about to run; None: of none.
+
+    Args:
+        command: a function with its arguments, or a method of a dataclass.
+    """
+    if isinstance(command, partial):
+        _OPTIONS.set(given_options(command.keywords))
+    else:
+        _OPTIONS.set(tuple(_options_of(getattr(command, "__self__", None))))
+
+
+def given_options(values: Mapping[str, object]) -> tuple[Option, ...]:
+    """Returns options of these names and values, for `in_options`."""
+    return tuple(Option(name, _dashed(name), value) for name, value in values.items())
+
+
+def in_options(message: str, options: Sequence[Option] | None = None) -> str:
+    """Returns what the library says with the options of the command in the place of arguments.
+
+    Args:
+        message: which says ``name='value'``, ``name=1`` or ``long_name``. What is no option of the
+            command stays as it is.
+        options: of the command; if None as `speak_of` was told.
+
+    Example:
+        >>> from functools import partial
+        >>> speak_of(partial(print, split=None, test="test", num_points=9))
+        >>> in_options("there are no splits; leave split='test' out; k=5 exceeds num_points=9")
+        'there are no splits; leave --test test out; k=5 exceeds --num-points 9'
+        >>> speak_of(None)
+    """
+    known = _OPTIONS.get() if options is None else options
+    return _ALONE.sub(partial(_alone, known), _WITH_VALUE.sub(partial(_with_value, known), message))
+
+
+def _with_value(known: Sequence[Option], found: re.Match[str]) -> str:
+    names = HANDED.get(found["name"], (found["name"],))
+    options = [option for option in known if option.name in names]
+    said = found["number"] if found["text"] is None else found["text"]
+    chosen = next((option for option in options if str(option.value) == said), None)
+    if chosen is None:  # a default that the library has filled in
+        chosen = next((option for option in options if option.name == found["name"]), None)
+    if chosen is None:
+        return found[0]
+    return f"{chosen.told} {shlex.quote(said)}"
+
+
+def _alone(known: Sequence[Option], found: re.Match[str]) -> str:
+    return next((option.told for option in known if option.name == found["name"]), found[0])
+
+
+def _options_of(settings: object, prefix: str = "") -> Iterator[Option]:
+    """Yields the options of a dataclass, those of its parts last."""
+    if not is_dataclass(settings):
+        return
+    parts = []
+    for field in fields(settings):
+        value, called = getattr(settings, field.name, None), _called(field)
+        if is_dataclass(value):
+            parts.append((f"{prefix}{called}." if called else prefix, value))
+        elif not re.search("Positional|Suppress", str(field.type)):
+            yield Option(field.name, _dashed(prefix + called), value)
+    for begun, part in parts:
+        yield from _options_of(part, begun)
+
+
+def _called(field: Field[Any]) -> str:
+    """Returns the name of an option: that of its field, unless an annotation says another."""
+    marks = get_args(field.type)[1:] if get_origin(field.type) is Annotated else ()
+    names = [mark.name for mark in marks if isinstance(getattr(mark, "name", None), str)]
+    return names[0] if names else field.name
+
+
+def _dashed(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pcclust._extras import require
 from pcclust._names import counted
+from pcclust.cli._options import in_options
 from pcclust.cli.console import ExitCode, UsageError, errors, output, progress_bar, report_failures
 from pcclust.data import ReadFailure
 from pcclust.distributed.describers import Describer, FeatureType
@@ -131,6 +132,6 @@ def _report(maker: ShardMaker, wanted: list[int], outcome: Outcome, seconds: flo
         what = counted(len(outcome.faults), "shard")
         errors.print(f"{what} could not be written:", style="bold red")
         for shard, reason in outcome.faults.items():
-            errors.print(f"  {maker.name(shard)}: {reason}")
+            errors.print(f"  {maker.name(shard)}: {in_options(reason)}")
     code = report_failures(failures)
     return ExitCode.FAILED if outcome.faults else code

@@ -30,6 +30,7 @@ from pcclust.cli.console import (
     drawn,
     errors,
     make_folder,
+    note,
     output,
     progress_bar,
     report_failures,
@@ -143,10 +144,10 @@ class Cluster(Source):
             number = self._compared(shown)
             report = self._clustered(shown, test, number)
         for message in dict.fromkeys(str(warning.message) for warning in caught):
-            errors.print(f"Note: {message}")
+            note(message)
         output.print(drawn(clustering_table(report)))
-        for note in report.notes:
-            output.print(f"  {note}")
+        for each in report.notes:
+            output.print(f"  {each}")
         self._write(report, shown, number)
         failures = [failure for some in (shown, test) if some for failure in some.failures]
         return report_failures(failures)

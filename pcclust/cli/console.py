@@ -23,6 +23,7 @@ from rich.table import Table as Drawn
 
 from pcclust._names import visible
 from pcclust._progress import bar_on
+from pcclust.cli._options import in_options
 from pcclust.data import DataWarning, ReadFailure
 from pcclust.report.table import Table
 
@@ -141,8 +142,13 @@ def progress_bar(unit: str) -> Progress:
 @contextmanager
 def data_warnings_printed() -> Iterator[None]:
     """Prints what is said of the data as a line of its own, without a place in our code."""
-    with warnings_printed(lambda message: errors.print(f"Note: {message}"), DataWarning):
+    with warnings_printed(lambda message: note(str(message)), DataWarning):
         yield
+
+
+def note(message: str) -> None:
+    """Prints what the library says beside the results."""
+    errors.print(f"Note: {in_options(message)}")
 
 
 @contextmanager
@@ -224,5 +230,5 @@ def report_failures(failures: Collection[ReadFailure]) -> ExitCode:
         return ExitCode.DONE
     errors.print(f"{len(failures):,} could not be used:", style="bold red")
     for failure in failures:
-        errors.print(f"  {failure.reason}")
+        errors.print(f"  {in_options(failure.reason)}")
     return ExitCode.FAILED

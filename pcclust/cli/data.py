@@ -18,6 +18,7 @@ from tyro.conf import Positional, arg
 
 from pcclust._names import counted
 from pcclust.cli._help import purpose
+from pcclust.cli._options import in_options
 from pcclust.cli.console import ExitCode, UsageError, already_there, errors, output, progress_bar
 from pcclust.data import PointDataset
 from pcclust.data.dataset import UpAxis
@@ -197,7 +198,7 @@ class Prepare:
                 )
                 return ExitCode.INTERRUPTED
         for failure in made.failures:
-            errors.print(f"  {failure.reason}")
+            errors.print(f"  {in_options(failure.reason)}")
         lost = f", {len(made.failures)} could not be read" if made.failures else ""
         size = _size(made.path.stat().st_size)
         output.print(f"{made.path}: {counted(made.count, 'shape')}, {size}{lost}")

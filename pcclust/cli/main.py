@@ -14,6 +14,7 @@ from pcclust import _signals
 from pcclust._names import nearest
 from pcclust._version import __version__
 from pcclust.cli._help import parsed
+from pcclust.cli._options import in_options, speak_of
 from pcclust.cli.console import (
     ExitCode,
     UsageError,
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.PIPE_CLOSED
     except (ValueError, OSError, ImportError, MemoryError, RuntimeError) as error:
-        message = str(error) or type(error).__name__
+        message = in_options(str(error)) or type(error).__name__
         if traced:
             print_traceback(type(error), error, error.__traceback__)
         errors.print(Text.assemble(("pcclust: error:", "bold red"), " ", message))
@@ -104,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(given: list[str]) -> int:
+    speak_of(None)
     if not given or given[0] not in COMMANDS:
         purposes = {name: purpose for name, (purpose, _) in COMMANDS.items()}
         return _list(Overview("pcclust", "command", ABOUT, purposes, MORE), given)
@@ -122,6 +124,7 @@ def _run(given: list[str]) -> int:
         command = getattr(module, name, None) or getattr(module, name.capitalize())
         default = module.default(rest) if hasattr(module, "default") else None
     run: Callable[[], int] = parsed(command, rest, prog=prog, example=example, default=default)
+    speak_of(run)
     return run()
 
 

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from pcclust._names import nearest_path
 from pcclust.data import modelnet, scanobjectnn, shapenet, split_folder
 from pcclust.data.dataset import PointDataset
 from pcclust.data.folder import PointFolder
@@ -49,7 +50,7 @@ def open_dataset(
     """
     place = Path(path)
     if not place.exists():
-        raise FileNotFoundError(f"{place} does not exist")
+        raise FileNotFoundError(f"{place} does not exist{nearest_path(place)}")
     if place.is_file():
         return _open_file(place, split, num_points)
     place = _unwrapped(place)

@@ -73,7 +73,7 @@ def _read(names: list[str], read: Read, source: str) -> tuple[NDArray[np.floatin
         )
     wrong = ~np.isfinite(features).all(axis=1)
     if wrong.any():
-        raise ContentError(f"features[{wrong.argmax()}] holds NaN or inf")
+        raise ContentError(f"features[{wrong.argmax()}] holds NaN or inf; leave that row out")
     return _floating(features), _shapes(names, read, len(features), source)
 
 

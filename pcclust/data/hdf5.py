@@ -81,7 +81,7 @@ def _names(file: h5py.File, keys: Mapping[str, str], count: int) -> list[str] | 
         return None
     names = texts_of(read_array(file, key))
     if len(names) != count:
-        raise ContentError(f"{count} shapes, but {len(names)} values of {key!r}")
+        raise ContentError(f"{count} shapes, but {len(names)} values of {key!r}: give one for each")
     return names
 
 

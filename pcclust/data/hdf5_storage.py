@@ -70,7 +70,7 @@ class Hdf5Storage:
         if self.num_points > smallest.num_points:
             raise ValueError(
                 f"num_points={num_points}, but the shapes of {smallest.path} have only "
-                f"{smallest.num_points} points"
+                f"{smallest.num_points} points; ask for so many at most"
             )
         self.files = list(files)
         self._starts = np.cumsum([0, *(file.num_shapes for file in files)])

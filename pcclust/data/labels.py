@@ -88,7 +88,7 @@ def as_labels(
     """
     if values.ndim == 0 or len(values) != count:
         given = len(values) if values.ndim else 1
-        raise ContentError(f"{count} shapes, but {given} values of {name!r}")
+        raise ContentError(f"{count} shapes, but {given} values of {name!r}: give one for each")
     if values.dtype.kind in "SUO":
         return _from_names(_column(values, name), name, class_names)
     if values.dtype.kind not in "biuf":

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, cast
 
 from torch import Tensor
 
-from pcclust._names import nearest
+from pcclust._names import nearest, nearest_path
 from pcclust.data.dataset import PointDataset
 from pcclust.data.detect import LAYOUTS, open_dataset
 from pcclust.data.layouts import Request
@@ -98,6 +98,8 @@ def open_named(
         dataset = open_dataset(data, split, num_points=num_points, seed=seed)
     else:
         hint = nearest(data, NAMED)
+        if "did you mean" not in hint:
+            hint = nearest_path(data) or hint
         raise FileNotFoundError(f"dataset {data!r}: no such file or folder{hint}")
     dataset.source = f"{data}, {split}" if split else data
     return dataset

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pcclust._names import nearest_path
 from pcclust.data._reader_processes import map_in_processes
 from pcclust.data.readers import SUFFIXES, count_clouds, holds_many, read_clouds, read_points
 from pcclust.data.walk import find_shapes
@@ -140,7 +141,8 @@ def _matches(pattern: str) -> list[Path]:
 
 def _nothing_found(pattern: str) -> str:
     if not Path(pattern).is_dir():
-        return f"{pattern}: there is no such file or folder, and no file matches it as a pattern"
+        hint = nearest_path(pattern) or ", and no file matches it as a pattern"
+        return f"{pattern}: there is no such file or folder{hint}"
     known = ", ".join(sorted(FOLDER_SUFFIXES))
     return (
         f"{pattern}: no file in this folder has a known format ({known}); "

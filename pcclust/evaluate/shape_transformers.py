@@ -17,6 +17,7 @@ from pcclust.data.transforms import UnitSphere
 from pcclust.evaluate.embedding import embed, encoder_of
 from pcclust.evaluate.forward import Layout, Model, Precision
 from pcclust.nn.rri_statistics import CHANNELS, rri_statistics
+from pcclust.nn.weights_source import DEFAULT
 from pcclust.ops._arrays import to_tensor
 
 Shapes = Any  # a PointDataset, a tensor, a NumPy array, or anything numpy.asarray understands
@@ -91,7 +92,8 @@ class ShapeEmbedding(ShapeTransformer):
     """Describes shapes by a trained model; see `pcclust.embed`.
 
     Args:
-        weights: what `pcclust.load` takes (a name, a run, a file, ``hf://…``), or a model itself.
+        weights: what `pcclust.load` takes (a name, a run, a file, ``hf://…``), or a model itself;
+            by default the encoder that `pcclust cluster` takes.
         unit_sphere: whether each shape is centred and brought to radius 1 before, as encoders that
             come with pcclust expect.
         batch_size: as for `pcclust.embed`.
@@ -118,7 +120,7 @@ class ShapeEmbedding(ShapeTransformer):
 
     def __init__(
         self,
-        weights: Model | str | os.PathLike[str] = "clusternet-contrastnet-modelnet40",
+        weights: Model | str | os.PathLike[str] = DEFAULT,
         *,
         unit_sphere: bool = True,
         batch_size: int = 32,

@@ -1,6 +1,8 @@
 """Several encoders side by side, as one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -11,6 +13,26 @@ from pcclust.cluster._inputs import mean_and_deviation
 from pcclust.nn._lengths import described
 from pcclust.nn._packed import pack
 from pcclust.nn.rri_statistics import CHANNELS, rri_statistics
+
+_SHAPES_ONLY = ContextVar("shapes_only", default=False)
+
+
+@contextmanager
+def shapes_only() -> Iterator[None]:
+    """Builds models within on the meta device, stacks without reading the weights of their parts.
+
+    Example:
+        >>> from pcclust.nn import PointNet
+        >>> with shapes_only():
+        ...     PointNet(embedding=8).out_channels, PointNet().state_dict().popitem()[1].device
+        (8, device(type='meta'))
+    """
+    token = _SHAPES_ONLY.set(True)
+    try:
+        with torch.device("meta"):
+            yield
+    finally:
+        _SHAPES_ONLY.reset(token)
 
 
 class RRIStatistics(nn.Module):
@@ -159,8 +181,8 @@ def _is_shipped(part: nn.Module | str | Mapping[str, Any]) -> bool:
 
 
 def _built_from_weights(weights: str, sha256: str | None = None) -> nn.Module:
-    from pcclust.nn.weights import load  # which builds stacks
-    from pcclust.nn.weights_source import shipped_names
+    from pcclust.nn.weights import build_of_card, load, read_card  # which build stacks
+    from pcclust.nn.weights_source import locate, shipped_names
 
     # A file of weights, which may be anyone's, does not decide what else is read or fetched.
     if weights not in shipped_names():
@@ -168,9 +190,14 @@ def _built_from_weights(weights: str, sha256: str | None = None) -> nn.Module:
             f"a stack takes weights that come with pcclust ({', '.join(shipped_names())}), and "
             f"{weights!r} are none; of others give the model that pcclust.load returns"
         )
-    with torch.device("cpu"):
-        part = load(weights).requires_grad_(False)
-    found = part.__dict__["card"]["sha256"]
+    if _SHAPES_ONLY.get():
+        card = read_card(weights)
+        part = build_of_card(card, locate(weights))
+    else:
+        with torch.device("cpu"):
+            part = load(weights).requires_grad_(False)
+        card = part.__dict__["card"]
+    found = card["sha256"]
     if sha256 is not None and found != sha256:
         raise ValueError(
             f"the weights {weights} of this copy of pcclust have SHA-256 {found[:16]}…, those that "

@@ -124,11 +124,13 @@ def load(what: str | os.PathLike[str]) -> nn.Module:
         >>> encoder(torch.rand(2, 1024, 3)).shape  # doctest: +SKIP
         torch.Size([2, 2048])
     """
+    from pcclust.nn.feature_stack import shapes_only
+
     target, card, state = checked_weights(what)
     if ":" not in card["model"]:  # what the card asks for may be larger than any memory
-        with torch.device("meta"):
-            _check_fit(_build(card, target), state, card, target)
-    model = _build(card, target)
+        with shapes_only():
+            _check_fit(build_of_card(card, target), state, card, target)
+    model = build_of_card(card, target)
     _check_fit(model, state, card, target)
     model.load_state_dict(state)
     model.__dict__["card"] = card  # not a parameter: nn.Module's own way is for tensors
@@ -242,7 +244,8 @@ def _check_content(content: bytes, card: Card, path: Path) -> None:
         )
 
 
-def _build(card: Card, path: Path) -> nn.Module:
+def build_of_card(card: Card, path: Path) -> nn.Module:
+    """Returns the model of a card, untrained; raises ValueError where pcclust knows no such."""
     from pcclust.nn import AutoEncoder, Classifier, Clusterer, GivenFeatures, create_backbone
     from pcclust.nn.auto_encoder import Embedded
     from pcclust.nn.backbones import check_allowed

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 from pcclust._extras import require
-from pcclust._names import nearest
+from pcclust._names import nearest, nearest_path
 
 # Those that come with pcclust, each as NAME.safetensors and its card NAME.json.
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"
@@ -80,7 +80,7 @@ def hint(text: str) -> str:
     if _REPOSITORY.fullmatch(text) and not Path(text).suffix:
         return f"; if it is on the Hugging Face Hub, write {HUB}{text}"
     close = nearest(text, shipped_names())
-    return close if "did you mean" in close else ""
+    return close if "did you mean" in close else nearest_path(text)
 
 
 def _fetched(address: str) -> Path:

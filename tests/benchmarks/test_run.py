@@ -39,7 +39,7 @@ def page_path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(page_path):
-    suites = ("knn", "rri", "ward", "edge_conv", "growth")
+    suites = ("knn", "rri", "ward", "edge_conv", "growth", "kmeans_growth")
     return run_benchmarks(page_path, "--only", *suites, "--scale", "0.001", "--no-memory")
 
 
@@ -50,6 +50,7 @@ def page(page_path):
         ("RRI, neighbours included", {"pcclust", "pcclust.knn alone", "plain torch"}),
         ("Ward linkage", {"pcclust", "scipy"}),
         ("EdgeConv, forward and backward", {"pcclust", "textbook torch"}),
+        ("Growth of k-means with the features", {"pcclust", "scikit-learn"}),
     ],
 )
 def test_times_everybody_who_is_always_there(page, title, names):
@@ -63,19 +64,24 @@ def test_every_answer_agrees_and_nobody_fails(page):
 
 
 def test_summary_has_a_ratio_and_a_goal_for_each_case(page):
-    rows = [line for line in section(page, "In short").splitlines() if line.startswith("| k nea")]
+    in_short = section(page, "In short").splitlines()
+    rows = [line for line in in_short if line.startswith("| k nea")]
     assert len(rows) == 7
+    assert not any(line.startswith("| Growth") for line in in_short)
     assert all(re.search(r"\*\*\d+\.\d\d×\*\*", row) for row in rows)
     assert sum("≥ 3×" in row for row in rows) == 5
 
 
 def test_growth_has_a_row_for_each_size(page):
-    sizes = [row[0] for row in TABLE_ROW.findall(section(page, "Growth"))]
+    knn = section(page, "The 16 nearest neighbours of every point of one cloud")
+    sizes = [row[0] for row in TABLE_ROW.findall(knn)]
     assert sizes[-4:] == ["1,000", "2,000", "4,000", "8,000"]
+    kmeans = section(page, "k-means: 100 clusters, 64 columns, 20 iterations")
+    assert [row[0] for row in TABLE_ROW.findall(kmeans)][-2:] == ["200", "1,000"]
 
 
 def test_growth_is_drawn(page, page_path):
-    assert "](RESULTS.png)" in page
+    assert "](RESULTS.png)" in section(page, "Growth")
     assert page_path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -87,6 +93,16 @@ def test_peak_memory_holds_the_output_and_not_much_more(monkeypatch):
     peak = peak_bytes("benchmarks.knn", case=3, contestant="pcclust", threads=1, scale=0.5)
     output = 50_000 * 16 * (4 + 8)
     assert output < peak + (1 << 20) < 2 * output
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from Linux's /proc")
+def test_growth_alone_has_the_memory_of_peers_and_no_goals(tmp_path):
+    page = run_benchmarks(tmp_path / "R.md", "--only", "kmeans_growth", "--scale", "0.001")
+    rows = section(page, "k-means: 100 clusters, 64 columns, 20 iterations").splitlines()
+    names, largest = (row.split(" | ") for row in rows if re.match(r"\| (features|1,000) ", row))
+    assert "scikit-learn, peak MiB" in names
+    assert re.fullmatch(r"\d+\.\d", largest[names.index("scikit-learn, peak MiB")])
+    assert "# In short" not in page
 
 
 def test_a_missing_peer_is_named_and_left_out(tmp_path, monkeypatch):
@@ -126,3 +142,15 @@ def test_what_is_kept_is_not_measured_again(tmp_path):
     assert rows
     assert all(row in both for row in rows)
     assert "| Ward linkage" in both
+    assert "were measured before" not in both
+
+
+def test_what_is_kept_of_other_settings_stays_on_the_page_which_says_so(tmp_path):
+    parts = ("--parts", str(tmp_path / "parts"), "--no-memory", "--scale")
+    first = run_benchmarks(tmp_path / "page.md", "--only", "ward", *parts, "0.002")
+    page = run_benchmarks(tmp_path / "page.md", "--only", "farthest_point", *parts, "0.001")
+    rows = [line for line in first.splitlines() if line.startswith("| Ward linkage")]
+    assert rows
+    assert all(row in page for row in rows)
+    assert "before the rest of the page, with scale: 0.002." in section(page, "Ward linkage")
+    assert "measured before" not in section(page, "Farthest point sampling")

@@ -141,7 +141,7 @@ def test_an_interrupted_run_is_resumed(tmp_path, weights, monkeypatch, capsys):
     assert run(*other) == 1
     errors = capsys.readouterr().err
     assert "continue it with --resume" in errors
-    assert "was begun with seed=0, but now seed=1" in errors
+    assert "was begun with --seed 0, but now --seed 1" in errors
     assert "other shapes that are not among the inputs now" in errors
     calls.clear()
     monkeypatch.setattr(embed_module, "_describe", lambda *a: calls.append(a) or describe(*a))

@@ -277,7 +277,7 @@ def test_shapes_that_are_not_centred_are_told_of_and_normalised(here, capsys):
         (("importing.py:model",), "no_such_package_of_theirs"),
         (("mine.py:PointNet", "--layout", "BN3"), "the other layout was not tried"),
         (("known.py:by_height", "--weights", "w.pt"), "is a function, which takes no --weights"),
-        (("known.py:by_height", "--rotations", "0"), "rotations=0"),
+        (("known.py:by_height", "--rotations", "0"), "--rotations 0"),
         (("known.py:by_height", "--limit", "0"), "--limit 0 must be at least 1"),
         (("known.py:by_height", "--train-data", "both"), "--train-data is for --features"),
         (("known.py:by_height", "--features"), "shapes.h5 has no training split"),

@@ -183,8 +183,8 @@ def test_shapes_in_two_files_are_trained_with_and_tested(here):
         (("mine.py:Drawn", "--weights", "bad.pt", *QUICK), "no weights that can be read safely"),
         (("bad.pt", *QUICK), "bad.pt"),
         (("mine.py:radius", *QUICK, "--label-shares", "5"), "fraction of 5 of the labels"),
-        (("mine.py:radius", *QUICK, "--votes", "-1"), "azimuths=-1"),
-        (("mine.py:radius", *QUICK, "--neighbors", "0"), "neighbors=0"),
+        (("mine.py:radius", *QUICK, "--votes", "-1"), "--azimuths -1"),
+        (("mine.py:radius", *QUICK, "--neighbors", "0"), "--neighbors 0"),
         (("mine.py:radius",), "name the shapes to test with, by --data"),
     ],
 )

@@ -87,10 +87,10 @@ def test_wrong_use_is_one_line(file, tmp_path, capsys):
     one = write(tmp_path / "one.h5", 1)
     for arguments, message in (
         ([one, *OURS], "one.h5 holds a single shape"),
-        ([file, *OURS, "--clusters", 49], "clusters=49 exceeds the 48 shapes"),
+        ([file, *OURS, "--clusters", 49], "--clusters 49 exceeds the 48 shapes"),
         ([file, *OURS, "--min-fraction", 0.04], "parts of 1 points are too small for DGCNN"),
         ([file, *OURS, "--minutes", 0], "--minutes 0.0 must be positive"),
-        ([file, *OURS, "--batch-size", 6], "must be a multiple of group=4"),
+        ([file, *OURS, "--batch-size", 6], "must be a multiple of --group 4"),
         ([file, *OURS, "--preset", "zhang"], "invalid choice"),
         (["modelnet", *OURS], "no such file or folder; did you mean 'modelnet40'?"),
         ([write(tmp_path / "up.h5", up_axis=None), *ZHANG], "give --up-axis x, y or z"),

@@ -51,7 +51,7 @@ def test_more_clusters_than_shapes_are_refused(method, few, tmp_path, capsys):
     out = tmp_path / "run"
     assert run(method, few(method), "--clusters", 7, "--out", out, *options) == 1
     said = error_of(capsys)
-    assert "clusters=7 exceeds the 6 shapes of" in said
+    assert "--clusters 7 exceeds the 6 shapes of" in said
     assert "give fewer --clusters" in said
 
 

@@ -137,7 +137,7 @@ def test_a_bad_file_is_named_and_stops_nothing(tmp_path, ragged, capsys):
     assert "3 could not be used" in errors
     assert f"{ragged / '2.xyz'}: row 2 is no point: its z 'three' is no number" in errors
     assert "the OFF header declares 9 vertices and 9 faces, but 0 rows follow" in errors
-    assert f"{ragged / '6.xyz'}: k=5 exceeds the 2 other points" in errors
+    assert f"{ragged / '6.xyz'}: --k 5 exceeds the 2 other points" in errors
     assert "Traceback" not in errors
 
 
@@ -212,7 +212,7 @@ def check_refused(capsys, tmp_path, message, *arguments):
         (["--out", "{tmp}/f.h5", "--num-points", "20"], "--num-points 20 is too few for --k 20"),
         (["--out", "{tmp}/f.h5", "--num-points", "-5"], "--num-points -5 must be at least 1"),
         (["--out", "{tmp}/f.h5", "--seed", "-5"], "--seed -5 must be at least 0"),
-        (["--out", "{tmp}/f.h5", "--workers", "-1"], "workers=-1 must not be negative"),
+        (["--out", "{tmp}/f.h5", "--workers", "-1"], "--workers -1 must not be negative"),
         (["--out", "{tmp}/f.h5", "--k", "many"], "invalid"),
         (["--out", "{tmp}/f.h5", "--format", "xyz"], "invalid choice"),
     ],
@@ -274,7 +274,7 @@ def test_an_interrupted_run_goes_on(tmp_path, ragged, out, capsys, monkeypatch):
     assert "continue it with --resume" in capsys.readouterr().err
     assert run(ragged, "--k", 6, "--out", tmp_path / out, "--resume") == 1
     errors = " ".join(capsys.readouterr().err.split())
-    assert "was begun with k=5, but now k=6 is asked for" in errors
+    assert "was begun with --k 5, but now --k 6 is asked for" in errors
     assert run(ragged / "7.xyz", *options[1:], tmp_path / out, "--resume") == 1
     assert "not among the inputs now" in capsys.readouterr().err
     assert run(*options, tmp_path / out, "--resume") == 0

@@ -102,7 +102,7 @@ def test_wrong_use_is_one_line(file, tmp_path, capsys):
         (["--config", "bad.yaml"], "no setting 'epoch'; did you mean 'epochs'?"),
         (["--config", "none.yaml"], "none.yaml: there is no such config file"),
         ([file, *SMALL, "--minutes", 0], "--minutes 0.0 must be positive"),
-        ([file, *SMALL, "--epochs", -1], "epochs=-1 must not be negative"),
+        ([file, *SMALL, "--epochs", -1], "--epochs -1 must not be negative"),
         ([file, *SMALL, "--batch-size", 1], "leaves a single shape to each of 1 processes"),
         ([file, *SMALL, "--model-kwargs", "k"], "'k' is not NAME=VALUE"),
         (["modelnet"], "no such file or folder; did you mean 'modelnet40'?"),

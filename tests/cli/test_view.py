@@ -144,7 +144,7 @@ def test_features_need_points_and_are_clustered(tmp_path, capsys):
         (["scan.npy", "--color", "cluster"], "color 'cluster' is none of r,"),
         (["scan.npy", "--shapes", 0], "--shapes 0 must be at least 1"),
         (["scan.npy", "--max-points", 3], "--max-points 3 must be at least 2 for each of 24"),
-        (["scan.npy", "--clusters", 2], "n_clusters=2 exceeds n_samples=1"),
+        (["scan.npy", "--clusters", 2], "--clusters 2 exceeds n_samples=1"),
         (["nothing.ply"], "nothing.ply: there is no such file"),
     ],
 )

@@ -111,7 +111,7 @@ def test_files_without_shapes_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"no dataset 'data' .* it holds cloud \(3, 3\)"):
         inspect_hdf5(tmp_path / "a.h5")
     write_h5(tmp_path / "b.h5", data=clouds(3, 4), label=np.zeros(2))
-    with pytest.raises(ValueError, match="3 shapes, but 2 values of 'label'"):
+    with pytest.raises(ValueError, match="3 shapes, but 2 values of 'label': give one for each"):
         inspect_hdf5(tmp_path / "b.h5")
     with pytest.raises(FileNotFoundError, match=r"c.h5 does not exist"):
         inspect_hdf5(tmp_path / "c.h5")

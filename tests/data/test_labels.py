@@ -79,7 +79,7 @@ def test_minus_one_throughout_means_none(read):
         ({"label": [0, 1, 1e300, 0]}, "'label' of shape 2 is 1e"),
         ({"label": np.array([0, 1, 2**64 - 1, 0], "u8")}, "shape 2 is 18446744073709551615"),
         ({"label": [0, 1, -1, 0]}, "1 of 4 labels are negative in 'label'"),
-        ({"label": [0, 1, 2]}, "4 shapes, but 3 values of 'label'"),
+        ({"label": [0, 1, 2]}, "4 shapes, but 3 values of 'label': give one for each"),
         ({"label": np.zeros((4, 8), int)}, r"'label' has the shape \(4, 8\): neither one label"),
         ({"label": [[0, 2], [1, 0], [1, 0], [1, 0]]}, r"'label' has the shape \(4, 2\)"),
         ({"label": np.array([1j, 0, 0, 0])}, "'label' of complex128 are no labels"),

@@ -68,6 +68,11 @@ def test_nothing_found(folder, pattern):
         find_files([str(folder / pattern)])
 
 
+def test_a_path_with_a_typo(folder):
+    with pytest.raises(FileNotFoundError, match=r"no such file or folder; did you mean '.*inner'"):
+        find_files([str(folder / "iner")])
+
+
 def test_a_folder_of_text_says_how_to_name_it(tmp_path):
     (tmp_path / "a.txt").write_text("1 2 3")
     with pytest.raises(FileNotFoundError, match=r"by a pattern such as '.*/\*\.txt'"):

@@ -1,6 +1,7 @@
 """`FeatureStack`: what its parts say, evened out by what `fit` has seen."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -138,6 +139,17 @@ def test_saved_it_names_the_weights_of_its_parts(shipped, tmp_path):
     )
     with pytest.raises(ValueError, match="of this copy of pcclust have SHA-256"):
         pcclust.load(path)
+
+
+def test_loading_it_reads_each_part_once(shipped, tmp_path, monkeypatch):
+    parts = [{"weights": NAME}, "rri-statistics"]
+    card = {"model": "feature-stack", "model_kwargs": {"parts": parts}, "class_names": []}
+    path, _ = save_weights(tmp_path / "stack.safetensors", FeatureStack(parts), card)
+    read, as_it_is = [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda file: read.append(file) or as_it_is(file))
+    stack = pcclust.load(path)
+    assert read.count(shipped / f"{NAME}.safetensors") == 1
+    assert all(value.device.type == "cpu" for value in stack.parts.state_dict().values())
 
 
 @pytest.mark.usefixtures("shipped")
