@@ -110,7 +110,8 @@ class Linear(TurnedEvaluation):
             12. All shapes are encoded once more for each.
         neighbors: how many training shapes vote in the weighted kNN.
         temperature: of these votes.
-        landmarks: training shapes that span the kernel map before a linear SVM; 0 for none.
+        landmarks: training shapes that span the kernel map, 0 for none; by default all up to
+            12,000, with least squares on their map, and of more 3,000, with a linear SVM.
         components: of the spectral map of training shapes, with and without labels, beside which a
             linear SVM is trained, too; 0 for none.
         label_fractions: of the training labels that a linear SVM gets, each class its share.
@@ -120,7 +121,7 @@ class Linear(TurnedEvaluation):
     azimuths: Annotated[int, arg(aliases=["--votes"])] = 0
     neighbors: int = 20
     temperature: float = 0.07
-    landmarks: int = 3000
+    landmarks: int | None = None
     components: int = 40
     label_fractions: Annotated[tuple[float, ...], arg(aliases=["--label-shares"])] = (
         0.01,

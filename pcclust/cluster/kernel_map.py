@@ -97,7 +97,8 @@ class KernelMap(FeatureMap):
         # Σ over all pairs of |x - y|² is 2 N Σ |x|² for centred rows.
         distance = 2 * float(scaled.double().square().sum()) / (len(points) - 1)
         self.gamma_ = 1 / (self.bandwidth * distance)
-        values, axes = torch.linalg.eigh(_kernel(centers.double(), centers.double(), self.gamma_))
+        kernel = gaussian_kernel(centers.double(), centers.double(), self.gamma_)
+        values, axes = torch.linalg.eigh(kernel)
         root = (axes / values.clamp(min=SMALLEST_VALUE).sqrt()) @ axes.T
         fitted = {"mean_": mean, "scale_": scale, "landmarks_": centers, "normalization_": root}
         for name, value in fitted.items():
@@ -120,7 +121,7 @@ class KernelMap(FeatureMap):
             X, "mean_", "scale_", "landmarks_", "normalization_"
         )
         mapped = [
-            _kernel((rows - mean) * scale, landmarks, self.gamma_) @ root
+            gaussian_kernel((rows - mean) * scale, landmarks, self.gamma_) @ root
             for rows in torch.split(points, ROWS_AT_ONCE)
         ]
         return like(X, torch.cat(mapped))
@@ -165,5 +166,6 @@ class KernelMap(FeatureMap):
         return kmeans_plus_plus(scaled, None, count, middle(scaled), generator).indices
 
 
-def _kernel(rows: Tensor, landmarks: Tensor, gamma: float) -> Tensor:
+def gaussian_kernel(rows: Tensor, landmarks: Tensor, gamma: float) -> Tensor:
+    """Returns ``(N, C)`` ``exp(-gamma d²)`` of rows ``(N, D)`` and landmarks ``(C, D)``."""
     return torch.cdist(rows, landmarks).square_().mul_(-gamma).exp_()

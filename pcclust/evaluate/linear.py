@@ -49,11 +49,11 @@ def linear(
     """Trains simple classifiers on features of turned shapes and tests them on turned shapes.
 
     Under z/z, z/SO3 and SO3/SO3 (trained and tested on rotations about the up axis or in space)
-    it tries a linear SVM with C chosen on the training shapes, the same on a kernel map of the
-    features, in which the parts of a `FeatureStack` have an equal say, one with C = 1, an RBF SVC,
-    weighted nearest neighbours, and the linear SVM with few labels. Each shape is encoded once in
-    each turn, for all of them; they are those of `pcclust.evaluate.rotation`. Nothing is chosen by
-    the labels of test shapes.
+    it tries a linear SVM with C chosen on the training shapes, a linear classifier on a kernel map
+    of the features, in which the parts of a `FeatureStack` have an equal say, a linear SVM with
+    C = 1, an RBF SVC, weighted nearest neighbours, and the linear SVM with few labels. Each shape
+    is encoded once in each turn, for all of them; they are those of `pcclust.evaluate.rotation`.
+    Nothing is chosen by the labels of test shapes.
 
     With ``probes.azimuths``, upright/upright is tested too: shapes as they stand in the data, as
     published linear probes have them. There ContrastNet's script turns all shapes, those to train
@@ -156,7 +156,7 @@ def _probed(
         rounds = {test: tested[test] for test in PROTOCOLS[name]}
         chosen = LinearProbe(seen, labels, seed=seed)
         yield from scorer.scores("linear_svm", name, [(chosen, rounds)])
-        if probes.landmarks:
+        if probes.landmarks != 0:
             mapped = KernelProbe(seen, labels, landmarks=probes.landmarks, blocks=blocks, seed=seed)
             yield from scorer.scores("kernel_map", name, [(mapped, rounds)])
         fixed = LinearProbe(seen, labels, C=1, standardize=False)

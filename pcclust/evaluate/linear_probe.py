@@ -60,11 +60,7 @@ class LinearProbe:
         standardize: bool = True,
         seed: int = 0,
     ) -> None:
-        if len(features) != len(labels) or len(labels) < 2:
-            raise ValueError(
-                f"a probe needs at least two shapes and a label for each, got {len(features)} "
-                f"features and {len(labels)} labels"
-            )
+        check_shapes(features, labels)
         self._mean, self._spread = features.new_zeros(1), features.new_ones(1)
         if standardize:
             mean, deviation = mean_and_deviation(features)
@@ -162,6 +158,19 @@ def _principal_axes(scaled: Tensor) -> tuple[Tensor, Tensor]:
     kept = values > values[-1] * len(rows) * torch.finfo(values.dtype).eps
     values, left = values[kept], left[:, kept]
     return values.to(scaled), (rows.T @ left / values.sqrt()).to(scaled)
+
+
+def check_shapes(features: Tensor, labels: Tensor) -> None:
+    """Refuses what no classifier can be trained on.
+
+    Raises:
+        ValueError: fewer than two shapes, or counts that do not agree.
+    """
+    if len(features) != len(labels) or len(labels) < 2:
+        raise ValueError(
+            f"a probe needs at least two shapes and a label for each, got {len(features)} "
+            f"features and {len(labels)} labels"
+        )
 
 
 def check_classes(

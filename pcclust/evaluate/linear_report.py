@@ -22,7 +22,7 @@ _NOW = {
 # By their names in JSON, what tables call them.
 PROBES = {
     "linear_svm": "linear SVM",
-    "kernel_map": "SVM on kernel map",
+    "kernel_map": "kernel map",
     "graph_svm": "SVM with spectral map",
     "linear_svm_c1": "linear SVM, C = 1",
     "rbf_svc": "RBF SVC",

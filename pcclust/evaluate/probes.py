@@ -23,7 +23,7 @@ class Probes:
             shapes are upright; ContrastNet's script has 12.
         neighbors: k of `WeightedKNN`.
         temperature: τ of `WeightedKNN`.
-        landmarks: of the kernel map of `KernelProbe`; 0 leaves it out.
+        landmarks: of the kernel map of `KernelProbe`, which says what None is; 0 leaves it out.
         components: of the spectral map of `GraphFeatures`; 0 leaves it out.
         label_fractions: of the training labels that a linear classifier gets; none if empty.
         repeats: how often each fraction is drawn.
@@ -41,7 +41,7 @@ class Probes:
     azimuths: int = 0
     neighbors: int = 20
     temperature: float = 0.07
-    landmarks: int = 3000
+    landmarks: int | None = None
     components: int = 40
     label_fractions: tuple[float, ...] = (0.01, 0.05, 0.2)
     repeats: int = 5
@@ -49,7 +49,7 @@ class Probes:
     def __post_init__(self) -> None:
         if self.azimuths < 0:
             raise ValueError(f"azimuths={self.azimuths} must not be negative; ContrastNet has 12")
-        if self.landmarks < 0:
+        if self.landmarks is not None and self.landmarks < 0:
             raise ValueError(f"landmarks={self.landmarks} must not be negative; 0 is none")
         if self.components < 0:
             raise ValueError(f"components={self.components} must not be negative; 0 is none")
@@ -74,7 +74,7 @@ class Probes:
     def classifiers(self) -> int:
         """How many classifiers are trained."""
         graph, few = self.components > 0, self.repeats * len(self.label_fractions)
-        each = 4 + (self.landmarks > 0) + graph + few * (1 + graph)
+        each = 4 + (self.landmarks != 0) + graph + few * (1 + graph)
         return each * len(self.orientations) + max(self.azimuths - 1, 0)
 
     def clouds(self, shapes: int, learned: int, rotations: int) -> int:
@@ -103,4 +103,5 @@ class Probes:
     def told(self) -> dict[str, int | float | str]:
         """Returns the settings by name."""
         fractions = ", ".join(f"{fraction:g}" for fraction in self.label_fractions)
-        return {**asdict(self), "label_fractions": fractions or "none"}
+        told = {**asdict(self), "label_fractions": fractions or "none"}
+        return told | ({"landmarks": "all, or some of many"} if self.landmarks is None else {})

@@ -39,8 +39,10 @@ class LinearView(ReportView):
             "over the repeats.",
             "Linear SVM: standardised features, C by 5-fold cross-validation on the training "
             "shapes, with few labels on those that have one. C = 1: features as they are.",
-            "Kernel map: a Nyström map, fitted on the training shapes without their labels, then "
-            "the linear SVM; it is linear on what the map makes of the features, not on them.",
+            "Kernel map: the map of a Gaussian kernel, fitted on training shapes without their "
+            "labels, then a linear classifier, which is linear on what the map makes of the "
+            "features, not on them: least squares where all training shapes span the map, its "
+            "penalty by leaving out each in turn, and otherwise the linear SVM.",
             "Spectral map: standardised features and, beside them, coordinates in the graph of all "
             "training shapes, for which no label is looked at; then the linear SVM.",
             "RBF SVC: standardised features, gamma = 1 / features, C = 1. ContrastNet's script "

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import Ridge
 from sklearn.svm import LinearSVC
 
+from pcclust.cluster import KernelMap
 from pcclust.evaluate.kernel_probe import KernelProbe
 from pcclust.evaluate.linear_probe import LinearProbe
 
@@ -26,20 +28,39 @@ def test_it_parts_what_no_line_parts():
     assert (mapped == known.numpy()).mean() > 0.97
 
 
-def test_with_all_shapes_as_landmarks_it_is_the_machine_on_the_root_of_the_kernel():
+def test_fewer_landmarks_are_a_linear_svm_on_the_root_of_their_kernel():
     (seen, labels), (shown, _) = rings(60), rings(60, seed=1)
-    probe = KernelProbe(seen, labels, landmarks=1000)
-    both = np.concatenate([seen.double(), shown.double()])
-    both = (both - both[:60].mean(axis=0)) / both[:60].std(axis=0)
-    distances = ((both[:, None] - both[None, :60]) ** 2).sum(axis=2)
-    kernel = np.exp(-distances / (0.5 * distances[:60].sum() / (60 * 59)))
-    values, axes = np.linalg.eigh(kernel[:60])
-    root = axes / np.sqrt(values.clip(1e-12)) @ axes.T
-    mapped = kernel @ root * 60**0.5
+    probe = KernelProbe(seen, labels, landmarks=59)
+    found = KernelMap(59, landmarks="random", random_state=0).fit(seen)
     theirs = LinearSVC(C=probe.C, dual=False, tol=1e-9, max_iter=100_000)
-    theirs.fit(mapped[:60], labels)
-    agree = probe.predict(shown) == theirs.predict(mapped[60:])
+    theirs.fit(found.transform(seen) * 59**0.5, labels)
+    agree = probe.predict(shown) == theirs.predict(found.transform(shown) * 59**0.5)
     assert agree.mean() > 0.97
+
+
+@pytest.mark.parametrize("landmarks", [None, 60, 1000])
+def test_with_all_shapes_as_landmarks_it_is_ridge_regression_on_their_map(landmarks):
+    (seen, labels), (shown, _) = rings(60), rings(60, seed=1)
+    probe = KernelProbe(seen.double(), labels, landmarks=landmarks)
+    found = KernelMap(60, bandwidth=1.0).fit(seen.double())
+    targets = 2.0 * (labels[:, None] == torch.tensor([4, 5])) - 1
+    theirs = Ridge(alpha=1 / (2 * probe.C), fit_intercept=False)
+    theirs.fit(found.transform(seen.double()), targets)
+    expected = 4 + theirs.predict(found.transform(shown.double())).argmax(axis=1)
+    np.testing.assert_array_equal(probe.predict(shown.double()), expected)
+
+
+def test_of_many_shapes_some_are_landmarks(monkeypatch):
+    monkeypatch.setattr("pcclust.evaluate.kernel_probe.MOST_EXACT", 50)
+    monkeypatch.setattr("pcclust.evaluate.kernel_probe.LANDMARKS", 20)
+    (seen, labels), (shown, _) = rings(51), rings(60, seed=1)
+    expected = KernelProbe(seen, labels, landmarks=20)
+    found = KernelProbe(seen, labels)
+    assert found.C == expected.C
+    np.testing.assert_array_equal(found.predict(shown), expected.predict(shown))
+    assert (
+        KernelProbe(seen[:50], labels[:50]).C == KernelProbe(seen[:50], labels[:50], landmarks=50).C
+    )
 
 
 def test_blocks_give_two_columns_as_much_say_as_many():
@@ -68,3 +89,9 @@ def test_the_seed_decides():
 def test_features_that_are_all_equal_are_refused():
     with pytest.raises(ValueError, match="equal"):
         KernelProbe(torch.ones(4, 2), torch.arange(4))
+
+
+def test_too_few_shapes_and_labels_are_refused():
+    for features, labels in ((torch.ones(1, 2), torch.ones(1)), (torch.ones(4, 2), torch.ones(3))):
+        with pytest.raises(ValueError, match="at least two shapes and a label for each"):
+            KernelProbe(features, labels.long())
