@@ -55,8 +55,9 @@ class PanelSearch {
     prepare(begin, count);
     for (int64_t first = 0; first < panels_.panels; first += kChunk) {
       const int64_t width = std::min(kChunk, panels_.panels - first);
-      for (int64_t panel = 0; panel < width; ++panel) {
-        for (int q = 0; q < count; q += kBlock) visit(first + panel, panel, begin, q, count);
+      for (int64_t panel = 0; panel < width; panel += kAbreast) {
+        const int abreast = static_cast<int>(std::min<int64_t>(kAbreast, width - panel));
+        for (int q = 0; q < count; q += kBlock) visit(first + panel, panel, abreast, begin, q, count);
       }
       for (int q = 0; q < count; ++q) choose(first, width, q);
     }
@@ -75,23 +76,27 @@ class PanelSearch {
   void prepare(int64_t begin, int count) {
     const int64_t dims = a_.points.dims;
     for (int q = 0; q < count; ++q) {
-      T square = 0;
-      for (int64_t d = 0; d < dims; ++d) {
-        const T value = queries_[(begin + q) * dims + d] - panels_.center[d];
-        shifted_[q * dims + d] = value;
-        square += value * value;
-      }
-      square_[q] = square;
-      const T reach = std::sqrt(square) + panels_.farthest;
+      const T* query = queries_ + (begin + q) * dims;
+      T* shifted = shifted_.data() + q * dims;
+      for (int64_t d = 0; d < dims; ++d) shifted[d] = query[d] - panels_.center[d];
+      square_[q] = a_.self ? panels_.squares[begin + q] : squared(shifted);
+      const T reach = std::sqrt(square_[q]) + panels_.farthest;
       error_[q] = T(dims + 16) * std::numeric_limits<T>::epsilon() * reach * reach;
       lists_[q].start(screened_ ? a_.limit + error_[q] : a_.limit);
     }
   }
 
-  // Measures queries from `first` on against a panel, which has place `place` in its chunk.
-  void visit(int64_t panel, int64_t place, int64_t begin, int first, int count) {
+  // As the points' squares are summed.
+  T squared(const T* shifted) const {
+    T square = 0;
+    for (int64_t d = 0; d < a_.points.dims; ++d) square += shifted[d] * shifted[d];
+    return square;
+  }
+
+  // Measures queries from `first` on against panels, of which the first has place `place` in its
+  // chunk.
+  void visit(int64_t panel, int64_t place, int abreast, int64_t begin, int first, int count) {
     const int64_t dims = a_.points.dims;
-    const T* values = panels_.values.data() + panel * dims * kFan;
     const T* query[kBlock];
     T square[kBlock];
     for (int q = 0; q < kBlock; ++q) {
@@ -99,13 +104,16 @@ class PanelSearch {
       query[q] = shifted_.data() + at * dims;
       square[q] = square_[at];
     }
-    alignas(64) T distance[kBlock][kFan];
-    measure(query, square, values, panels_.squares.data() + panel * kFan, distance);
+    alignas(64) T distance[kAbreast][kBlock][kFan];
+    measure(query, square, panel, abreast, distance);
     for (int q = 0; q < kBlock && first + q < count; ++q) {
-      if (a_.exclude_self && (begin + first + q) / kFan == panel) {
-        distance[q][(begin + first + q) % kFan] = std::numeric_limits<T>::quiet_NaN();
+      const int64_t own = begin + first + q;
+      for (int p = 0; p < abreast; ++p) {
+        if (a_.exclude_self && own / kFan == panel + p) {
+          distance[p][q][own % kFan] = std::numeric_limits<T>::quiet_NaN();
+        }
+        std::copy_n(distance[p][q], kFan, distances_of(first + q) + (place + p) * kFan);
       }
-      std::copy_n(distance[q], kFan, distances_of(first + q) + place * kFan);
     }
   }
 
@@ -172,42 +180,60 @@ class PanelSearch {
     return true;
   }
 
-  void measure(const T* const (&query)[kBlock], const T (&square)[kBlock], const T* values,
-               const T* squares, T (&distance)[kBlock][kFan]) const {
+  void measure(const T* const (&query)[kBlock], const T (&square)[kBlock], int64_t panel, int abreast,
+               T (&distance)[kAbreast][kBlock][kFan]) const {
+    const int64_t dims = a_.points.dims;
+    const T* values = panels_.values.data() + panel * dims * kFan;
     if constexpr (std::is_same_v<T, float>) {
       if (screened_) {
-        return screen_panel(query, square, values, squares, a_.points.dims, distance);
+        const T* squares = panels_.squares.data() + panel * kFan;
+        if (abreast == kAbreast) {
+          return screen_panels<kAbreast>(query, square, values, squares, dims, distance);
+        }
+        for (int p = 0; p < abreast; ++p) {
+          const T* own = values + p * dims * kFan;
+          screen_panels<1>(query, square, own, squares + p * kFan, dims, distance + p);
+        }
+        return;
       }
     }
-    measure_panel(query, values, a_.points.dims, distance);
+    for (int p = 0; p < abreast; ++p) measure_panel(query, values + p * dims * kFan, dims, distance[p]);
   }
 
   // Ranks the screened candidates by their exact distances.
   void settle(int64_t query, const List& screened, T error) {
-    const int64_t dims = a_.points.dims;
     exact_.start(a_.limit);
-    auto& waiting = exact_.waiting();
-    const auto offer = [&](int64_t id) {
-      const T distance = squared_distance(queries_ + query * dims, points_ + id * dims, dims);
-      if (!(distance <= exact_.threshold())) return;
-      waiting.candidate[waiting.count++] = make_candidate(distance, static_cast<int32_t>(id));
-      if (waiting.count >= Waiting<T>::full) exact_.work_in();
-    };
-    for (int64_t i = 0; i < k_ + kSpare && screened.id(i) >= 0; ++i) offer(screened.id(i));
+    for (int64_t i = 0; i < k_ + kSpare && screened.id(i) >= 0; ++i) {
+      // Once k are known, those that were screened as too far away need no look.
+      if (i == k_) exact_.work_in();
+      if (i >= k_ && exact_.full() && screened.distance(i) - error > exact_.threshold()) break;
+      offer(query, screened.id(i));
+    }
     exact_.work_in();
     // Whatever was screened out is at least this far.
     const T others = screened.threshold() - error;
     const bool complete = !screened.full() && std::isfinite(error);
     const T last = exact_.full() ? exact_.threshold() : a_.limit;
-    if (!complete && !(last < others)) {
-      exact_.start(a_.limit);
-      for (int64_t id = 0; id < panels_.count; ++id) {
-        if (!(a_.exclude_self && id == query)) offer(id);
-      }
-      exact_.work_in();
-    }
+    if (!complete && !(last < others)) offer_all(query);
     finish(exact_);
     write_(query, exact_);
+  }
+
+  void offer_all(int64_t query) {
+    exact_.start(a_.limit);
+    for (int64_t id = 0; id < panels_.count; ++id) {
+      if (!(a_.exclude_self && id == query)) offer(query, id);
+    }
+    exact_.work_in();
+  }
+
+  void offer(int64_t query, int64_t id) {
+    const int64_t dims = a_.points.dims;
+    const T distance = squared_distance(queries_ + query * dims, points_ + id * dims, dims);
+    if (!(distance <= exact_.threshold())) return;
+    auto& waiting = exact_.waiting();
+    waiting.candidate[waiting.count++] = make_candidate(distance, static_cast<int32_t>(id));
+    if (waiting.count >= Waiting<T>::full) exact_.work_in();
   }
 
   const SearchArguments<T>& a_;
@@ -217,7 +243,7 @@ class PanelSearch {
   const RowWriter<T> write_;
   const int64_t k_, wanted_;  // how many are returned of this cloud, and how many a list holds
   std::vector<List> lists_;
-  BufferList<T> exact_;
+  List exact_;
   Buffer<T> shifted_, distances_;
   Found found_;
   T square_[kGroup], error_[kGroup];

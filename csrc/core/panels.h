@@ -16,6 +16,11 @@ namespace pcclust::inline PCCLUST_ISA {
 constexpr int64_t kExactDims = 8;
 constexpr int kBlock = 8;           // queries that share a panel's registers
 constexpr int kGroup = 4 * kBlock;  // queries that share a panel in the cache
+#if defined(PCCLUST_HAS_AVX512)
+constexpr int kAbreast = 3;  // panels that share a query's number in a register
+#else
+constexpr int kAbreast = 1;
+#endif
 constexpr int64_t kSpare = 8;       // screened candidates beyond k
 
 // Whether products choose candidates first, or every distance is summed exactly.
@@ -45,29 +50,51 @@ struct Panels {
     std::fill_n(center.data(), dims, T(0));
     if (is_screened<T>(dims)) find_center(points);
     farthest = 0;
-    for (int64_t i = 0; i < panels * kFan; ++i) pack_point(i < count ? points + i * dims : nullptr, i);
+    for (int64_t panel = 0; panel < panels; ++panel) pack_panel(points, panel);
   }
 
  private:
   // Far from the origin, a product would lose the distances to cancellation.
   void find_center(const T* points) {
-    for (int64_t d = 0; d < dims; ++d) {
-      double sum = 0;
-      for (int64_t i = 0; i < count; ++i) sum += points[i * dims + d];
-      center[d] = static_cast<T>(sum / static_cast<double>(count));
+    Buffer<double> sum(dims);
+    std::fill_n(sum.data(), dims, 0.0);
+    for (int64_t i = 0; i < count; ++i) {
+      for (int64_t d = 0; d < dims; ++d) sum[d] += points[i * dims + d];
+    }
+    for (int64_t d = 0; d < dims; ++d) center[d] = static_cast<T>(sum[d] / static_cast<double>(count));
+  }
+
+  void pack_panel(const T* points, int64_t panel) {
+    T* to = values.data() + panel * dims * kFan;
+    const int64_t first = panel * kFan, used = std::min<int64_t>(kFan, count - first);
+    for (int lane = 0; lane < kFan; ++lane) {
+      ids[first + lane] = static_cast<int32_t>(first + lane);
+      const T* point = points + (first + lane) * dims;
+      const T *shift = center.data(), nothing = std::numeric_limits<T>::quiet_NaN();
+      if (lane < used) {
+        for (int64_t d = 0; d < dims; ++d) to[d * kFan + lane] = point[d] - shift[d];
+      } else {
+        for (int64_t d = 0; d < dims; ++d) to[d * kFan + lane] = nothing;
+      }
+    }
+    square_lanes(to, squares.data() + first);
+    for (int64_t lane = 0; lane < used; ++lane) {
+      farthest = std::max(farthest, std::sqrt(squares[first + lane]));
     }
   }
 
-  void pack_point(const T* point, int64_t i) {
-    T square = 0;
-    for (int64_t d = 0; d < dims; ++d) {
-      const T value = point ? point[d] - center[d] : std::numeric_limits<T>::quiet_NaN();
-      values[(i / kFan * dims + d) * kFan + i % kFan] = value;
-      square += value * value;
+  // Sixteen sums at once, each in order of dimension.
+  void square_lanes(const T* panel, T* square) const {
+    using V = typename Vector<T>::Type;
+    constexpr int kLanes = Vector<T>::lanes;
+    for (int lane = 0; lane < kFan; lane += kLanes) {
+      V sum{};
+      for (int64_t d = 0; d < dims; ++d) {
+        const V value = load<V>(panel + d * kFan + lane);
+        sum = sum + value * value;
+      }
+      store(square + lane, sum);
     }
-    squares[i] = square;
-    ids[i] = static_cast<int32_t>(i);
-    if (point) farthest = std::max(farthest, std::sqrt(square));
   }
 };
 
@@ -90,21 +117,27 @@ void measure_panel(const T* const (&query)[kBlock], const T* panel, int64_t dims
   }
 }
 
-// |p|² - 2⟨q, p⟩ + |q|² of kBlock queries and the points of one panel.
-inline void screen_panel(const float* const (&query)[kBlock], const float (&query_square)[kBlock],
-                         const float* panel, const float* squares, int64_t dims,
-                         float (&out)[kBlock][kFan]) {
-  F32x16 product[kBlock] = {};
+// |p|² - 2⟨q, p⟩ + |q|² of kBlock queries and the points of `Panels` panels, one behind the other.
+template <int Panels>
+inline void screen_panels(const float* const (&query)[kBlock], const float (&query_square)[kBlock],
+                          const float* panel, const float* squares, int64_t dims,
+                          float (*out)[kBlock][kFan]) {
+  F32x16 product[Panels][kBlock] = {};
   for (int64_t d = 0; d < dims; ++d) {
-    const F32x16 point = load<F32x16>(panel + d * kFan);
+    F32x16 point[Panels];
+    for (int p = 0; p < Panels; ++p) point[p] = load<F32x16>(panel + (p * dims + d) * kFan);
     for (int q = 0; q < kBlock; ++q) {
-      product[q] = multiply_add(splat<F32x16>(query[q][d]), point, product[q]);
+      const F32x16 number = splat<F32x16>(query[q][d]);
+      for (int p = 0; p < Panels; ++p) product[p][q] = multiply_add(number, point[p], product[p][q]);
     }
   }
-  for (int q = 0; q < kBlock; ++q) {
-    const F32x16 distance = (load<F32x16>(squares) - 2.0f * product[q]) + query_square[q];
-    // A NaN stays: the comparison is false for it.
-    store(out[q], distance < F32x16{} ? F32x16{} : distance);
+  for (int p = 0; p < Panels; ++p) {
+    for (int q = 0; q < kBlock; ++q) {
+      const F32x16 square = load<F32x16>(squares + p * kFan);
+      const F32x16 distance = (square - 2.0f * product[p][q]) + query_square[q];
+      // A NaN stays: the comparison is false for it.
+      store(out[p][q], distance < F32x16{} ? F32x16{} : distance);
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 // pcclust::edge_reduce and its backward on the CPU; the schemas are in pcclust/ops/edge_reduce.py.
+#include <algorithm>
 #include <tuple>
 
 #include "core/kernels.h"
@@ -53,13 +54,40 @@ std::tuple<Tensor, Tensor, Tensor> forward(Tensor projected, Tensor neighbors, T
   return {maxima, argmax, sums};
 }
 
-Tensor backward(Tensor max_gradient, Tensor moment_gradient, Tensor projected, Tensor neighbors,
-                Tensor starts, Tensor sizes, Tensor argmax, bool moments) {
+// Clears the rows that belong to no cloud.
+template <class T>
+void clear_padding(const EdgeArguments<T>& e, int64_t rows, T* gradient) {
+  const int64_t width = 2 * e.channels;
+  int64_t from = 0;
+  for (int64_t cloud = 0; cloud < e.clouds; ++cloud) {
+    std::fill(gradient + from * width, gradient + e.starts[cloud] * width, T(0));
+    from = e.starts[cloud] + e.sizes[cloud];
+  }
+  std::fill(gradient + from * width, gradient + rows * width, T(0));
+}
+
+// Raises where a neighbour is no point of its cloud.
+template <class T>
+void check_argmax(const EdgeArguments<T>& e, const int32_t* argmax) {
+  for (int64_t cloud = 0; cloud < e.clouds; ++cloud) {
+    const int32_t* begin = argmax + e.starts[cloud] * e.channels;
+    bool valid = true;
+    for (int64_t i = 0; i < e.sizes[cloud] * e.channels; ++i) {
+      valid &= begin[i] >= 0 && begin[i] < e.sizes[cloud];
+    }
+    STD_TORCH_CHECK(valid, "argmax holds positions outside of cloud ", cloud);
+  }
+}
+
+// Writes the gradient of `projected`, which may be `projected` itself: the kernel reads all that it
+// needs of a cloud in some channels before it writes there.
+void backward_into(const Tensor& max_gradient, const Tensor& moment_gradient, const Tensor& projected,
+                   const Tensor& neighbors, const Tensor& starts, const Tensor& sizes,
+                   const Tensor& argmax, bool moments, Tensor& gradient) {
   const int64_t rows = projected.size(0), channels = projected.size(2);
   check_matrix(max_gradient, "max_gradient", projected.scalar_type(), rows, channels);
   check_matrix(moment_gradient, "moment_gradient", ScalarType::Double, 2, channels);
   check_matrix(argmax, "argmax", ScalarType::Int, rows, channels);
-  Tensor gradient = torch::stable::new_empty(projected, {rows, 2, channels});
   with_floating(projected, [&](auto zero) {
     using T = decltype(zero);
     const EdgeReduceBackwardArguments<T> a{
@@ -69,18 +97,24 @@ Tensor backward(Tensor max_gradient, Tensor moment_gradient, Tensor projected, T
         .moment_gradient = moments ? moment_gradient.const_data_ptr<double>() : nullptr,
         .gradient = gradient.mutable_data_ptr<T>(),
     };
-    for (int64_t cloud = 0; cloud < a.edges.clouds; ++cloud) {
-      const int32_t* begin = a.argmax + a.edges.starts[cloud] * channels;
-      bool valid = true;
-      for (int64_t i = 0; i < a.edges.sizes[cloud] * channels; ++i) {
-        valid &= begin[i] >= 0 && begin[i] < a.edges.sizes[cloud];
-      }
-      STD_TORCH_CHECK(valid, "argmax holds positions outside of cloud ", cloud);
-    }
-    if (has_padding(a.edges, rows)) torch::stable::fill_(gradient, 0);
+    check_argmax(a.edges, a.argmax);
     kernels_of<T>().edge_reduce_backward(a, torch_threads());
+    clear_padding(a.edges, rows, a.gradient);
   });
+}
+
+Tensor backward(Tensor max_gradient, Tensor moment_gradient, Tensor projected, Tensor neighbors,
+                Tensor starts, Tensor sizes, Tensor argmax, bool moments) {
+  Tensor gradient = torch::stable::empty_like(projected);
+  backward_into(max_gradient, moment_gradient, projected, neighbors, starts, sizes, argmax, moments,
+                gradient);
   return gradient;
+}
+
+void backward_in_place(Tensor max_gradient, Tensor moment_gradient, Tensor projected,
+                       Tensor neighbors, Tensor starts, Tensor sizes, Tensor argmax, bool moments) {
+  backward_into(max_gradient, moment_gradient, projected, neighbors, starts, sizes, argmax, moments,
+                projected);
 }
 
 }  // namespace
@@ -89,4 +123,5 @@ Tensor backward(Tensor max_gradient, Tensor moment_gradient, Tensor projected, T
 STABLE_TORCH_LIBRARY_IMPL(pcclust, CPU, m) {
   m.impl("edge_reduce", TORCH_BOX(&pcclust::forward));
   m.impl("edge_reduce_backward", TORCH_BOX(&pcclust::backward));
+  m.impl("edge_reduce_backward_", TORCH_BOX(&pcclust::backward_in_place));
 }

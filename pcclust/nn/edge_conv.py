@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pcclust.nn._batch_norm import running_statistics, scale_and_shift, update_running
 from pcclust.nn._evaluation import folded, fuses
 from pcclust.nn._linear import linear
+from pcclust.nn._scaled_leaky import scaled_leaky
 from pcclust.ops._clouds import working_precision
 from pcclust.ops._layouts import FLOATING, readable
 from pcclust.ops.edge_layer import edge_layer
@@ -91,10 +91,9 @@ class EdgeConv(nn.Module):
         projected, shift = self._project(x.reshape(-1, self.in_channels))
         edges = working_precision(projected).view(-1, 2, self.out_channels)
         sign = self.norm.weight.detach().sign().to(edges.dtype)
-        maxima, sums = edge_reduce(edges, *graph, sign, self._batch_statistics)
-        scale, offset = self._scale_and_offset(sums, shift, graph)
-        y = torch.addcmul(offset.to(maxima.dtype), maxima, scale.to(maxima.dtype))
-        y = F.leaky_relu(y, self.negative_slope, inplace=True).to(projected.dtype)
+        maxima, sums = edge_reduce(edges, *graph, sign, self._batch_statistics, consume=True)
+        scale, offset = (each.to(maxima) for each in self._scale_and_offset(sums, shift, graph))
+        y = scaled_leaky(maxima, scale, offset, self.negative_slope).to(projected.dtype)
         y = y.view(*x.shape[:-1], self.out_channels)
         return y if lengths is None else y.masked_fill(graph.padding(y), 0)
 

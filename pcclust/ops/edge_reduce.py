@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pcclust.ops._checks import check_clouds, check_matrix, require
 from pcclust.ops._clouds import Clouds, cloud_of_rows
+from pcclust.ops._last_backward import in_last_backward
 from pcclust.ops._registry import call, declare
 
 
@@ -22,6 +23,8 @@ def edge_reduce(
     sizes: Tensor,
     sign: Tensor,
     moments: bool,
+    *,
+    consume: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Reduces ``u_i + v_j`` over the neighbours j of every point i; differentiable once.
 
@@ -33,13 +36,15 @@ def edge_reduce(
         sign: ``(C,)`` 1 where the largest edge is wanted, -1 the smallest, 0 the first. Ties go to
             the first neighbour, and so does NaN, which is larger and smaller than all.
         moments: whether the sums over all edges are wanted.
+        consume: whether nobody else uses ``projected``, and the last backward pass may overwrite it
+            with its gradient.
 
     Returns:
         ``(R, C)`` the wanted edge of each point (0 on padding), and ``(2, C)`` float64 sums of all
         edges and of their squares (0 without ``moments``).
     """
     maxima, sums, _ = _EdgeReduce.apply(  # type: ignore[no-untyped-call]
-        projected, neighbors, starts, sizes, sign, moments
+        projected, neighbors, starts, sizes, sign, moments, consume
     )
     return maxima, sums
 
@@ -53,6 +58,7 @@ class _EdgeReduce(torch.autograd.Function):
         sizes: Tensor,
         sign: Tensor,
         moments: bool,
+        consume: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         maxima, argmax, sums = call(
             "edge_reduce", projected.contiguous(), neighbors, starts, sizes, sign, moments
@@ -61,32 +67,31 @@ class _EdgeReduce(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ANN401
-        projected, neighbors, starts, sizes, _, moments = inputs
+        projected, neighbors, starts, sizes, _, moments, consume = inputs
         ctx.mark_non_differentiable(output[2])
+        ctx.set_materialize_grads(False)  # nobody needs zeros for argmax
         ctx.save_for_backward(projected, neighbors, starts, sizes, output[2])
-        ctx.moments = moments
+        ctx.moments, ctx.consume = moments, consume
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(
         ctx: Any,  # noqa: ANN401
-        max_gradient: Tensor,
-        moment_gradient: Tensor,
-        _: Tensor,
+        max_gradient: Tensor | None,
+        moment_gradient: Tensor | None,
+        _: None,
     ) -> tuple[Tensor | None, ...]:
-        projected, neighbors, starts, sizes, argmax = ctx.saved_tensors
-        gradient = call(
-            "edge_reduce_backward",
-            max_gradient.contiguous(),
-            moment_gradient.contiguous(),
-            projected.contiguous(),
-            neighbors,
-            starts,
-            sizes,
-            argmax,
-            ctx.moments,
-        )
-        return gradient, None, None, None, None, None
+        projected, *graph, argmax = ctx.saved_tensors
+        if max_gradient is None:
+            max_gradient = projected.new_zeros(argmax.shape)
+        if moment_gradient is None:
+            moment_gradient = projected.new_zeros(2, argmax.shape[1], dtype=torch.float64)
+        gradients = (max_gradient.contiguous(), moment_gradient.contiguous())
+        given = (*gradients, projected.contiguous(), *graph, argmax, ctx.moments)
+        if ctx.consume and projected.device.type == "cpu" and in_last_backward():
+            call("edge_reduce_backward_", *given)
+            return given[2], *[None] * 6
+        return call("edge_reduce_backward", *given), *[None] * 6
 
 
 def _edge_reduce_torch(
@@ -142,6 +147,10 @@ def _edge_reduce_backward_torch(
             to_u = to_u + edge
             to_v.index_add_(0, rows[:, j], edge)
     return torch.stack([to_u, to_v], dim=1)
+
+
+def _edge_reduce_backward_in_place_torch(*given: Any) -> None:  # noqa: ANN401
+    given[2].copy_(_edge_reduce_backward_torch(*given))
 
 
 def _neighbor_rows(
@@ -225,4 +234,11 @@ declare(
     "Tensor neighbors, Tensor starts, Tensor sizes, Tensor argmax, bool moments) -> Tensor",
     _edge_reduce_backward_torch,
     _edge_reduce_backward_fake,
+)
+# The same, into the memory of `projected`.
+declare(
+    "edge_reduce_backward_(Tensor max_gradient, Tensor moment_gradient, Tensor(a!) projected, "
+    "Tensor neighbors, Tensor starts, Tensor sizes, Tensor argmax, bool moments) -> ()",
+    _edge_reduce_backward_in_place_torch,
+    lambda *_: None,
 )

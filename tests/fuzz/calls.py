@@ -275,7 +275,7 @@ OPERATORS: dict[str, Callable[[Draw], list[Any]]] = {
         kmeans_update,
         kmeans_plusplus,
     )
-} | {"rri_links": rri}
+} | {"edge_reduce_backward_": edge_reduce_backward, "rri_links": rri}
 
 
 def changed(value: Any, draw: Draw) -> Any:

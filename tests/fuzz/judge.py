@@ -59,10 +59,15 @@ def twin_arguments(call: Call) -> list[Any]:
 
 def outcome(name: str, arguments: list[Any]) -> Any:
     try:
-        result = getattr(torch.ops.pcclust, name)(*arguments)
+        operator = getattr(torch.ops.pcclust, name).default
+        writes = [a.is_write for a in operator._schema.arguments]
+        given = [a.clone() if w else a for a, w in zip(arguments, writes, strict=True)]
+        result = operator(*given)
     except Exception as error:  # whatever it is, the judge decides
         return error
-    return tuple(t.detach() for t in (result if isinstance(result, tuple) else (result,)))
+    written = tuple(a for a, w in zip(given, writes, strict=True) if w)
+    results = result if isinstance(result, tuple) else (result,) * (result is not None)
+    return tuple(t.detach() for t in results + written)
 
 
 def disagreement(name: str, found: Any, expected: Any) -> str | None:

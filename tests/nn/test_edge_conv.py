@@ -174,6 +174,28 @@ def edge_gradients(x: Tensor, indices: Tensor, backend: str) -> list[Tensor]:
     return [maxima.detach(), sums.detach(), projected.grad]
 
 
+@pytest.mark.parametrize("lengths", [None, torch.tensor([300, 0, 400])])
+def test_the_last_backward_may_use_what_was_saved(lengths: Tensor | None) -> None:
+    x = torch.randn(3, 400, 5, requires_grad=True)
+    indices, layer = torch.randint(0, 300, (3, 400, 9)), hostile_layer(5, 70)
+    if lengths is not None:
+        indices[1] = -1
+    wanted = [x, *layer.parameters()]
+    y = layer(x, indices, lengths=lengths)
+    pull, again = torch.randn(y.shape), (True, True, False)
+    passes = [torch.autograd.grad(y, wanted, pull, retain_graph=keep) for keep in again]
+    for kept in passes[:2]:
+        assert all(same_bits(a, b) for a, b in zip(kept, passes[2], strict=True))
+
+
+def test_features_of_others_are_never_overwritten() -> None:
+    projected = torch.randn(90, 2, 20, requires_grad=True)
+    before, neighbors = projected.detach().clone(), torch.randint(0, 90, (90, 7))
+    given = (neighbors, torch.tensor([0]), torch.tensor([90]), torch.ones(20), True)
+    edge_reduce(projected, *given)[0].sum().backward()
+    assert same_bits(projected.detach(), before)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_nan_stays_and_gets_the_gradient(dtype: torch.dtype) -> None:
     """As in torch's `max` of v times sign, which is NaN as well where inf meets a sign of 0."""
@@ -267,6 +289,11 @@ def test_operators_are_well_made() -> None:
     maxima, argmax, sums = operators.edge_reduce(projected, *graph, sign, True)
     backward = (maxima, sums, projected, *graph, argmax, True)
     torch.library.opcheck(operators.edge_reduce_backward, backward)
+    in_place = operators.edge_reduce_backward_
+    torch.library.opcheck(in_place, backward)
+    expected = operators.edge_reduce_backward(*backward)
+    in_place(*backward)
+    assert same_bits(projected, expected)
     if why_missing("cpu") is None:
         with pytest.raises(RuntimeError, match="argmax holds positions outside"):
             operators.edge_reduce_backward(*backward[:-2], argmax + 30, True)

@@ -70,6 +70,16 @@ def test_many_dimensions_break_ties_as_few_do(kind: str) -> None:
         assert_knn(sample_cloud(kind, 80, 16), k, exclude_self=True)
 
 
+@pytest.mark.parametrize("size", [1, 16, 17, 33, 48, 49, 1030])  # panels abreast, and what is left
+def test_many_dimensions_of_any_number_of_points(size: int) -> None:
+    points, queries = sample_cloud("lattice", size, 16), sample_cloud("lattice", 9, 16, seed=1)
+    for k in {1, min(size, 20), min(size, 60)}:
+        assert_knn(points, k, queries=queries)
+    some = pcclust.knn(points, min(size, 20))
+    around = pcclust.knn(points, min(size, 20), queries=points[-40:])
+    assert all(same_bits(a[-40:], b) for a, b in zip(some, around, strict=True))
+
+
 @pytest.mark.parametrize("kind", ["huge", "denormal"])
 def test_many_dimensions_survive_overflow_and_underflow(kind: str) -> None:
     for dtype in (torch.float32, torch.float64):
