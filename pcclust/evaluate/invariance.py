@@ -1,6 +1,7 @@
 """How far features move when the cloud is turned."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ from torch import Tensor
 from pcclust.ops import RRICode, rri_encode
 from pcclust.ops._arrays import to_tensor
 from pcclust.ops.rri import Center
+
+CLOUDS_AT_ONCE = 32  # turned clouds, of which the kernel describes several side by side
 
 
 class InvarianceReport(NamedTuple):
@@ -71,10 +74,12 @@ def rri_invariance(
     if turns.dim() != 3 or turns.shape[1:] != (3, 3):
         raise ValueError(f"rotations must be (R, 3, 3), got {tuple(turns.shape)}")
     upright = rri_encode(clouds, k, center=center)
+    at_once = max(1, CLOUDS_AT_ONCE // max(1, math.prod(clouds.shape[:-2])))
     changes = []
-    for turn in turns:
-        turned = (clouds.double() @ turn.T.to(clouds.device)).to(clouds.dtype)
-        changes.append(_changes(upright, rri_encode(turned, k, center=center)))
+    for some in torch.split(turns.mT.to(clouds.device), at_once):
+        turned = (clouds.double()[..., None, :, :] @ some).to(clouds.dtype)
+        code = rri_encode(turned.flatten(0, -3), k, center=center)
+        changes.append(_changes(upright, code, turned.shape[:-2]))
     change = torch.cat(changes) if changes else torch.zeros(0)
     kept = change[change.isfinite()]
     return InvarianceReport(
@@ -85,14 +90,26 @@ def rri_invariance(
     )
 
 
-def _changes(upright: RRICode, turned: RRICode) -> Tensor:
-    """Returns each point's largest change, flat; inf where the links changed."""
-    difference = (upright.features.double() - turned.features.double()).abs()
-    radii = upright.features[..., 0].double().amax(dim=(-2, -1), keepdim=True)
+def _changes(upright: RRICode, code: RRICode, turns: Sequence[int]) -> Tensor:
+    """Returns each point's largest change, flat; inf where the links changed.
+
+    Args:
+        upright: of one cloud or a batch.
+        code: of all turns of each of these clouds, one cloud after the other.
+        turns: ``(R,)`` or ``(B, R)``, how many there are.
+    """
+    features, neighbors, successors = (
+        getattr(upright, name).unsqueeze(-3 - (name == "features"))
+        for name in ("features", "neighbors", "successors")
+    )
+    turned = code.features.view(*turns, *code.features.shape[1:])
+    difference = (features.double() - turned.double()).abs_()
+    radii = features[..., 0].double().amax(dim=(-2, -1), keepdim=True)
     difference[..., :2] /= torch.where(radii > 0, radii, 1)[..., None]
     change = difference.amax(dim=(-2, -1))
-    same = (upright.neighbors == turned.neighbors) & (upright.successors == turned.successors)
+    links = (*turns, *code.neighbors.shape[1:])
+    same = (neighbors == code.neighbors.view(links)) & (successors == code.successors.view(links))
     # Two neighbours follow each other in either order: only the gaps tell which comes first.
-    pairs = (upright.successors >= 0).sum(dim=-1) == 2
+    pairs = (successors >= 0).sum(dim=-1) == 2
     swapped = pairs & (difference[..., 3] > math.pi).any(dim=-1)
     return torch.where(same.all(dim=-1) & ~swapped, change, torch.inf).flatten()

@@ -37,7 +37,7 @@ def test_invariance_sees_features_that_do_turn(monkeypatch):
 
     def broken(points, k, **settings):
         code = honest(points, k, **settings)
-        return code._replace(features=code.features + 0.01 * points[:, None, :1])
+        return code._replace(features=code.features + 0.01 * points[..., None, :1])
 
     monkeypatch.setattr(invariance, "rri_encode", broken)
     turns = random_rotations(4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
