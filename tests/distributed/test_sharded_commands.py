@@ -182,9 +182,9 @@ def test_a_shard_in_which_nothing_can_be_read_is_empty(tmp_path, embed):
 @pytest.mark.parametrize(
     ("change", "was", "now"),
     [
-        ({"num_points": 20}, "num_points=24", "num_points=20"),
-        ({"batch-size": 5}, "batch_size=4", "batch_size=5"),
-        ({"shards": 3}, "shards=2", "shards=3"),
+        ({"num_points": 20}, "--num-points 24", "--num-points 20"),
+        ({"batch-size": 5}, "--batch-size 4", "--batch-size 5"),
+        ({"shards": 3}, "--shards 2", "--shards 3"),
         ({"dtype": "float16"}, "dtype=float32", "dtype=float16"),
         ({"weights": "other"}, "weights=", "weights="),
         ({"paths": "shapes"}, "paths=['shapes/*']", "paths=['shapes']"),
