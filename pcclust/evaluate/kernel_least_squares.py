@@ -42,12 +42,10 @@ class KernelLeastSquares:
     def __init__(self, rows: Tensor, places: Tensor, gamma: float) -> None:
         self._rows, self._gamma = rows, gamma
         kernel = gaussian_kernel(rows, rows, gamma)
-        targets = -torch.ones_like(rows[:, :1]).repeat(1, int(places.max()) + 1)
+        targets = rows.new_full((len(rows), int(places.max()) + 1), -1)
         targets[torch.arange(len(rows)), places] = 1
-        best = _Fit(PENALTIES[0], targets, -1)
-        for penalty in PENALTIES:
-            found = _fitted(kernel, targets, places, penalty)
-            best = best if found is None or found.right <= best.right else found
+        fits = [_fitted(kernel, targets, places, penalty) for penalty in PENALTIES]
+        best = max(filter(None, fits), key=lambda fit: fit.right)  # the first of equals
         self.penalty, self._weights, _ = best
 
     def scores(self, rows: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pcclust.nn._packed import Packed, Sizes, Uniform, cloud_of_rows, count_clouds
+from pcclust.nn._packed import Packed, Sizes, Uniform, cloud_of_rows, count_clouds, count_rows
 from pcclust.ops._clouds import Clouds
 from pcclust.ops.rri import linked_features
 
@@ -79,8 +79,7 @@ def group(
     owners = clusters.new_empty(nodes.positions.shape[0]).scatter_(0, of_points, clusters)
     if not isinstance(sizes, Uniform) and not torch.equal(owners[of_points], clusters):
         raise ValueError("clusters are not nested: one of a level lies in two of the next")
-    count = sizes.clouds * sizes.rows if isinstance(sizes, Uniform) else sum(sizes)
-    centers = _means(points.positions, clusters, count)
+    centers = _means(points.positions, clusters, count_rows(sizes))
     places = _places(nodes.positions, centers[owners])
     shapes = _shapes(points, clusters, centers, cloud)
     return Grouping(owners, Nodes(centers, offsets, sizes), places, shapes), clusters

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pcclust.nn._cluster_geometry import Grouping, Nodes
-from pcclust.nn._packed import Sizes, Uniform
+from pcclust.nn._packed import Sizes, Uniform, cloud_of_rows, count_rows
 
 
 class Level(NamedTuple):
@@ -42,7 +42,7 @@ def in_poses(level: Level, turns: Tensor, clouds: Tensor) -> Level:
     if grouping is not None:
         cluster_rows, clusters = _repeated(grouping.clusters, turns, clouds)
         of_clusters = clusters.offsets[:-1] - grouping.clusters.offsets[clouds]
-        owners = grouping.owners[rows] + _each_row(of_clusters, nodes)
+        owners = grouping.owners[rows] + of_clusters[cloud_of_rows(nodes.sizes, rows.device)]
         places, shapes = grouping.places[rows], grouping.shapes[cluster_rows]
         grouping = Grouping(owners, clusters, places, shapes)
     return Level(nodes, neighbors, described, grouping)
@@ -57,21 +57,10 @@ def _repeated(nodes: Nodes, turns: Tensor, clouds: Tensor) -> tuple[Tensor, Node
         sizes = Uniform(len(clouds), nodes.sizes.rows)
     else:
         sizes = [nodes.sizes[cloud] for cloud in clouds.tolist()]
-    repeated = Nodes(nodes.positions, offsets, sizes)
-    places = torch.arange(_total(sizes), device=clouds.device)
-    rows = places - _each_row(offsets[:-1] - nodes.offsets[clouds], repeated)
+    shift = offsets[:-1] - nodes.offsets[clouds]
+    rows = torch.arange(count_rows(sizes), device=clouds.device)
+    rows = rows - shift[cloud_of_rows(sizes, clouds.device)]
     return rows, Nodes(_turned(nodes.positions[rows], sizes, turns), offsets, sizes)
-
-
-def _each_row(of_poses: Tensor, nodes: Nodes) -> Tensor:
-    """Returns what each row has of its pose."""
-    if isinstance(nodes.sizes, Uniform):
-        return of_poses[:, None].expand(nodes.sizes).flatten()
-    return of_poses.repeat_interleave(nodes.offsets.diff(), output_size=_total(nodes.sizes))
-
-
-def _total(sizes: Sizes) -> int:
-    return sizes.clouds * sizes.rows if isinstance(sizes, Uniform) else sum(sizes)
 
 
 def _turned(positions: Tensor, sizes: Sizes, turns: Tensor) -> Tensor:

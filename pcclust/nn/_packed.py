@@ -68,6 +68,11 @@ def count_clouds(sizes: Sizes) -> int:
     return sizes.clouds if isinstance(sizes, Uniform) else len(sizes)
 
 
+def count_rows(sizes: Sizes) -> int:
+    """Returns how many rows all clouds have together."""
+    return sizes.clouds * sizes.rows if isinstance(sizes, Uniform) else sum(sizes)
+
+
 def cloud_of_rows(sizes: Sizes, device: torch.device) -> Tensor:
     """Returns the cloud of each row."""
     numbers = torch.arange(count_clouds(sizes), device=device)

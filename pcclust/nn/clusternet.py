@@ -119,10 +119,7 @@ class ClusterNet(nn.Module):
         clouds = pack(points, lengths)
         if count_clouds(clouds.sizes) == 0:
             return next(self.parameters()).new_zeros(0, self.out_channels)
-        if clusters is None:
-            clusters = ward_hierarchy(points, self.num_clusters, lengths)
-        labels = self._packed_labels(clusters, points, clouds)
-        return self._pooled(self._described(clouds, labels))
+        return self._pooled(self._described(clouds, points, lengths, clusters))
 
     def of_poses(
         self, points: Tensor, turns: Tensor, clouds: Tensor, *, lengths: Tensor | None = None
@@ -154,9 +151,7 @@ class ClusterNet(nn.Module):
         if not self.coordinates or len(clouds) == 0:
             of_clouds: Tensor = self(points, lengths=lengths)
             return of_clouds[clouds]
-        packed = pack(points, lengths)
-        clusters = ward_hierarchy(points, self.num_clusters, lengths)
-        levels = self._described(packed, self._packed_labels(clusters, points, packed))
+        levels = self._described(pack(points, lengths), points, lengths)
         return self._pooled([in_poses(level, turns.double(), clouds) for level in levels])
 
     def near_ties(
@@ -200,8 +195,17 @@ class ClusterNet(nn.Module):
         graphs = tuple(zip(self.neighbors, self.wide_neighbors, strict=True))
         return tie_margins(points, self.num_clusters, graphs, lengths) < margin
 
-    def _described(self, clouds: Packed, labels: Tensor) -> list[Level]:
+    def _described(
+        self,
+        clouds: Packed,
+        points: Tensor,
+        lengths: Tensor | None,
+        clusters: Tensor | None = None,
+    ) -> list[Level]:
         """Returns the levels of the hierarchy, described as far as no pose matters."""
+        if clusters is None:
+            clusters = ward_hierarchy(points, self.num_clusters, lengths)
+        labels = self._packed_labels(clusters, points, clouds)
         dtype = working_dtype(next(self.parameters()).dtype)
         all_points = nodes = point_nodes(clouds)
         of_points = torch.arange(nodes.positions.shape[0], device=labels.device)
