@@ -17,14 +17,6 @@
 
 namespace pcclust::inline PCCLUST_ISA {
 
-constexpr int64_t kRowsInFloat = 32;  // that are summed in working precision before double
-
-template <class V>
-PCCLUST_INLINE void add_in_double(double* to, V v) {
-  using Total = typename Channels<V>::Total;
-  store(to, load<Total>(to) + Channels<V>::widen(v));
-}
-
 // What the rows of a piece give: sums of y, of its slopes and of slope · z.
 struct PieceSums {
   double *y, *slopes, *products;
