@@ -264,6 +264,23 @@ struct SegmentPoolArguments {
   T* products;             // (segments, channels) and of z dy / dx
 };
 
+// What maxima alone give to scale and shift.
+template <class T>
+struct SegmentSumsArguments {
+  const T* values;
+  int64_t channels;
+  const T* scale;
+  const T* shift;
+  T slope;
+  const int64_t* members;
+  const int64_t* starts;
+  const int64_t* sizes;
+  int64_t segments;
+  const int32_t* argmax;  // (segments, channels), all of them valid
+  const T* to_maxima;     // (segments, channels)
+  double* sums;           // (2, channels) the gradients of scale and shift
+};
+
 template <class T>
 struct SegmentPullArguments {
   const T* values;

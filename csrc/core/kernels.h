@@ -31,6 +31,7 @@ struct KernelsOf {
   void (*segment_pool)(const SegmentPoolArguments<T>&, const Threads&);
   void (*scaled_leaky)(const ScaledLeakyArguments<T>&, const Threads&);
   void (*scaled_leaky_backward)(const ScaledLeakyBackwardArguments<T>&, const Threads&);
+  void (*segment_sums)(const SegmentSumsArguments<T>&, const Threads&);
   void (*segment_pull)(const SegmentPullArguments<T>&, const Threads&);
   void (*kmeans_assign)(const KmeansAssignArguments<T>&, const Threads&);
   void (*greedy_seeds)(const SeedArguments<T>&, const Threads&);

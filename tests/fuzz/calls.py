@@ -225,6 +225,19 @@ def segment_pull(draw: Draw) -> list[Any]:
     return [*given, argmax, maxima, means, *torch.randn(2, *given[1].shape).to(given[1]), slope]
 
 
+def segment_sums(draw: Draw) -> list[Any]:
+    *given, slope = segment_pool(draw)
+    maxima, argmax, *_ = torch.ops.pcclust.segment_pool(*given, slope)
+    return [*given, argmax, maxima, slope]
+
+
+def covered_pull(draw: Draw) -> list[Any]:
+    while True:
+        given = segment_pull(draw)
+        if int(given[5].sum()) == len(given[0]):
+            return given
+
+
 def scaled_leaky(draw: Draw) -> list[Any]:
     rows, channels = draw.choice((0, 1, 70, 1500)), draw.choice((0, 1, 16, 37))
     values = torch.randn(rows, channels, dtype=draw.choice(DTYPES))
@@ -281,6 +294,7 @@ OPERATORS: dict[str, Callable[[Draw], list[Any]]] = {
         edge_layer,
         row_moments,
         segment_pool,
+        segment_sums,
         segment_pull,
         scaled_leaky,
         scaled_leaky_backward,
@@ -291,6 +305,7 @@ OPERATORS: dict[str, Callable[[Draw], list[Any]]] = {
 } | {
     "edge_reduce_backward_": edge_reduce_backward,
     "scaled_leaky_backward_": scaled_leaky_backward,
+    "segment_pull_": covered_pull,
     "rri_links": rri,
 }
 
