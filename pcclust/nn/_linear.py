@@ -56,4 +56,5 @@ def _products_suffice() -> bool:
     """Returns whether the processor is one that MKL is made for."""
     facts = Path("/proc/cpuinfo")
     names = facts.read_text() if facts.is_file() else platform.processor()
-    return torch.backends.mkl.is_available() and "GenuineIntel" in names
+    has_mkl: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+    return has_mkl and "GenuineIntel" in names

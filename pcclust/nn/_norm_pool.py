@@ -38,8 +38,8 @@ def normalize_and_pool(
         return maxima.to(norm.weight.dtype), means.to(norm.weight.dtype)
     if len(z) == 1:
         raise ValueError("BatchNorm needs more than one row to train on")
-    given = (rows, norm.weight, norm.bias, norm.eps, segments, negative_slope)
-    seen = norm_pool(*given, consume=True)
+    affine = (norm.weight, norm.bias, norm.eps)
+    seen = norm_pool(rows, *affine, segments, negative_slope, consume=True)
     update_running(norm, seen.mean, seen.variance, len(z))
     return seen.maxima.to(norm.weight.dtype), seen.means.to(norm.weight.dtype)
 
