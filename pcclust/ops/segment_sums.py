@@ -33,10 +33,11 @@ def _segment_sums_torch(
 ) -> Tensor:
     check_rows(values, scale, shift, members, starts, sizes, slope)
     check_maxima(values, sizes, argmax, to_maxima)
-    places = argmax.clamp(min=0) + starts[:, None]
-    places = places.clamp(max=max(len(values) - 1, 0))
-    rows = places if members is None else members[places]
-    at_maxima = values.gather(0, rows) if len(values) else torch.zeros_like(to_maxima)
+    listed = values if members is None else members
+    if len(listed) == 0:
+        return values.new_zeros(2, values.shape[1], dtype=torch.float64)
+    places = (argmax.clamp(min=0) + starts[:, None]).clamp(max=len(listed) - 1)
+    at_maxima = values.gather(0, places if members is None else members[places])
     rises = torch.addcmul(shift, at_maxima, scale) > 0
     own = torch.where(argmax >= 0, torch.where(rises, to_maxima, to_maxima * slope), 0).double()
     return torch.stack([(own * at_maxima).sum(dim=0), own.sum(dim=0)])

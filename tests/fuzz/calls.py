@@ -14,6 +14,7 @@ import pcclust.ops.kmeans_assign
 import pcclust.ops.kmeans_plusplus
 import pcclust.ops.linear_pool
 import pcclust.ops.row_layer
+import pcclust.ops.scaled_leaky
 import pcclust.ops.segment_pool  # noqa: F401  (each declares its operators)
 
 Call = tuple[str, list[Any]]
