@@ -222,6 +222,29 @@ struct RowMomentsArguments {
   double* moments;  // (2, channels) sums of rows and of their squares
 };
 
+// y = leaky_relu(z · scale + offset) of rows z.
+template <class T>
+struct ScaledLeakyArguments {
+  const T* values;  // (rows, channels)
+  int64_t rows, channels;
+  const T* scale;   // (channels,)
+  const T* offset;  // (channels,)
+  T slope;          // not negative
+  T* out;           // (rows, channels)
+};
+
+template <class T>
+struct ScaledLeakyBackwardArguments {
+  const T* values;
+  int64_t rows, channels;
+  const T* scale;
+  const T* offset;
+  T slope;
+  const T* to_out;  // (rows, channels)
+  T* gradient;      // (rows, channels), or `values` itself
+  double* sums;     // (2, channels) the gradients of scale and offset
+};
+
 // y = leaky_relu(z · scale + shift) of rows z, pooled over segments.
 template <class T>
 struct SegmentPoolArguments {
@@ -239,6 +262,23 @@ struct SegmentPoolArguments {
   T* means;                // (segments, channels)
   T* slopes;               // (segments, channels) the sum of dy / dx, x = z · scale + shift
   T* products;             // (segments, channels) and of z dy / dx
+};
+
+// What maxima alone give to scale and shift.
+template <class T>
+struct SegmentSumsArguments {
+  const T* values;
+  int64_t channels;
+  const T* scale;
+  const T* shift;
+  T slope;
+  const int64_t* members;
+  const int64_t* starts;
+  const int64_t* sizes;
+  int64_t segments;
+  const int32_t* argmax;  // (segments, channels), all of them valid
+  const T* to_maxima;     // (segments, channels)
+  double* sums;           // (2, channels) the gradients of scale and shift
 };
 
 template <class T>

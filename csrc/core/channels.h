@@ -40,6 +40,14 @@ struct Channels<V> {
   static PCCLUST_INLINE bool any_nan(V v) { return v != v; }
 };
 
+constexpr int64_t kRowsInFloat = 32;  // that are summed in working precision before double
+
+template <class V>
+PCCLUST_INLINE void add_in_double(double* to, V v) {
+  using Total = typename Channels<V>::Total;
+  store(to, load<Total>(to) + Channels<V>::widen(v));
+}
+
 // Calls use(V{}, channel) for each group of channels.
 template <class T, class Use>
 PCCLUST_INLINE void for_each_channels(int64_t channels, const Use& use) {

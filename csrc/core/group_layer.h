@@ -17,6 +17,7 @@ namespace pcclust::inline PCCLUST_ISA {
 
 constexpr int64_t kTileMembers = 128;
 constexpr int64_t kGroupBlocks = 256;
+constexpr int kRriInputs = 4;  // of a neighbour, for which there are loops of their own
 // Vectors of the registers' own size, and how many sums of them fit: members × vectors of channels.
 #if defined(PCCLUST_HAS_AVX512)
 constexpr int kSumRows = 4, kSumVectors = 4, kVectorBytes = 64, kTileRows = 6;
@@ -119,6 +120,7 @@ struct HiddenLayer {
 
   // Computes the hidden channels of `count` members from `first` on.
   void compute(int64_t first, int64_t count, PaddedMatrix<T>& hidden) const {
+    if (layer.inputs == kRriInputs) return compute_few<kRriInputs>(first, count, hidden);
     using V = typename Wide<T>::Type;
     const V slope = splat<V>(layer.slope);
     for (int64_t member = 0; member < count; ++member) {
@@ -128,6 +130,24 @@ struct HiddenLayer {
         for (int64_t i = 0; i < layer.inputs; ++i) {
           y = multiply_add(splat<V>(x[i]), load<V>(weight.row(i) + c), y);
         }
+        store(hidden.row(member) + c, y > V{} ? y : y * slope);
+      }
+    }
+  }
+
+  // The same, of so few inputs that their weights stay in the registers.
+  template <int I>
+  void compute_few(int64_t first, int64_t count, PaddedMatrix<T>& hidden) const {
+    using V = typename Wide<T>::Type;
+    const V slope = splat<V>(layer.slope);
+    const T* x = layer.features + first * I;
+    for (int64_t c = 0; c < hidden.width(); c += Wide<T>::lanes) {
+      const V constant = load<V>(bias.row(0) + c);
+      V of_inputs[I];
+      for (int i = 0; i < I; ++i) of_inputs[i] = load<V>(weight.row(i) + c);
+      for (int64_t member = 0; member < count; ++member) {
+        V y = constant;
+        for (int i = 0; i < I; ++i) y = multiply_add(splat<V>(x[member * I + i]), of_inputs[i], y);
         store(hidden.row(member) + c, y > V{} ? y : y * slope);
       }
     }
@@ -182,6 +202,8 @@ PCCLUST_INLINE void for_each_columns(int64_t width, const Use& use) {
   for (; column + kSumVectors * lanes <= width; column += kSumVectors * lanes) {
     use.template operator()<kSumVectors>(column);
   }
+  // Two at a time where it can be: a sum of its own for each addition that waits for its last.
+  for (; column + 2 * lanes <= width; column += 2 * lanes) use.template operator()<2>(column);
   for (; column < width; column += lanes) use.template operator()<1>(column);
 }
 

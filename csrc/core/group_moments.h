@@ -14,12 +14,13 @@
 
 namespace pcclust::inline PCCLUST_ISA {
 
-// totals += the sums of products of each pair of columns of `count` rows.
+// totals += the sums of products of each pair of columns of `count` rows, of which `columns` hold
+// something.
 template <class T>
-void add_products(const PaddedMatrix<T>& x, int64_t count, double* totals) {
+void add_products(const PaddedMatrix<T>& x, int64_t count, int64_t columns, double* totals) {
   using V = typename Wide<T>::Type;
   const int64_t width = x.width();
-  for_each_rows(width, [&]<int R>(int64_t row) {
+  for_each_rows(columns, [&]<int R>(int64_t row) {
     for_each_columns<T>(width, [&]<int N>(int64_t column) {
       alignas(64) T products[R * N * Wide<T>::lanes];
       multiply_tile<R, N>(x.row(0) + row, 1, width, x.row(0) + column, width, count, products);
@@ -43,7 +44,7 @@ void group_moments(const GroupMomentsArguments<T>& a, const Threads& threads) {
         tiles.for_each(block, [&](int64_t first, int64_t count) {
           layer.compute(first * tiles.k, count * tiles.k, x);
           add_rows(x, count * tiles.k, totals);
-          add_products(x, count * tiles.k, totals + width);
+          add_products(x, count * tiles.k, hidden, totals + width);
         });
       });
   std::copy(sums.begin(), sums.begin() + hidden, a.total);

@@ -49,6 +49,8 @@ struct LayerBackward {
   void add(const PaddedMatrix<T>& gradient, int64_t first, int64_t count, double* totals) const {
     using V = typename Wide<T>::Type;
     const int64_t inputs = forward.layer.inputs;
+    if (to.features) pull_features(gradient, first, count);
+    if (inputs == kRriInputs) return add_few<kRriInputs>(gradient, first, count, totals);
     const T* x = forward.layer.features + first * inputs;
     for (int64_t c = 0; c < width(); c += Wide<T>::lanes) {
       for (int64_t i = 0; i < inputs; ++i) {
@@ -60,7 +62,22 @@ struct LayerBackward {
       }
     }
     add_rows(gradient, count, totals + inputs * width());
-    if (to.features) pull_features(gradient, first, count);
+  }
+
+  // The same, of few inputs: all sums go on at once, and none waits for its last addition.
+  template <int I>
+  void add_few(const PaddedMatrix<T>& gradient, int64_t first, int64_t count, double* totals) const {
+    using V = typename Wide<T>::Type;
+    const T* x = forward.layer.features + first * I;
+    for (int64_t c = 0; c < width(); c += Wide<T>::lanes) {
+      V sum[I + 1] = {};
+      for (int64_t member = 0; member < count; ++member) {
+        const V pull = load<V>(gradient.row(member) + c);
+        for (int i = 0; i < I; ++i) sum[i] = multiply_add(splat<V>(x[member * I + i]), pull, sum[i]);
+        sum[I] += pull;
+      }
+      for (int i = 0; i <= I; ++i) add_to_totals<T>(totals + i * width() + c, sum[i]);
+    }
   }
 
   void pull_features(const PaddedMatrix<T>& gradient, int64_t first, int64_t count) const {

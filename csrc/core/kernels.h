@@ -29,6 +29,9 @@ struct KernelsOf {
   void (*edge_layer)(const EdgeLayerArguments<T>&, const Threads&);
   void (*row_moments)(const RowMomentsArguments<T>&, const Threads&);
   void (*segment_pool)(const SegmentPoolArguments<T>&, const Threads&);
+  void (*scaled_leaky)(const ScaledLeakyArguments<T>&, const Threads&);
+  void (*scaled_leaky_backward)(const ScaledLeakyBackwardArguments<T>&, const Threads&);
+  void (*segment_sums)(const SegmentSumsArguments<T>&, const Threads&);
   void (*segment_pull)(const SegmentPullArguments<T>&, const Threads&);
   void (*kmeans_assign)(const KmeansAssignArguments<T>&, const Threads&);
   void (*greedy_seeds)(const SeedArguments<T>&, const Threads&);

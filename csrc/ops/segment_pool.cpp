@@ -1,4 +1,4 @@
-// pcclust::row_moments, segment_pool and segment_pull on the CPU; the schemas are in
+// pcclust::row_moments, segment_pool, segment_sums and segment_pull on the CPU; the schemas are in
 // pcclust/ops/segment_pool.py.
 #include <optional>
 #include <tuple>
@@ -74,15 +74,49 @@ void check_places(const Tensor& argmax, const Segments& segments, int64_t channe
   check_matrix(argmax, "argmax", ScalarType::Int, segments.count, channels);
   const int32_t* places = argmax.const_data_ptr<int32_t>();
   bool valid = true;
-  for (int64_t i = 0; i < segments.count * channels; ++i) {
-    valid &= places[i] >= -1 && places[i] < segments.sizes[i / channels];
+  for (int64_t segment = 0; segment < segments.count; ++segment, places += channels) {
+    const int64_t size = segments.sizes[segment];
+    for (int64_t c = 0; c < channels; ++c) valid &= places[c] >= -1 && places[c] < size;
   }
   STD_TORCH_CHECK(valid, "argmax holds places outside of a segment");
 }
 
-Tensor pull(Tensor values, Tensor scale, Tensor shift, std::optional<Tensor> members, Tensor starts,
-            Tensor sizes, Tensor argmax, Tensor to_maxima, Tensor to_rows, Tensor linear,
-            Tensor constant, double slope) {
+Tensor sums(Tensor values, Tensor scale, Tensor shift, std::optional<Tensor> members, Tensor starts,
+            Tensor sizes, Tensor argmax, Tensor to_maxima, double slope) {
+  check_rows(values);
+  check_channels(scale, "scale", values);
+  check_channels(shift, "shift", values);
+  check_slope(slope);
+  const Segments segments = segments_of(members, starts, sizes, values.size(0));
+  check_places(argmax, segments, values.size(1));
+  check_matrix(to_maxima, "to_maxima", values.scalar_type(), segments.count, values.size(1));
+  Tensor totals = torch::stable::new_empty(values, {2, values.size(1)}, ScalarType::Double);
+  with_floating(values, [&](auto zero) {
+    using T = decltype(zero);
+    kernels_of<T>().segment_sums({.values = values.const_data_ptr<T>(),
+                                  .channels = values.size(1),
+                                  .scale = scale.const_data_ptr<T>(),
+                                  .shift = shift.const_data_ptr<T>(),
+                                  .slope = static_cast<T>(slope),
+                                  .members = segments.members,
+                                  .starts = segments.starts,
+                                  .sizes = segments.sizes,
+                                  .segments = segments.count,
+                                  .argmax = argmax.const_data_ptr<int32_t>(),
+                                  .to_maxima = to_maxima.const_data_ptr<T>(),
+                                  .sums = totals.mutable_data_ptr<double>()},
+                                 torch_threads());
+  });
+  return totals;
+}
+
+// Writes the gradient of `values`, which may be `values` itself where every row is in a segment: the
+// kernel reads each number before it writes there.
+void pull_into(const Tensor& values, const Tensor& scale, const Tensor& shift,
+               const std::optional<Tensor>& members, const Tensor& starts, const Tensor& sizes,
+               const Tensor& argmax, const Tensor& to_maxima, const Tensor& to_rows,
+               const Tensor& linear, const Tensor& constant, double slope, bool in_place,
+               Tensor& gradient) {
   check_rows(values);
   check_channels(scale, "scale", values);
   check_channels(shift, "shift", values);
@@ -95,8 +129,10 @@ Tensor pull(Tensor values, Tensor scale, Tensor shift, std::optional<Tensor> mem
   const ScalarType dtype = values.scalar_type();
   check_matrix(to_maxima, "to_maxima", dtype, segments.count, values.size(1));
   check_matrix(to_rows, "to_rows", dtype, segments.count, values.size(1));
-  Tensor gradient = torch::stable::empty_like(values);
-  if (segments.covered < values.size(0)) torch::stable::fill_(gradient, 0);
+  if (segments.covered < values.size(0)) {
+    STD_TORCH_CHECK(!in_place, "every row must be in a segment");
+    torch::stable::fill_(gradient, 0);
+  }
   with_floating(values, [&](auto zero) {
     using T = decltype(zero);
     kernels_of<T>().segment_pull({.values = values.const_data_ptr<T>(),
@@ -116,7 +152,22 @@ Tensor pull(Tensor values, Tensor scale, Tensor shift, std::optional<Tensor> mem
                                   .gradient = gradient.mutable_data_ptr<T>()},
                                  torch_threads());
   });
+}
+
+Tensor pull(Tensor values, Tensor scale, Tensor shift, std::optional<Tensor> members, Tensor starts,
+            Tensor sizes, Tensor argmax, Tensor to_maxima, Tensor to_rows, Tensor linear,
+            Tensor constant, double slope) {
+  Tensor gradient = torch::stable::empty_like(values);
+  pull_into(values, scale, shift, members, starts, sizes, argmax, to_maxima, to_rows, linear,
+            constant, slope, false, gradient);
   return gradient;
+}
+
+void pull_in_place(Tensor values, Tensor scale, Tensor shift, std::optional<Tensor> members,
+                   Tensor starts, Tensor sizes, Tensor argmax, Tensor to_maxima, Tensor to_rows,
+                   Tensor linear, Tensor constant, double slope) {
+  pull_into(values, scale, shift, members, starts, sizes, argmax, to_maxima, to_rows, linear,
+            constant, slope, true, values);
 }
 
 }  // namespace
@@ -125,5 +176,7 @@ Tensor pull(Tensor values, Tensor scale, Tensor shift, std::optional<Tensor> mem
 STABLE_TORCH_LIBRARY_IMPL(pcclust, CPU, m) {
   m.impl("row_moments", TORCH_BOX(&pcclust::moments));
   m.impl("segment_pool", TORCH_BOX(&pcclust::pool));
+  m.impl("segment_sums", TORCH_BOX(&pcclust::sums));
   m.impl("segment_pull", TORCH_BOX(&pcclust::pull));
+  m.impl("segment_pull_", TORCH_BOX(&pcclust::pull_in_place));
 }

@@ -18,7 +18,8 @@ def normalize_and_pool(
     """Returns maximum and mean over each segment of ``leaky_relu(norm(z))``.
 
     Args:
-        z: ``(R, C)`` rows, all of them in some segment.
+        z: ``(R, C)`` rows, all of them in some segment; in training nobody else may use them: the
+            last backward pass overwrites them.
         norm: in its own mode; in training its running statistics are moved.
         segments: which rows belong together.
         negative_slope: of the LeakyReLU.
@@ -37,7 +38,8 @@ def normalize_and_pool(
         return maxima.to(norm.weight.dtype), means.to(norm.weight.dtype)
     if len(z) == 1:
         raise ValueError("BatchNorm needs more than one row to train on")
-    seen = norm_pool(rows, norm.weight, norm.bias, norm.eps, segments, negative_slope)
+    affine = (norm.weight, norm.bias, norm.eps)
+    seen = norm_pool(rows, *affine, segments, negative_slope, consume=True)
     update_running(norm, seen.mean, seen.variance, len(z))
     return seen.maxima.to(norm.weight.dtype), seen.means.to(norm.weight.dtype)
 

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from pcclust.nn._batch_norm import running_statistics, scale_and_shift, update_running
 from pcclust.nn._evaluation import folded, fuses
 from pcclust.nn._linear import linear
-from pcclust.nn._scaled_leaky import scaled_leaky
 from pcclust.ops._clouds import working_precision
 from pcclust.ops._layouts import FLOATING, readable
 from pcclust.ops.edge_layer import edge_layer
 from pcclust.ops.edge_reduce import edge_reduce
+from pcclust.ops.scaled_leaky import scaled_leaky
 
 
 class EdgeConv(nn.Module):

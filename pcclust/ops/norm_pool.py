@@ -27,7 +27,14 @@ class Pooled(NamedTuple):
 
 
 def norm_pool(
-    values: Tensor, weight: Tensor, bias: Tensor, eps: float, segments: Segments, slope: float
+    values: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    eps: float,
+    segments: Segments,
+    slope: float,
+    *,
+    consume: bool = False,
 ) -> Pooled:
     """Returns `segment_pool` of a BatchNorm of all rows, as in training.
 
@@ -38,12 +45,14 @@ def norm_pool(
         eps: that is added to variances.
         segments: S of them, with each row once at most.
         slope: of the LeakyReLU, finite and not negative.
+        consume: whether nobody else uses ``values``, and the last backward pass may overwrite them
+            with their gradient.
 
     Returns:
         Maxima and means as `segment_pool`, differentiable once, and the statistics.
     """
     maxima, means, mean, variance = _NormPool.apply(  # type: ignore[no-untyped-call]
-        values, weight, bias, eps, *segments, slope
+        values, weight, bias, eps, *segments, slope, consume
     )
     return Pooled(maxima, means, mean, variance)
 
@@ -60,6 +69,7 @@ class _NormPool(torch.autograd.Function):
         starts: Tensor,
         sizes: Tensor,
         slope: float,
+        consume: bool,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         mean, squares = call("row_moments", values.contiguous()) / len(values)
         variance = (squares - mean.square()).clamp(min=0)
@@ -68,7 +78,7 @@ class _NormPool(torch.autograd.Function):
         shift = bias.double() - mean * scale
         parameters = (scale.to(values), shift.to(values))
         maxima, means, saved = pool_rows(values, *parameters, members, starts, sizes, slope)
-        ctx.slope, ctx.dtype = slope, weight.dtype
+        ctx.slope, ctx.dtype, ctx.consume = slope, weight.dtype, consume
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*saved, mean, deviation)
         ctx.mark_non_differentiable(mean, variance)
@@ -92,5 +102,6 @@ class _NormPool(torch.autograd.Function):
         linear = -saved.scale.double() * to_weight / (deviation * rows)
         constant = -saved.scale.double() * to_bias / rows - linear * mean
         terms = (linear.to(saved.scale), constant.to(saved.scale))
-        gradient = pull_rows(saved, to_maxima, to_rows, *terms, ctx.slope)
-        return gradient, to_weight.to(ctx.dtype), to_bias.to(ctx.dtype), *[None] * 5
+        given = (to_maxima, to_rows, *terms, ctx.slope)
+        gradient = pull_rows(saved, *given, consume=ctx.consume)
+        return gradient, to_weight.to(ctx.dtype), to_bias.to(ctx.dtype), *[None] * 6

@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pcclust.ops._checks import check_clouds, check_matrix, check_slope, require
+from pcclust.ops._checks import check_matrix
 from pcclust.ops._registry import call, declare
+from pcclust.ops._segment_checks import GIVEN, check_rows
+from pcclust.ops.segment_pull import segment_pull
+from pcclust.ops.segment_sums import segment_sums
 from pcclust.ops.segments import Segments, segment_rows
 
 
@@ -110,14 +113,7 @@ def parameter_sums(
     saved: Saved, to_maxima: Tensor, to_rows: Tensor | None, slope: float
 ) -> tuple[Tensor, Tensor]:
     """Returns the gradients of scale and shift, in float64, without a pass over the rows."""
-    found = saved.argmax >= 0
-    places = saved.argmax.clamp(min=0) + saved.starts[:, None]
-    places = places.clamp(max=max(len(saved.values) - 1, 0))
-    rows = places if saved.members is None else saved.members[places]
-    at_maxima = saved.values.gather(0, rows) if len(saved.values) else torch.zeros_like(to_maxima)
-    rises = at_maxima * saved.scale + saved.shift > 0
-    own = torch.where(found, torch.where(rises, to_maxima, to_maxima * slope), 0).double()
-    to_scale, to_shift = (own * at_maxima).sum(dim=0), own.sum(dim=0)
+    to_scale, to_shift = segment_sums(*saved[:7], to_maxima.contiguous(), slope).unbind()
     if to_rows is not None:
         to_scale = (to_rows.double() * saved.products).sum(dim=0) + to_scale
         to_shift = (to_rows.double() * saved.slopes).sum(dim=0) + to_shift
@@ -131,33 +127,14 @@ def pull_rows(
     linear: Tensor,
     constant: Tensor,
     slope: float,
+    *,
+    consume: bool = False,
 ) -> Tensor:
-    """Returns the gradient of all rows, in one pass over them."""
+    """Returns the gradient of all rows, in one pass over them; see `segment_pull`."""
     if to_rows is None:
         to_rows = torch.zeros_like(to_maxima)
     given = (to_maxima.contiguous(), to_rows.contiguous(), linear, constant, slope)
-    gradient: Tensor = call("segment_pull", *saved[:7], *given)
-    return gradient
-
-
-def _check(
-    values: Tensor,
-    scale: Tensor,
-    shift: Tensor,
-    members: Tensor | None,
-    starts: Tensor,
-    sizes: Tensor,
-    slope: float,
-) -> None:
-    check_matrix(values, "values")
-    check_matrix(scale, "scale", values.shape[1:], values.dtype)
-    check_matrix(shift, "shift", values.shape[1:], values.dtype)
-    check_slope(slope)
-    if members is not None:
-        check_matrix(members, "members", (None,), torch.int64)
-        inside = bool(((members >= 0) & (members < len(values))).all())
-        require(inside, "members hold rows that there are not")
-    check_clouds(values if members is None else members, starts, sizes)
+    return segment_pull(*saved[:7], *given, consume=consume)
 
 
 def _row_moments_torch(values: Tensor) -> Tensor:
@@ -174,7 +151,7 @@ def _segment_pool_torch(
     sizes: Tensor,
     slope: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check(values, scale, shift, members, starts, sizes, slope)
+    check_rows(values, scale, shift, members, starts, sizes, slope)
     places, owners = segment_rows(starts, sizes)
     z = values[places if members is None else members[places]]
     x = torch.addcmul(shift, z, scale)
@@ -197,44 +174,6 @@ def _segment_pool_torch(
     return maxima, argmax, means, summed(factors).to(z), summed(factors * z).to(z)
 
 
-def _segment_pull_torch(
-    values: Tensor,
-    scale: Tensor,
-    shift: Tensor,
-    members: Tensor | None,
-    starts: Tensor,
-    sizes: Tensor,
-    argmax: Tensor,
-    to_maxima: Tensor,
-    to_rows: Tensor,
-    linear: Tensor,
-    constant: Tensor,
-    slope: float,
-) -> Tensor:
-    _check(values, scale, shift, members, starts, sizes, slope)
-    shape = (len(starts), values.shape[1])
-    check_matrix(argmax, "argmax", shape, torch.int32)
-    inside = bool(((argmax >= -1) & (argmax < sizes[:, None])).all())
-    require(inside, "argmax holds places outside of a segment")
-    check_matrix(to_maxima, "to_maxima", shape, values.dtype)
-    check_matrix(to_rows, "to_rows", shape, values.dtype)
-    check_matrix(linear, "linear", values.shape[1:], values.dtype)
-    check_matrix(constant, "constant", values.shape[1:], values.dtype)
-    places, owners = segment_rows(starts, sizes)
-    rows = places if members is None else members[places]
-    once = bool((torch.bincount(rows, minlength=1) <= 1).all())
-    require(once, "members hold a row twice")
-    z = values[rows]
-    to_y = to_rows[owners]
-    place = (places - starts[owners])[:, None]
-    to_y = torch.where(place == argmax[owners], to_y + to_maxima[owners], to_y)
-    x = torch.addcmul(shift, z, scale)
-    to_x = torch.where(x > 0, to_y, to_y * slope)
-    gradient = torch.zeros_like(values)
-    gradient[rows] = to_x * scale + (z * linear + constant)
-    return gradient
-
-
 def _row_moments_fake(values: Tensor) -> Tensor:
     return values.new_empty((2, values.shape[1]), dtype=torch.float64)
 
@@ -254,34 +193,10 @@ def _segment_pool_fake(
     return rest[0], argmax, rest[1], rest[2], rest[3]
 
 
-def _segment_pull_fake(
-    values: Tensor,
-    scale: Tensor,
-    shift: Tensor,
-    members: Tensor | None,
-    starts: Tensor,
-    sizes: Tensor,
-    argmax: Tensor,
-    to_maxima: Tensor,
-    to_rows: Tensor,
-    linear: Tensor,
-    constant: Tensor,
-    slope: float,
-) -> Tensor:
-    return torch.empty_like(values)
-
-
-_GIVEN = "Tensor values, Tensor scale, Tensor shift, Tensor? members, Tensor starts, Tensor sizes, "
 declare("row_moments(Tensor values) -> Tensor", _row_moments_torch, _row_moments_fake)
 declare(
-    f"segment_pool({_GIVEN}float slope) -> (Tensor maxima, Tensor argmax, Tensor means, "
+    f"segment_pool({GIVEN}float slope) -> (Tensor maxima, Tensor argmax, Tensor means, "
     "Tensor slopes, Tensor products)",
     _segment_pool_torch,
     _segment_pool_fake,
-)
-declare(
-    f"segment_pull({_GIVEN}Tensor argmax, Tensor to_maxima, Tensor to_rows, Tensor linear, "
-    "Tensor constant, float slope) -> Tensor",
-    _segment_pull_torch,
-    _segment_pull_fake,
 )

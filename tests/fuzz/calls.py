@@ -14,6 +14,7 @@ import pcclust.ops.kmeans_assign
 import pcclust.ops.kmeans_plusplus
 import pcclust.ops.linear_pool
 import pcclust.ops.row_layer
+import pcclust.ops.scaled_leaky
 import pcclust.ops.segment_pool  # noqa: F401  (each declares its operators)
 
 Call = tuple[str, list[Any]]
@@ -225,6 +226,30 @@ def segment_pull(draw: Draw) -> list[Any]:
     return [*given, argmax, maxima, means, *torch.randn(2, *given[1].shape).to(given[1]), slope]
 
 
+def segment_sums(draw: Draw) -> list[Any]:
+    *given, slope = segment_pool(draw)
+    maxima, argmax, *_ = torch.ops.pcclust.segment_pool(*given, slope)
+    return [*given, argmax, maxima, slope]
+
+
+def covered_pull(draw: Draw) -> list[Any]:
+    while True:
+        given = segment_pull(draw)
+        if int(given[5].sum()) == len(given[0]):
+            return given
+
+
+def scaled_leaky(draw: Draw) -> list[Any]:
+    rows, channels = draw.choice((0, 1, 70, 1500)), draw.choice((0, 1, 16, 37))
+    values = torch.randn(rows, channels, dtype=draw.choice(DTYPES))
+    return [values, *torch.randn(2, channels).to(values), draw.choice((0.0, 0.2))]
+
+
+def scaled_leaky_backward(draw: Draw) -> list[Any]:
+    given = scaled_leaky(draw)
+    return [torch.randn_like(given[0]), *given]
+
+
 def kmeans_assign(draw: Draw) -> list[Any]:
     count, clusters, dims = (draw.choice(some) for some in ((0, 1, 70), (1, 5, 40), (1, 3, 33)))
     count, dtype = count * draw.scale, draw.choice(DTYPES)
@@ -270,12 +295,20 @@ OPERATORS: dict[str, Callable[[Draw], list[Any]]] = {
         edge_layer,
         row_moments,
         segment_pool,
+        segment_sums,
         segment_pull,
+        scaled_leaky,
+        scaled_leaky_backward,
         kmeans_assign,
         kmeans_update,
         kmeans_plusplus,
     )
-} | {"edge_reduce_backward_": edge_reduce_backward, "rri_links": rri}
+} | {
+    "edge_reduce_backward_": edge_reduce_backward,
+    "scaled_leaky_backward_": scaled_leaky_backward,
+    "segment_pull_": covered_pull,
+    "rri_links": rri,
+}
 
 
 def changed(value: Any, draw: Draw) -> Any:
