@@ -1,9 +1,5 @@
 """Linear layers on the rows of points."""
 
-import platform
-from functools import cache
-from pathlib import Path
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,9 +13,7 @@ def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     On a CPU, torch gives products of matrices to one library and convolutions to another, and on
     many processors the second is about twice as fast, forward and backward: so the rows are taken
-    for the pixels of some images, and the product for a 1×1 convolution. On Intel's processors,
-    whose library the first is, both are as fast, and the first takes up to a third less for the
-    gradient of the weight: there it stays a product.
+    for the pixels of some images, and the product for a 1×1 convolution.
 
     Args:
         rows: ``(R, in)``.
@@ -45,16 +39,6 @@ def _convolve(rows: Tensor, weight: Tensor, bias: Tensor | None, width: int) -> 
 
 def _image_width(rows: Tensor, weight: Tensor) -> int:
     usable = not torch.compiler.is_compiling() and torch._C._has_mkldnn
-    usable = usable and not _products_suffice()
     if not usable or rows.device.type != "cpu" or {rows.dtype, weight.dtype} != {torch.float32}:
         return 0
     return min(MOST_ROWS, len(rows) // LEAST_IMAGES)
-
-
-@cache
-def _products_suffice() -> bool:
-    """Returns whether the processor is one that MKL is made for."""
-    facts = Path("/proc/cpuinfo")
-    names = facts.read_text() if facts.is_file() else platform.processor()
-    has_mkl: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
-    return has_mkl and "GenuineIntel" in names
