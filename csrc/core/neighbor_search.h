@@ -3,12 +3,13 @@
 
 #include <cstdint>
 #include <limits>
-#include <vector>
+#include <type_traits>
 
 #include "core/arguments.h"
 #include "core/buffer.h"
 #include "core/panel_search.h"
 #include "core/parallel.h"
+#include "core/query_group.h"
 #include "core/row_writer.h"
 #include "core/tree.h"
 #include "core/tree_build.h"
@@ -24,7 +25,7 @@ constexpr int64_t kLargeCloud = 1 << 16;  // whose scratch memory is worth givin
 constexpr float kNext = 1.25f;
 constexpr float kReach = 2.5f;
 
-// The queries of one leaf, searched one after the other.
+// The queries of one leaf, searched a few at a time or one after the other.
 template <class T, class List, class Emit>
 class LeafQueries {
  public:
@@ -36,31 +37,60 @@ class LeafQueries {
         k_(std::min(a.k, tree.count)),
         list_(list),
         emit_(emit),
-        self_(&tree == &order) {}
+        self_(&tree == &order),
+        group_(tree, k_, list) {}
 
   // Where the k-th distance of the last query lets expect those of this leaf, the leaves so near to
   // it are collected once for all its queries. A query whose neighbours may lie beyond goes through
   // the whole tree, and the others wait for what it finds.
   void search(int64_t l) {
     const Leaf<T>& leaf = order_.leaf[l];
-    for (int lane = 0; lane < kFan && leaf.id[lane] >= 0; ++lane) emit_.expect(leaf.id[lane]);
+    const int used = static_cast<int>(std::min<int64_t>(kFan, order_.count - l * kFan));
+    for (int lane = 0; lane < used; ++lane) emit_.expect(leaf.id[lane]);
     bool near = collect(l);
-    for (int lane = 0; lane < kFan && leaf.id[lane] >= 0; ++lane) {
+    for (int lane = 0; lane < used;) {
+      if (near) {
+        const int found = search_group(leaf, lane, std::min(kTogether, used - lane));
+        lane += found;
+        if (found > 0) continue;
+      }
       if (!(near && search_near(leaf, lane))) {
         search_tree(leaf, lane, l);
         if (near || lane == 0) near = collect(l);
       }
-      emit_(leaf.id[lane], list_);
+      emit_(leaf.id[lane++], list_);
     }
   }
 
  private:
+  // Searches and emits queries from lane `first` on, at most `count`; returns how many.
+  int search_group(const Leaf<T>& leaf, int first, int count) {
+    if constexpr (!std::is_same_v<GroupOf<List>, NoGroup>) {
+      T at[kTogether][3];
+      int32_t without[kTogether];
+      for (int q = 0; q < count; ++q) {
+        for (int axis = 0; axis < 3; ++axis) at[q][axis] = leaf.coordinate[axis][first + q];
+        without[q] = excluded(leaf, first + q);
+      }
+      const T guess = warm_ ? expected_ * kNext : a_.limit;
+      count = group_.search(at, without, count, guess, a_.limit, near_);
+      for (int q = 0; q < count; ++q) emit_(leaf.id[first + q], group_.list(q));
+      if (count > 0) {
+        std::copy_n(at[count - 1], 3, at_);
+        remember(group_.list(count - 1));
+        expected_ = group_.mean_threshold(count);
+      }
+      return count;
+    }
+    return 0;
+  }
+
   bool search_near(const Leaf<T>& leaf, int lane) {
     list_.start(a_.limit);
     move_to(leaf, lane);
     const T guess = warm_ ? kth_ * kNext : a_.limit;
     if (!searcher_.search_near(at_, near_, excluded(leaf, lane), k_, guess, list_)) return false;
-    remember();
+    remember(list_);
     return true;
   }
 
@@ -69,7 +99,7 @@ class LeafQueries {
     move_to(leaf, lane);
     const int64_t start_leaf = self_ ? l : searcher_.nearest_leaf(at_);
     searcher_.search(at_, start_leaf, excluded(leaf, lane), list_);
-    remember();
+    remember(list_);
   }
 
   bool collect(int64_t l) {
@@ -87,9 +117,9 @@ class LeafQueries {
     for (int axis = 0; axis < 3; ++axis) at_[axis] = leaf.coordinate[axis][lane];
   }
 
-  void remember() {
-    warm_ = list_.full();
-    kth_ = list_.threshold();
+  void remember(const List& list) {
+    warm_ = list.full();
+    kth_ = expected_ = list.threshold();
     for (int axis = 0; axis < 3; ++axis) found_at_[axis] = at_[axis];
   }
 
@@ -114,8 +144,10 @@ class LeafQueries {
   T at_[3] = {};
   bool warm_ = false;    // whether the last query found k neighbours,
   T kth_ = 0;            // how far (squared) the last of them was,
-  T found_at_[3] = {};   // and where the query
+  T found_at_[3] = {};   // and where the query; and
+  T expected_ = 0;       // what that lets expect of the next
   Neighborhood<T> near_;
+  GroupOf<List> group_;
 };
 
 // A thread's trees, kept from cloud to cloud.

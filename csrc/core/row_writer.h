@@ -35,8 +35,7 @@ class RowWriter {
     int64_t* indices = a_.indices + row * a_.k;
     int64_t count = a_.k;
     if (listed_ == a_.k && list.full()) {
-      for (int64_t i = 0; i < a_.k; ++i) distances[i] = list.distance(i);
-      for (int64_t i = 0; i < a_.k; ++i) indices[i] = list.id(i) + first_index_;
+      list.write(distances, indices, first_index_);
     } else {
       count = 0;
       for (int64_t i = 0; i < listed_; ++i) {

@@ -71,6 +71,16 @@ PCCLUST_INLINE V minimum(V a, V b) {
   return a < b ? a : b;
 }
 
+#if defined(PCCLUST_HAS_AVX512)
+// The same also of NaN and of zeros, which g++ does not see.
+PCCLUST_INLINE F32x16 maximum(F32x16 a, F32x16 b) {
+  return (F32x16)_mm512_max_ps((__m512)a, (__m512)b);
+}
+PCCLUST_INLINE F32x16 minimum(F32x16 a, F32x16 b) {
+  return (F32x16)_mm512_min_ps((__m512)a, (__m512)b);
+}
+#endif
+
 // a · b + c, rounded once where the processor can; never for distances that must be exact.
 PCCLUST_INLINE F32x16 multiply_add(F32x16 a, F32x16 b, F32x16 c) {
 #if defined(PCCLUST_HAS_AVX512)
@@ -177,6 +187,7 @@ PCCLUST_INLINE uint32_t bits(Mask mask) {
 #endif
 PCCLUST_COMPARE(lanes_at_most, <=, _CMP_LE_OQ)
 PCCLUST_COMPARE(lanes_equal, ==, _CMP_EQ_OQ)
+PCCLUST_COMPARE(lanes_below, <, _CMP_LT_OQ)
 #undef PCCLUST_COMPARE
 
 PCCLUST_INLINE uint32_t lanes_equal(I32x16 a, I32x16 b) {
@@ -220,6 +231,17 @@ PCCLUST_INLINE void append(T* to, V v, uint32_t chosen) {
 #else
   for (; chosen; chosen &= chosen - 1) *to++ = v[__builtin_ctz(chosen)];
 #endif
+}
+
+// How many lanes of all vectors are below `limit`.
+template <int Vectors>
+PCCLUST_INLINE int count_below(const F32x16 (&v)[Vectors], F32x16 limit) {
+  int count = 0;
+  for (int i = 0; i < Vectors; i += 2) {
+    const uint32_t high = i + 1 < Vectors ? lanes_below(v[i + 1], limit) : 0;
+    count += __builtin_popcount(lanes_below(v[i], limit) | high << 16);
+  }
+  return count;
 }
 
 // Adds 1 to the counts of the lanes where a < b.

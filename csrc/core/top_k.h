@@ -80,9 +80,10 @@ struct Found {
   alignas(64) int32_t id[most + 16];
 };
 
-// Writes the rank of each of `Vectors` · 16 candidates, in order of (distance, id).
+// Writes the keys of at most `Vectors` · 16 candidates, each at its rank by distance; returns the
+// sum of the ranks, which equal distances make smaller.
 template <int Vectors>
-void rank_candidates(const Found& found, int32_t* ranks) {
+int64_t place_by_rank(const Found& found, int64_t* keys) {
   F32x16 distance[Vectors];
   I32x16 rank[Vectors];
   for (int v = 0; v < Vectors; ++v) {
@@ -93,8 +94,31 @@ void rank_candidates(const Found& found, int32_t* ranks) {
     const F32x16 other = splat<F32x16>(found.distance[i]);
     for (int v = 0; v < Vectors; ++v) count_less(other, distance[v], rank[v]);
   }
+  alignas(64) int32_t ranks[Vectors * 16];
   for (int v = 0; v < Vectors; ++v) store(ranks + 16 * v, rank[v]);
+  int64_t total = 0;
+  for (int i = 0; i < found.count; ++i) total += ranks[i];
+  for (int i = 0; i < found.count; ++i) keys[ranks[i]] = make_key(found.distance[i], found.id[i]);
+  return total;
 }
+
+#if defined(PCCLUST_HAS_AVX512)
+// Of few candidates, one after the other: bits of comparisons are counted faster than added up.
+template <int Vectors>
+  requires(Vectors <= 3)
+int64_t place_by_rank(const Found& found, int64_t* keys) {
+  F32x16 distance[Vectors];
+  for (int v = 0; v < Vectors; ++v) distance[v] = load<F32x16>(found.distance + 16 * v);
+  int64_t total = 0;
+  for (int i = 0; i < found.count; ++i) {
+    const int rank = count_below(distance, splat<F32x16>(found.distance[i]));
+    const int64_t high = load<int32_t>(found.distance + i);
+    keys[rank] = high << 32 | static_cast<uint32_t>(found.id[i]);
+    total += rank;
+  }
+  return total;
+}
+#endif
 
 // Sorted keys in `Octets` registers of 8; places after the k-th hold what was pushed out.
 template <int Octets>
@@ -128,22 +152,17 @@ class RegisterList {
 
   // Takes the k first of all candidates there are, instead of working them in.
   void rank(Found& found) {
-    alignas(64) int32_t ranks[Found::most + 16];
-    for (int i = found.count; i % 16; ++i) found.distance[i] = std::numeric_limits<float>::infinity();
-    switch ((found.count + 15) / 16) {
-      case 0: case 1: rank_candidates<1>(found, ranks); break;
-      case 2: rank_candidates<2>(found, ranks); break;
-      case 3: rank_candidates<3>(found, ranks); break;
-      case 4: rank_candidates<4>(found, ranks); break;
-      case 5: rank_candidates<5>(found, ranks); break;
-      default: rank_candidates<6>(found, ranks); break;
-    }
+    store(found.distance + found.count, splat<F32x16>(std::numeric_limits<float>::infinity()));
     int64_t total = 0;
-    for (int i = 0; i < found.count; ++i) total += ranks[i];
-    if (total != int64_t{found.count} * (found.count - 1) / 2) part_ties(found, ranks);
-    for (int i = 0; i < found.count; ++i) {
-      keys_[ranks[i]] = make_key(found.distance[i], found.id[i]);
+    switch ((found.count + 15) / 16) {
+      case 0: case 1: total = place_by_rank<1>(found, keys_); break;
+      case 2: total = place_by_rank<2>(found, keys_); break;
+      case 3: total = place_by_rank<3>(found, keys_); break;
+      case 4: total = place_by_rank<4>(found, keys_); break;
+      case 5: total = place_by_rank<5>(found, keys_); break;
+      default: total = place_by_rank<6>(found, keys_); break;
     }
+    if (total != int64_t{found.count} * (found.count - 1) / 2) part_ties(found);
     if (full()) {
       threshold_ = distance_of(keys_[k_ - 1]);
       last_id_ = id_of(keys_[k_ - 1]);
@@ -153,6 +172,13 @@ class RegisterList {
   bool full() const { return keys_[k_ - 1] != kEmpty; }
   float distance(int64_t i) const { return distance_of(keys_[i]); }
   int32_t id(int64_t i) const { return id_of(keys_[i]); }  // -1 where there is none
+
+  // Writes all k, once full, with `first` added to each id.
+  void write(float* __restrict distances, int64_t* __restrict indices, int64_t first) const {
+    const int k = k_;
+    for (int i = 0; i < k; ++i) distances[i] = distance_of(keys_[i]);
+    for (int i = 0; i < k; ++i) indices[i] = id_of(keys_[i]) + first;
+  }
 
  private:
   static constexpr int64_t kEmpty = int64_t{0x7f800000} << 32 | 0xffffffff;  // (inf, -1)
@@ -169,12 +195,9 @@ class RegisterList {
   }
 
   // Of candidates at the same distance, the lower id comes first.
-  static void part_ties(const Found& found, int32_t* ranks) {
-    for (int i = 0; i < found.count; ++i) {
-      for (int j = 0; j < found.count; ++j) {
-        ranks[i] += found.distance[j] == found.distance[i] && found.id[j] < found.id[i];
-      }
-    }
+  void part_ties(const Found& found) {
+    for (int i = 0; i < found.count; ++i) keys_[i] = make_key(found.distance[i], found.id[i]);
+    std::sort(keys_, keys_ + found.count);
   }
 
   alignas(64) int64_t keys_[8 * Octets > Found::most ? 8 * Octets : Found::most];
@@ -223,6 +246,10 @@ class BufferList {
     return i < count_ ? distance_of(kept_[i]) : std::numeric_limits<T>::infinity();
   }
   int32_t id(int64_t i) const { return i < count_ ? id_of(kept_[i]) : -1; }
+  void write(T* distances, int64_t* indices, int64_t first) const {
+    for (int64_t i = 0; i < k_; ++i) distances[i] = distance_of(kept_[i]);
+    for (int64_t i = 0; i < k_; ++i) indices[i] = id_of(kept_[i]) + first;
+  }
 
  private:
   void cut() {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/buffer.h"
+#include "core/column_sort.h"
 #include "core/parallel.h"
 #include "core/select.h"
 #include "core/simd.h"
@@ -85,22 +86,40 @@ struct Span {
 
   int64_t leaves() const { return (count + kFan - 1) / kFan; }
 
-  // Cuts at the largest power of two of full leaves, which keeps every node at its fixed place.
   std::pair<Span, Span> halves() const {
-    const int64_t left = kFan * static_cast<int64_t>(std::bit_floor(
-                                    static_cast<uint64_t>(leaves() - 1)));
+    const int64_t left = left_of(count);
     split(items, count, left, widest_axis(items, count));
     return {{items, left}, {items + left, count - left}};
   }
 };
 
+// Up to how many points are ordered column by column, and laid out as leaves where they were.
+template <class T>
+constexpr int64_t kInColumns = 0;
+#if defined(PCCLUST_HAS_AVX512)
+template <>
+constexpr int64_t kInColumns<float> = 2048;
+#endif
+
+template <class T>
+void order_in_columns(Span<T> span) {
+  static thread_local ColumnSorter sorter;
+  sorter.order(span.count, reinterpret_cast<Leaf<T>*>(span.items), [&](int64_t i, T* coordinate) {
+    std::copy_n(span.items[i].coordinate, 3, coordinate);
+    return span.items[i].id;
+  });
+}
+
 template <class T>
 void order_span(Span<T> span, const Threads& threads) {
-  while (span.leaves() > 1) {
+  while (span.count > kInColumns<T> && span.leaves() > 1) {
     if (span.count >= 4096) threads.check();
     const auto [left, right] = span.halves();
     order_span(left, threads);
     span = right;
+  }
+  if constexpr (kInColumns<T> > 0) {
+    if (span.count > 0) order_in_columns(span);
   }
 }
 
@@ -155,6 +174,16 @@ void fill_leaf(const Item<T>* items, int64_t count, Leaf<T>& leaf) {
     filled.id[lane] = used ? own[lane].id : -1;
   }
   std::memcpy(&leaf, &filled, sizeof(leaf));
+}
+
+template <class T>
+void fill_leaves(const Item<T>* items, const Tree<T>& tree, const Threads& threads) {
+  const int64_t run = 1 << 12;
+  for_each_task(threads, (tree.leaves + run - 1) / run, [&](int64_t task) {
+    for (int64_t l = task * run; l < tree.leaves && l < (task + 1) * run; ++l) {
+      fill_leaf(items + l * kFan, std::min<int64_t>(kFan, tree.count - l * kFan), tree.leaf[l]);
+    }
+  });
 }
 
 template <class T>
@@ -228,12 +257,7 @@ void build_tree(const T* points, int64_t dims, const Tree<T>& tree, Buffer<Item<
     }
   });
   order_items(items, count, threads);
-  const int64_t run = 1 << 12;
-  for_each_task(threads, (tree.leaves + run - 1) / run, [&](int64_t task) {
-    for (int64_t l = task * run; l < tree.leaves && l < (task + 1) * run; ++l) {
-      fill_leaf(items + l * kFan, std::min<int64_t>(kFan, count - l * kFan), tree.leaf[l]);
-    }
-  });
+  if constexpr (kInColumns<T> == 0) fill_leaves(items, tree, threads);
   bound_tree(tree, threads);
 }
 

@@ -135,6 +135,20 @@ class Searcher {
     }
   }
 
+  // The excluded point gets a NaN, which is within no limit.
+  static PCCLUST_INLINE void measure_leaf(const Position<T>& query, const Leaf<T>& leaf,
+                                          int32_t excluded, T* distance) {
+    for (int lane = 0; lane < kFan; lane += kLanes) {
+      V d[3];
+      for (int axis = 0; axis < 3; ++axis) {
+        d[axis] = query.coordinate[axis] - load<V>(leaf.coordinate[axis] + lane);
+      }
+      const auto id = __builtin_convertvector(load<Ids>(leaf.id + lane), typename Vector<T>::Mask);
+      const V nothing = splat<V>(std::numeric_limits<T>::quiet_NaN());
+      store(distance + lane, id == excluded ? nothing : squared_norm(d));
+    }
+  }
+
  private:
   // Measures the leaves within `limit`, which is widened until k points lie within it, as far as
   // `near` reaches; returns how many do.
@@ -283,20 +297,6 @@ class Searcher {
     alignas(64) T distance[kFan];
     measure_leaf(query, leaf, excluded, distance);
     append_near(distance, leaf.id, list.threshold(), list.waiting());
-  }
-
-  // The excluded point gets a NaN, which is within no limit.
-  static PCCLUST_INLINE void measure_leaf(const Position<T>& query, const Leaf<T>& leaf,
-                                          int32_t excluded, T* distance) {
-    for (int lane = 0; lane < kFan; lane += kLanes) {
-      V d[3];
-      for (int axis = 0; axis < 3; ++axis) {
-        d[axis] = query.coordinate[axis] - load<V>(leaf.coordinate[axis] + lane);
-      }
-      const auto id = __builtin_convertvector(load<Ids>(leaf.id + lane), typename Vector<T>::Mask);
-      const V nothing = splat<V>(std::numeric_limits<T>::quiet_NaN());
-      store(distance + lane, id == excluded ? nothing : squared_norm(d));
-    }
   }
 
   const Tree<T>& tree_;
