@@ -12,9 +12,9 @@ namespace pcclust::inline PCCLUST_ISA {
 // 6e-9), the rest is rounding.
 PCCLUST_INLINE F32x16 angle_above(F32x16 y, F32x16 x) {
   constexpr float kPi = 3.14159265f;
-  const F32x16 zero{}, width = x < zero ? -x : x;
+  const F32x16 zero{}, width = where(less(x, zero), -x, x);
   const F32x16 high = maximum(y, width), low = minimum(y, width);
-  const F32x16 t = low / (high > zero ? high : splat<F32x16>(1.0f));
+  const F32x16 t = low / where(less(zero, high), high, splat<F32x16>(1.0f));
   const F32x16 z = t * t;
   F32x16 p = splat<F32x16>(0.002456724178045988f);
   for (const float c : {-0.014401355758309364f, 0.03978122025728226f, -0.07234857231378555f,
@@ -23,16 +23,16 @@ PCCLUST_INLINE F32x16 angle_above(F32x16 y, F32x16 x) {
     p = p * z + c;
   }
   F32x16 angle = p * t;
-  angle = y > width ? 0.5f * kPi - angle : angle;
-  return x < zero ? kPi - angle : angle;
+  angle = where(less(width, y), 0.5f * kPi - angle, angle);
+  return where(less(x, zero), kPi - angle, angle);
 }
 
 // The angle of (x, y) in [0, 2π].
 PCCLUST_INLINE F32x16 angle_around(F32x16 y, F32x16 x) {
   constexpr float kTwoPi = 6.28318531f;
   const F32x16 zero{};
-  const F32x16 above = angle_above(y < zero ? -y : y, x);
-  return y < zero ? kTwoPi - above : above;
+  const F32x16 above = angle_above(where(less(y, zero), -y, y), x);
+  return where(less(y, zero), kTwoPi - above, above);
 }
 
 }  // namespace pcclust::inline PCCLUST_ISA

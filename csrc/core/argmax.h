@@ -30,7 +30,7 @@ PCCLUST_INLINE Argmax<T> argmax_of(const T* value, const int32_t* id) {
   Argmax<T> best{largest_lane(most), INT32_MAX};
   uint32_t tied = 0;
   for (int lane = 0; lane < kFan; lane += lanes) {
-    tied |= bits(load<V>(value + lane) == splat<V>(best.value)) << lane;
+    tied |= lanes_equal(load<V>(value + lane), splat<V>(best.value)) << lane;
   }
   for (; tied; tied &= tied - 1) {
     const int32_t candidate = id[__builtin_ctz(tied)];

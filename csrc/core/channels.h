@@ -23,7 +23,7 @@ struct Channels {
   static PCCLUST_INLINE Position narrow(Mask m) { return __builtin_convertvector(m, Position); }
   static PCCLUST_INLINE V shorten(Total t) { return __builtin_convertvector(t, V); }
   static PCCLUST_INLINE Mask wide(Position p) { return __builtin_convertvector(p, Mask); }
-  static PCCLUST_INLINE bool any_nan(V v) { return bits(v != v) != 0; }
+  static PCCLUST_INLINE bool any_nan(V v) { return static_cast<uint32_t>(~bits(equal(v, v))) << (32 - count) != 0; }
 };
 template <class V>
   requires std::is_arithmetic_v<V>

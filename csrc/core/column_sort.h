@@ -146,7 +146,7 @@ class ColumnSorter {
       const F32x16 here = load<F32x16>(values + i);
       uint32_t low = lanes_below(here, pivot);
       if (tied) {
-        low |= lanes_equal(here, pivot) & bits(load<I32x16>(id_.data() + at + i) < first_id);
+        low |= lanes_equal(here, pivot) & bits(less(load<I32x16>(id_.data() + at + i), splat<I32x16>(first_id)));
       }
       low &= used(count - i);
       const uint32_t high = used(count - i) & ~low;

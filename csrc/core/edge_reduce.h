@@ -36,9 +36,9 @@ __attribute__((noinline, cold)) void take_first_nans(const EdgeReduceArguments<T
     for (int64_t j = e.k; j-- > 0;) {
       const int64_t near = e.neighbors[row * e.k + j];
       const V v = load<V>(values + near * 2 * e.channels), key = v * sign;
-      const auto nan = key != key;
-      best = nan ? u + v : best;
-      argmax = nan ? C::fill(near) : argmax;
+      const auto number = equal(key, key);
+      best = where(number, best, u + v);
+      argmax = where(number, argmax, C::fill(near));
     }
     store(a.maxima + at, best);
     store(a.argmax + at, C::narrow(argmax));
@@ -114,10 +114,10 @@ void reduce_rows(const EdgeReduceArguments<T>& a, EdgeRows rows, int64_t channel
       const auto position = C::fill(near[j]);
       for (int n = 0; n < N; ++n) {
         const V v = load<V>(from + n * lanes), candidate = v * sign[n], edge = u[n] + v;
-        const auto better = candidate > key[n];
-        key[n] = better ? candidate : key[n];
-        best[n] = better ? v : best[n];
-        argmax[n] = better ? position : argmax[n];
+        const auto better = less(key[n], candidate);
+        key[n] = where(better, candidate, key[n]);
+        best[n] = where(better, v, best[n]);
+        argmax[n] = where(better, position, argmax[n]);
         sum[n] += edge;
         square[n] += edge * edge;
       }

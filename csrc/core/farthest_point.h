@@ -79,7 +79,7 @@ class FarthestPoints {
     const int home = holds ? (taken_ >> (4 * (level + 1))) % kFan : -1;
     uint32_t left = holds ? 1u << home : 0;  // also where all that is left is duplicates of it
     for (int lane = 0; lane < kFan; lane += kLanes) {
-      left |= bits(load<V>(gap + lane) < load<V>(found.value + lane)) << lane;
+      left |= lanes_below(load<V>(gap + lane), load<V>(found.value + lane)) << lane;
     }
     for (; left; left &= left - 1) {
       const int lane = __builtin_ctz(left);

@@ -136,7 +136,7 @@ inline void screen_panels(const float* const (&query)[kBlock], const float (&que
       const F32x16 square = load<F32x16>(squares + p * kFan);
       const F32x16 distance = (square - 2.0f * product[p][q]) + query_square[q];
       // A NaN stays: the comparison is false for it.
-      store(out[p][q], distance < F32x16{} ? F32x16{} : distance);
+      store(out[p][q], where(less(distance, F32x16{}), F32x16{}, distance));
     }
   }
 }

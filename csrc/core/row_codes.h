@@ -213,7 +213,7 @@ inline int screen(const uint8_t* points, const TileTerms& terms, const CenterCod
                            __builtin_convertvector(product, F32x16) * (scale * centers.scale[j]) -
                            norm * centers.lost[j] - lost * centers.norm[j];
       // Where squares overflow the bound is NaN, and must rule out nothing.
-      for (uint32_t near = ~bits(bound > most) & 0xffffu; near; near &= near - 1) {
+      for (uint32_t near = ~bits(less(most, bound)) & 0xffffu; near; near &= near - 1) {
         const int lane = __builtin_ctz(near);
         found[candidates++] = {i + lane, static_cast<int32_t>(j), bound[lane]};
       }

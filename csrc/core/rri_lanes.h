@@ -86,7 +86,7 @@ bool rri_by_lanes(const RriCloud<float>& cloud, int64_t point, const List& list,
       least = minimum((U32x16)difference, least);
     }
     const F32x16 around = (lowest - own) + 6.28318531f;
-    const F32x16 gap = (I32x16)least < 0 ? around : (F32x16)least;
+    const F32x16 gap = where(less((I32x16)least, I32x16{}), around, (F32x16)least);
     const int used = std::min(16, k - 16 * part);
     const uint32_t lanes = (1u << used) - 1;
     if (lanes_at_most(gap, splat<F32x16>(close)) & lanes) return false;

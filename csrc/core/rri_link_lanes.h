@@ -47,15 +47,15 @@ PCCLUST_INLINE F32x16 find_successors(Around& around, int part, int k, int32_t l
   I32x16 column{};
   for (int step = 1; step < k; ++step) {
     const auto difference = (U32x16)(load<F32x16>(around.azimuth + 16 * part + step) - own);
-    column = difference < least ? I32x16{} + step : column;
+    column = where(less(difference, least), I32x16{} + step, column);
     least = minimum(difference, least);
   }
   for (int lane = 0; lane < 16; ++lane) column[lane] += 16 * part + lane;
-  column = column >= k ? column - k : column;
-  const I32x16 last = (I32x16)least < 0;
-  store(around.successor + 16 * part, last ? I32x16{} + lowest_column : column);
+  column = where(less(column, I32x16{} + k), column, column - k);
+  const I32x16 last = less((I32x16)least, I32x16{});
+  store(around.successor + 16 * part, where(last, I32x16{} + lowest_column, column));
   const F32x16 turn = (around.azimuth[lowest_column] - own) + static_cast<float>(kTurn);
-  return last ? turn : (F32x16)least;
+  return where(last, turn, (F32x16)least);
 }
 
 // The angles from sixteen neighbours to those that follow them, right to float's relative rounding

@@ -25,7 +25,7 @@ void scaled_leaky(const ScaledLeakyArguments<T>& a, const Threads& threads) {
         const int64_t at = row * a.channels + channel;
         const V scale = load<V>(a.scale + channel), offset = load<V>(a.offset + channel);
         const V x = multiply_add(load<V>(a.values + at), scale, offset);
-        store(a.out + at, x > V{} ? x : x * a.slope);
+        store(a.out + at, where(less(V{}, x), x, x * a.slope));
       });
     }
   });
@@ -41,7 +41,7 @@ PCCLUST_INLINE void pull_leaky(const ScaledLeakyBackwardArguments<T>& a, int64_t
   for (int64_t row = begin; row < end; ++row) {
     const int64_t at = row * a.channels + channel;
     const V z = load<V>(a.values + at), pull = load<V>(a.to_out + at);
-    const V x = multiply_add(z, scale, offset), to_x = x > V{} ? pull : pull * a.slope;
+    const V x = multiply_add(z, scale, offset), to_x = where(less(V{}, x), pull, pull * a.slope);
     to_scale = multiply_add(to_x, z, to_scale);
     to_offset += to_x;
     store(a.gradient + at, to_x * scale);

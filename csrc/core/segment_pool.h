@@ -54,10 +54,10 @@ PCCLUST_INLINE void pool_rows(const SegmentPoolArguments<T>& a, int64_t first, i
     const int64_t row = a.members ? a.members[i] : i;
     const V z = load<V>(a.values + row * a.channels + channel);
     const V x = multiply_add(z, scale, shift);
-    const V factor = x > V{} ? one : slope, y = x * factor;
-    const auto better = (p.best == p.best) & !(y <= p.best);
-    p.best = better ? y : p.best;
-    p.place = better ? Channels<V>::fill(i - first) : p.place;
+    const V factor = where(less(V{}, x), one, slope), y = x * factor;
+    const auto better = outdoes(y, p.best);
+    p.best = where(better, y, p.best);
+    p.place = where(better, Channels<V>::fill(i - first), p.place);
     p.sum += y;
     p.slopes += factor;
     p.products = multiply_add(factor, z, p.products);
@@ -211,9 +211,9 @@ PCCLUST_INLINE void pull_block(const SegmentPullArguments<T>& a, int64_t segment
     const int64_t row = a.members ? a.members[i] : i, at = row * a.channels + channel;
     const V z = load<V>(a.values + at), x = multiply_add(z, scale, shift);
     const V common = multiply_add(z, linear, constant);
-    const auto largest = argmax == C::fill(i - first);
-    const V up = largest ? most_rising : rising, down = largest ? most_falling : falling;
-    store(a.gradient + at, common + (x > V{} ? up : down));
+    const auto largest = equal(argmax, C::fill(i - first));
+    const V up = where(largest, most_rising, rising), down = where(largest, most_falling, falling);
+    store(a.gradient + at, common + where(less(V{}, x), up, down));
   }
 }
 

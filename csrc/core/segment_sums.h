@@ -39,11 +39,11 @@ PCCLUST_INLINE void sum_few(const SegmentSumsArguments<T>& a, int64_t segment, i
   V z{};
   for (int64_t i = 0; i < a.sizes[segment]; ++i) {
     const int64_t row = a.members ? a.members[first + i] : first + i;
-    z = argmax == C::fill(i) ? load<V>(a.values + row * a.channels + channel) : z;
+    z = where(equal(argmax, C::fill(i)), load<V>(a.values + row * a.channels + channel), z);
   }
   const V x = multiply_add(z, load<V>(a.scale + channel), load<V>(a.shift + channel));
-  const V pull = argmax >= C::fill(0) ? load<V>(a.to_maxima + of) : V{};
-  const V own = x > V{} ? pull : pull * a.slope;
+  const V pull = where(less(argmax, C::fill(0)), V{}, load<V>(a.to_maxima + of));
+  const V own = where(less(V{}, x), pull, pull * a.slope);
   using Total = typename C::Total;
   store(sums + channel, load<Total>(sums + channel) + C::widen(own) * C::widen(z));
   add_in_double(sums + a.channels + channel, own);

@@ -5,8 +5,11 @@
 // the linker never mistakes one version for another.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -61,23 +64,100 @@ PCCLUST_INLINE V splat(T value) {
   return value - V{};
 }
 
+#if defined(PCCLUST_HAS_AVX512)
+constexpr std::size_t kRegisterBytes = 64;
+#elif defined(PCCLUST_HAS_AVX2)
+constexpr std::size_t kRegisterBytes = 32;
+#else
+constexpr std::size_t kRegisterBytes = 16;
+#endif
+
+// What of a vector fits into a register.
 template <class V>
-PCCLUST_INLINE V maximum(V a, V b) {
-  return a > b ? a : b;
+struct InRegister {
+  using Lane = std::remove_cvref_t<decltype(V{}[0])>;
+  static constexpr std::size_t bytes = sizeof(V) < kRegisterBytes ? sizeof(V) : kRegisterBytes;
+  typedef Lane Type __attribute__((vector_size(bytes)));
+};
+
+// use(v...) of vectors, register by register. Arithmetic needs none of this; but g++ takes comparisons
+// and choices of vectors that are wider than a register lane by lane, at ten times the cost.
+template <class Result, class Use, class... V>
+PCCLUST_INLINE Result by_registers(const Use& use, V... v) {
+  constexpr std::size_t bytes = InRegister<Result>::bytes;
+  if constexpr (sizeof(Result) == bytes) {
+    return use(v...);
+  } else {
+    Result result;
+    const auto take = [&](std::size_t at) {
+      const auto part = use(load<typename InRegister<V>::Type>(reinterpret_cast<const char*>(&v) + at)...);
+      store(reinterpret_cast<char*>(&result) + at, part);
+    };
+    [&]<std::size_t... part>(std::index_sequence<part...>) {
+      (take(part * bytes), ...);
+    }(std::make_index_sequence<sizeof(Result) / bytes>());
+    return result;
+  }
 }
 
+// Comparisons, all ones or all zeros in each lane, and of plain numbers as usual.
+#define PCCLUST_COMPARISON(name, op)                                                            \
+  template <class V>                                                                            \
+  PCCLUST_INLINE auto name(V a, V b) {                                                          \
+    if constexpr (std::is_arithmetic_v<V>) return a op b;                                       \
+    else return by_registers<decltype(a op b)>([](auto x, auto y) { return x op y; }, a, b);    \
+  }
+PCCLUST_COMPARISON(less, <)
+PCCLUST_COMPARISON(at_most, <=)
+PCCLUST_COMPARISON(equal, ==)
+#undef PCCLUST_COMPARISON
+
+// mask ? a : b
+template <class Mask, class V>
+PCCLUST_INLINE V where(Mask mask, V a, V b) {
+  if constexpr (std::is_arithmetic_v<V>) return mask ? a : b;
+  else return by_registers<V>([](auto m, auto x, auto y) { return m ? x : y; }, mask, a, b);
+}
+
+// Whether a value takes the place of the largest so far: it is larger, or the first NaN.
+template <class V>
+PCCLUST_INLINE auto outdoes(V value, V largest) {
+  if constexpr (std::is_arithmetic_v<V>) return (largest == largest) & !(value <= largest);
+  else return equal(largest, largest) & ~at_most(value, largest);
+}
+
+// a > b ? a : b, also of NaN and of zeros: what the instructions do, which g++ does not see.
+template <class V>
+PCCLUST_INLINE V maximum(V a, V b) {
+  return where(less(b, a), a, b);
+}
+
+// a < b ? a : b
 template <class V>
 PCCLUST_INLINE V minimum(V a, V b) {
-  return a < b ? a : b;
+  return where(less(a, b), a, b);
 }
 
 #if defined(PCCLUST_HAS_AVX512)
-// The same also of NaN and of zeros, which g++ does not see.
 PCCLUST_INLINE F32x16 maximum(F32x16 a, F32x16 b) {
   return (F32x16)_mm512_max_ps((__m512)a, (__m512)b);
 }
 PCCLUST_INLINE F32x16 minimum(F32x16 a, F32x16 b) {
   return (F32x16)_mm512_min_ps((__m512)a, (__m512)b);
+}
+#elif defined(PCCLUST_HAS_AVX2)
+PCCLUST_INLINE F32x16 maximum(F32x16 a, F32x16 b) {
+  return by_registers<F32x16>([](__m256 x, __m256 y) { return _mm256_max_ps(x, y); }, a, b);
+}
+PCCLUST_INLINE F32x16 minimum(F32x16 a, F32x16 b) {
+  return by_registers<F32x16>([](__m256 x, __m256 y) { return _mm256_min_ps(x, y); }, a, b);
+}
+#elif defined(__x86_64__)
+PCCLUST_INLINE F32x16 maximum(F32x16 a, F32x16 b) {
+  return by_registers<F32x16>([](__m128 x, __m128 y) { return _mm_max_ps(x, y); }, a, b);
+}
+PCCLUST_INLINE F32x16 minimum(F32x16 a, F32x16 b) {
+  return by_registers<F32x16>([](__m128 x, __m128 y) { return _mm_min_ps(x, y); }, a, b);
 }
 #endif
 
@@ -116,6 +196,10 @@ PCCLUST_INLINE V multiply_add(V a, V b, V c) {
 PCCLUST_INLINE F32x16 square_root(F32x16 v) {
 #if defined(PCCLUST_HAS_AVX512)
   return (F32x16)_mm512_sqrt_ps((__m512)v);
+#elif defined(PCCLUST_HAS_AVX2)
+  return by_registers<F32x16>([](__m256 x) { return _mm256_sqrt_ps(x); }, v);
+#elif defined(__x86_64__)
+  return by_registers<F32x16>([](__m128 x) { return _mm_sqrt_ps(x); }, v);
 #else
   for (int lane = 0; lane < 16; ++lane) v[lane] = __builtin_sqrtf(v[lane]);
   return v;
@@ -173,7 +257,7 @@ PCCLUST_INLINE uint32_t bits(Mask mask) {
 
 // The lanes where a <= b, a == b or a < b. Spelt out for AVX-512, whose comparisons make bits directly.
 #if defined(PCCLUST_HAS_AVX512)
-#define PCCLUST_COMPARE(name, op, predicate)                                                       \
+#define PCCLUST_COMPARE(name, compare, predicate)                                                  \
   PCCLUST_INLINE uint32_t name(F32x16 a, F32x16 b) {                                               \
     return _mm512_cmp_ps_mask((__m512)a, (__m512)b, predicate);                                    \
   }                                                                                                \
@@ -181,20 +265,20 @@ PCCLUST_INLINE uint32_t bits(Mask mask) {
     return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, predicate);                                  \
   }
 #else
-#define PCCLUST_COMPARE(name, op, predicate)                                                       \
-  PCCLUST_INLINE uint32_t name(F32x16 a, F32x16 b) { return bits(a op b); }                        \
-  PCCLUST_INLINE uint32_t name(F64x8 a, F64x8 b) { return bits(a op b); }
+#define PCCLUST_COMPARE(name, compare, predicate)                                                  \
+  PCCLUST_INLINE uint32_t name(F32x16 a, F32x16 b) { return bits(compare(a, b)); }                 \
+  PCCLUST_INLINE uint32_t name(F64x8 a, F64x8 b) { return bits(compare(a, b)); }
 #endif
-PCCLUST_COMPARE(lanes_at_most, <=, _CMP_LE_OQ)
-PCCLUST_COMPARE(lanes_equal, ==, _CMP_EQ_OQ)
-PCCLUST_COMPARE(lanes_below, <, _CMP_LT_OQ)
+PCCLUST_COMPARE(lanes_at_most, at_most, _CMP_LE_OQ)
+PCCLUST_COMPARE(lanes_equal, equal, _CMP_EQ_OQ)
+PCCLUST_COMPARE(lanes_below, less, _CMP_LT_OQ)
 #undef PCCLUST_COMPARE
 
 PCCLUST_INLINE uint32_t lanes_equal(I32x16 a, I32x16 b) {
 #if defined(PCCLUST_HAS_AVX512)
   return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b);
 #else
-  return bits(a == b);
+  return bits(equal(a, b));
 #endif
 }
 
@@ -206,7 +290,7 @@ PCCLUST_INLINE uint32_t lanes_below(I64x8 a, I64x8 b) {
   asm("" : "+k"(mask));
   return mask;
 #else
-  return bits(a < b);
+  return bits(less(a, b));
 #endif
 }
 
@@ -250,7 +334,7 @@ PCCLUST_INLINE void count_less(F32x16 a, F32x16 b, I32x16& counts) {
   const __mmask16 less = _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ);
   counts = (I32x16)_mm512_mask_add_epi32((__m512i)counts, less, (__m512i)counts, _mm512_set1_epi32(1));
 #else
-  counts -= a < b;
+  counts -= less(a, b);
 #endif
 }
 
@@ -258,6 +342,17 @@ PCCLUST_INLINE void count_less(F32x16 a, F32x16 b, I32x16& counts) {
 PCCLUST_INLINE I64x8 shift_in(I64x8 before, I64x8 v) {
 #if defined(PCCLUST_HAS_AVX512)
   return (I64x8)_mm512_alignr_epi64((__m512i)v, (__m512i)before, 7);
+#elif defined(PCCLUST_HAS_AVX2)
+  __m256i last[2], now[2];
+  std::memcpy(last, &before, sizeof(before));
+  std::memcpy(now, &v, sizeof(v));
+  const auto move_up = [](__m256i under, __m256i four) {
+    return _mm256_alignr_epi8(four, _mm256_permute2x128_si256(under, four, 0x21), 8);
+  };
+  last[0] = move_up(last[1], now[0]);
+  last[1] = move_up(now[0], now[1]);
+  std::memcpy(&v, last, sizeof(v));
+  return v;
 #elif defined(__clang__)
   return __builtin_shufflevector(before, v, 7, 8, 9, 10, 11, 12, 13, 14);
 #else

@@ -145,7 +145,8 @@ class Searcher {
       }
       const auto id = __builtin_convertvector(load<Ids>(leaf.id + lane), typename Vector<T>::Mask);
       const V nothing = splat<V>(std::numeric_limits<T>::quiet_NaN());
-      store(distance + lane, id == excluded ? nothing : squared_norm(d));
+      const auto own = equal(id, splat<typename Vector<T>::Mask>(excluded));
+      store(distance + lane, where(own, nothing, squared_norm(d)));
     }
   }
 

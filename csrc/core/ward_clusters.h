@@ -107,7 +107,7 @@ class WardClusters {
       const V sizes = load<V>(points_.data() + l * kFan + lane);
       const V cost = merge_factor(splat<V>(query.points), sizes) *
                      clusters_.squared_distances(query.position, at_.data(), l, lane);
-      for (uint32_t near = bits(cost <= splat<V>(best.cost)); near; near &= near - 1) {
+      for (uint32_t near = lanes_at_most(cost, splat<V>(best.cost)); near; near &= near - 1) {
         const int bit = __builtin_ctz(near);
         const int32_t id = leaf.id[lane + bit];
         if (id != query.id && best.loses_to(cost[bit], id)) best = {cost[bit], id};
@@ -125,7 +125,7 @@ class WardClusters {
       const V lightest = load<V>(lightest_[level][group].points + lane);
       const V cost = merge_factor(splat<V>(query.points), lightest) * load<V>(bound + lane);
       store(bound + lane, cost);
-      left |= bits(cost <= splat<V>(best.cost)) << lane;
+      left |= lanes_at_most(cost, splat<V>(best.cost)) << lane;
     }
     for (left &= ~skip; left; left &= left - 1) {
       const int lane = __builtin_ctz(left);
