@@ -13,11 +13,12 @@ namespace pcclust::inline PCCLUST_ISA {
 template <class V>
 struct Channels {
   static constexpr int count = sizeof(V) / sizeof(V{}[0]);
-  using Mask = std::conditional_t<count == 16, I32x16, I64x8>;
+  using Integer = std::conditional_t<sizeof(V{}[0]) == 4, int32_t, int64_t>;
+  typedef Integer Mask __attribute__((vector_size(sizeof(V))));
   typedef int32_t Position __attribute__((vector_size(4 * count)));
   typedef double Total __attribute__((vector_size(8 * count)));
   static PCCLUST_INLINE Mask fill(int64_t position) {
-    return Mask{} + static_cast<std::conditional_t<count == 16, int32_t, int64_t>>(position);
+    return Mask{} + static_cast<Integer>(position);
   }
   static PCCLUST_INLINE Total widen(V v) { return __builtin_convertvector(v, Total); }
   static PCCLUST_INLINE Position narrow(Mask m) { return __builtin_convertvector(m, Position); }

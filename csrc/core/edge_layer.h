@@ -57,7 +57,7 @@ void project_rows(const EdgeLayerArguments<T>& a, const Product& product, int64_
     for (int i = 0; i < count; ++i) product.take(a.rows, start + row + i, center, i, tile);
     for (int64_t panel = 0; panel < product.panels(); ++panel) {
       product.multiply(panel, tile);
-      for (int64_t c = 0; c < kPanel<T>; c += Wide<T>::lanes) {
+      for (int64_t c = 0; c < kPanel<T>; c += Vector<T>::lanes) {
         // Outputs lie u and then v, each in whole vectors: see `padded_halves`.
         const int64_t output = panel * kPanel<T> + c;
         const int64_t half = whole_vectors<T>(a.channels);
@@ -65,10 +65,10 @@ void project_rows(const EdgeLayerArguments<T>& a, const Product& product, int64_
         for (int i = 0; i < count; ++i) {
           const T* from = tile.results.data() + i * kPanel<T> + c;
           if (output >= half) {
-            std::memcpy(values + (row + i) * half + output - half, from, kVectorBytes);
+            std::memcpy(values + (row + i) * half + output - half, from, kRegisterBytes);
             continue;
           }
-          const int64_t lanes = std::min<int64_t>(Wide<T>::lanes, a.channels - output);
+          const int64_t lanes = std::min<int64_t>(Vector<T>::lanes, a.channels - output);
           T* to = a.out + (start + row + i) * a.channels + output;
           for (int64_t lane = 0; lane < lanes; ++lane) to[lane] = from[lane] + shift[output + lane];
         }
@@ -80,13 +80,13 @@ void project_rows(const EdgeLayerArguments<T>& a, const Product& product, int64_
 // Whether any number of some whole vectors is NaN.
 template <class T>
 bool has_nan(const T* values, int64_t count) {
-  using V = typename Wide<T>::Type;
-  typename Wide<T>::Mask nan{};
-  for (int64_t i = 0; i < count; i += Wide<T>::lanes) {
+  using V = typename Vector<T>::Type;
+  typename Vector<T>::Mask nan{};
+  for (int64_t i = 0; i < count; i += Vector<T>::lanes) {
     const V v = load<V>(values + i);
     nan |= v != v;
   }
-  for (int lane = 0; lane < Wide<T>::lanes; ++lane) {
+  for (int lane = 0; lane < Vector<T>::lanes; ++lane) {
     if (nan[lane]) return true;
   }
   return false;
@@ -96,18 +96,18 @@ bool has_nan(const T* values, int64_t count) {
 template <int N, bool nan, class T>
 PCCLUST_INLINE void largest_of(const int64_t* near, int64_t k, const T* values, int64_t width,
                                T* largest) {
-  using V = typename Wide<T>::Type;
+  using V = typename Vector<T>::Type;
   V best[N];
-  for (int n = 0; n < N; ++n) best[n] = load<V>(values + near[0] * width + n * Wide<T>::lanes);
+  for (int n = 0; n < N; ++n) best[n] = load<V>(values + near[0] * width + n * Vector<T>::lanes);
   for (int64_t j = 1; j < k; ++j) {
     const T* from = values + near[j] * width;
     for (int n = 0; n < N; ++n) {
-      const V v = load<V>(from + n * Wide<T>::lanes);
+      const V v = load<V>(from + n * Vector<T>::lanes);
       if constexpr (nan) best[n] = best[n] == best[n] ? maximum(best[n], v) : best[n];
       else best[n] = maximum(best[n], v);
     }
   }
-  for (int n = 0; n < N; ++n) store(largest + n * Wide<T>::lanes, best[n]);
+  for (int n = 0; n < N; ++n) store(largest + n * Vector<T>::lanes, best[n]);
 }
 
 template <bool nan, class T>

@@ -50,7 +50,7 @@ __attribute__((noinline, cold)) void take_first_nans(const EdgeReduceArguments<T
 #if defined(PCCLUST_HAS_AVX512)
 constexpr int kEdgeVectors = 4;
 #else
-constexpr int kEdgeVectors = 1;
+constexpr int kEdgeVectors = 2;
 #endif
 
 // Calls use.operator()<V, N>(channel) for runs of N vectors of channels, single ones, and numbers.

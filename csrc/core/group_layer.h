@@ -18,30 +18,17 @@ namespace pcclust::inline PCCLUST_ISA {
 constexpr int64_t kTileMembers = 128;
 constexpr int64_t kGroupBlocks = 256;
 constexpr int kRriInputs = 4;  // of a neighbour, for which there are loops of their own
-// Vectors of the registers' own size, and how many sums of them fit: members × vectors of channels.
+// How many sums fit into the registers: members × vectors of channels.
 #if defined(PCCLUST_HAS_AVX512)
-constexpr int kSumRows = 4, kSumVectors = 4, kVectorBytes = 64, kTileRows = 6;
-#elif defined(PCCLUST_HAS_AVX2)
-constexpr int kSumRows = 2, kSumVectors = 4, kVectorBytes = 32, kTileRows = 2;
+constexpr int kSumRows = 4, kSumVectors = 4, kTileRows = 6;
 #else
-constexpr int kSumRows = 2, kSumVectors = 4, kVectorBytes = 16, kTileRows = 2;
+constexpr int kSumRows = 2, kSumVectors = 4, kTileRows = 2;
 #endif
-
-// A vector of T, and as many integers of its width, int32 and doubles.
-template <class T>
-struct Wide {
-  static constexpr int lanes = kVectorBytes / sizeof(T);
-  using Integer = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
-  typedef T Type __attribute__((vector_size(kVectorBytes)));
-  typedef Integer Mask __attribute__((vector_size(kVectorBytes)));
-  typedef int32_t Positions __attribute__((vector_size(4 * lanes)));
-  typedef double Totals __attribute__((vector_size(8 * lanes)));
-};
 
 // to += v, in double.
 template <class T>
-PCCLUST_INLINE void add_to_totals(double* to, typename Wide<T>::Type v) {
-  using Totals = typename Wide<T>::Totals;
+PCCLUST_INLINE void add_to_totals(double* to, typename Vector<T>::Type v) {
+  using Totals = typename Vector<T>::Totals;
   store(to, load<Totals>(to) + __builtin_convertvector(v, Totals));
 }
 
@@ -67,7 +54,7 @@ struct GroupTiles {
 
 template <class T>
 constexpr int64_t whole_vectors(int64_t channels) {
-  return (channels + Wide<T>::lanes - 1) / Wide<T>::lanes * Wide<T>::lanes;
+  return (channels + Vector<T>::lanes - 1) / Vector<T>::lanes * Vector<T>::lanes;
 }
 
 // A matrix whose rows are padded with zeros to `width`, a whole number of vectors.
@@ -121,11 +108,11 @@ struct HiddenLayer {
   // Computes the hidden channels of `count` members from `first` on.
   void compute(int64_t first, int64_t count, PaddedMatrix<T>& hidden) const {
     if (layer.inputs == kRriInputs) return compute_few<kRriInputs>(first, count, hidden);
-    using V = typename Wide<T>::Type;
+    using V = typename Vector<T>::Type;
     const V slope = splat<V>(layer.slope);
     for (int64_t member = 0; member < count; ++member) {
       const T* x = layer.features + (first + member) * layer.inputs;
-      for (int64_t c = 0; c < hidden.width(); c += Wide<T>::lanes) {
+      for (int64_t c = 0; c < hidden.width(); c += Vector<T>::lanes) {
         V y = load<V>(bias.row(0) + c);
         for (int64_t i = 0; i < layer.inputs; ++i) {
           y = multiply_add(splat<V>(x[i]), load<V>(weight.row(i) + c), y);
@@ -138,10 +125,10 @@ struct HiddenLayer {
   // The same, of so few inputs that their weights stay in the registers.
   template <int I>
   void compute_few(int64_t first, int64_t count, PaddedMatrix<T>& hidden) const {
-    using V = typename Wide<T>::Type;
+    using V = typename Vector<T>::Type;
     const V slope = splat<V>(layer.slope);
     const T* x = layer.features + first * I;
-    for (int64_t c = 0; c < hidden.width(); c += Wide<T>::lanes) {
+    for (int64_t c = 0; c < hidden.width(); c += Vector<T>::lanes) {
       const V constant = load<V>(bias.row(0) + c);
       V of_inputs[I];
       for (int i = 0; i < I; ++i) of_inputs[i] = load<V>(weight.row(i) + c);
@@ -155,9 +142,9 @@ struct HiddenLayer {
 
   // Turns the gradient of hidden channels into that of what the LeakyReLU got.
   void through_slope(int64_t count, const PaddedMatrix<T>& hidden, PaddedMatrix<T>& gradient) const {
-    using V = typename Wide<T>::Type;
+    using V = typename Vector<T>::Type;
     const V slope = splat<V>(layer.slope);
-    for (int64_t i = 0; i < count * hidden.width(); i += Wide<T>::lanes) {
+    for (int64_t i = 0; i < count * hidden.width(); i += Vector<T>::lanes) {
       const V above = load<V>(gradient.row(0) + i);
       store(gradient.row(0) + i, load<V>(hidden.row(0) + i) > V{} ? above : above * slope);
     }
@@ -172,7 +159,7 @@ PCCLUST_INLINE void multiply_rows(const T* rows, int64_t stride, int64_t step, c
   for (int64_t d = 0; d < depth; ++d) {
     V columns[N];
     for (int n = 0; n < N; ++n) {
-      columns[n] = load<V>(matrix + d * width + n * Wide<T>::lanes);
+      columns[n] = load<V>(matrix + d * width + n * Vector<T>::lanes);
     }
     for (int r = 0; r < R; ++r) {
       const V entry = splat<V>(rows[r * stride + d * step]);
@@ -186,18 +173,18 @@ template <int R, int N, class T>
 __attribute__((noinline)) void multiply_tile(const T* rows, int64_t stride, int64_t step,
                                              const T* matrix, int64_t width, int64_t depth,
                                              T* products) {
-  using V = typename Wide<T>::Type;
+  using V = typename Vector<T>::Type;
   V sum[R][N] = {};
   multiply_rows<R, N>(rows, stride, step, matrix, width, depth, sum);
   for (int r = 0; r < R; ++r) {
-    for (int n = 0; n < N; ++n) store(products + (r * N + n) * Wide<T>::lanes, sum[r][n]);
+    for (int n = 0; n < N; ++n) store(products + (r * N + n) * Vector<T>::lanes, sum[r][n]);
   }
 }
 
 // Calls use.template operator()<N>(column) for runs of up to kSumVectors vectors of columns.
 template <class T, class Use>
 PCCLUST_INLINE void for_each_columns(int64_t width, const Use& use) {
-  constexpr int64_t lanes = Wide<T>::lanes;
+  constexpr int64_t lanes = Vector<T>::lanes;
   int64_t column = 0;
   for (; column + kSumVectors * lanes <= width; column += kSumVectors * lanes) {
     use.template operator()<kSumVectors>(column);

@@ -32,9 +32,9 @@ void flush(PaddedMatrix<T>& sums, double* totals) {
 // stays.
 template <int N, class T>
 PCCLUST_INLINE void max_of_group(const T* products, int64_t k, T* maxima, int32_t* argmax) {
-  using V = typename Wide<T>::Type;
-  using Mask = typename Wide<T>::Mask;
-  constexpr int lanes = Wide<T>::lanes;
+  using V = typename Vector<T>::Type;
+  using Mask = typename Vector<T>::Mask;
+  constexpr int lanes = Vector<T>::lanes;
   for (int n = 0; n < N; ++n) {
     V best = load<V>(products + n * lanes);
     Mask first{};
@@ -42,10 +42,10 @@ PCCLUST_INLINE void max_of_group(const T* products, int64_t k, T* maxima, int32_
       const V value = load<V>(products + (member * N + n) * lanes);
       const auto better = (best == best) & !(value <= best);
       best = better ? value : best;
-      first = better ? Mask{} + static_cast<typename Wide<T>::Integer>(member) : first;
+      first = better ? Mask{} + static_cast<typename Vector<T>::Integer>(member) : first;
     }
     store(maxima + n * lanes, best);
-    store(argmax + n * lanes, __builtin_convertvector(first, typename Wide<T>::Positions));
+    store(argmax + n * lanes, __builtin_convertvector(first, typename Vector<T>::Positions));
   }
 }
 
@@ -56,7 +56,7 @@ struct MaxScratch {
   std::vector<int32_t> argmax;
   MaxScratch(int64_t members, int64_t depth)
       : hidden(members, depth),
-        maxima(1, kSumVectors * Wide<T>::lanes),
+        maxima(1, kSumVectors * Vector<T>::lanes),
         products(members * maxima.width()),
         argmax(maxima.width()) {}
 };
@@ -68,7 +68,7 @@ void max_of_groups(const GroupMaxArguments<T>& a, const PaddedMatrix<T>& weight,
   const int64_t k = a.layer.k, width = scratch.hidden.width(), members = count * k;
   T* products = scratch.products.data();
   for_each_columns<T>(weight.width(), [&]<int N>(int64_t column) {
-    constexpr int64_t run = N * Wide<T>::lanes;
+    constexpr int64_t run = N * Vector<T>::lanes;
     // What lies beyond the last member is computed, too, and not looked at.
     for (int64_t row = 0; row < members; row += kTileRows) {
       multiply_tile<kTileRows, N>(scratch.hidden.row(row), width, 1, weight.row(0) + column,
@@ -105,12 +105,12 @@ void group_max(const GroupMaxArguments<T>& a, const Threads& threads) {
 template <class T>
 void pull_max(const GroupMaxBackwardArguments<T>& a, int64_t group, const PaddedMatrix<T>& weight,
                 const T* hidden, T* gradient, PaddedMatrix<T>& to_weight) {
-  using V = typename Wide<T>::Type;
+  using V = typename Vector<T>::Type;
   for (int64_t channel = 0; channel < a.channels; ++channel) {
     const int64_t at = group * a.channels + channel;
     const int64_t row = a.argmax[at] * weight.width();
     const V pull = splat<V>(a.max_gradient[at]);
-    for (int64_t c = 0; c < weight.width(); c += Wide<T>::lanes) {
+    for (int64_t c = 0; c < weight.width(); c += Vector<T>::lanes) {
       T* to = gradient + row + c;
       store(to, multiply_add(pull, load<V>(weight.row(channel) + c), load<V>(to)));
       T* sum = to_weight.row(channel) + c;

@@ -18,15 +18,15 @@ namespace pcclust::inline PCCLUST_ISA {
 // something.
 template <class T>
 void add_products(const PaddedMatrix<T>& x, int64_t count, int64_t columns, double* totals) {
-  using V = typename Wide<T>::Type;
+  using V = typename Vector<T>::Type;
   const int64_t width = x.width();
   for_each_rows(columns, [&]<int R>(int64_t row) {
     for_each_columns<T>(width, [&]<int N>(int64_t column) {
-      alignas(64) T products[R * N * Wide<T>::lanes];
+      alignas(64) T products[R * N * Vector<T>::lanes];
       multiply_tile<R, N>(x.row(0) + row, 1, width, x.row(0) + column, width, count, products);
       for (int i = 0; i < R * N; ++i) {
-        double* to = totals + (row + i / N) * width + column + i % N * Wide<T>::lanes;
-        add_to_totals<T>(to, load<V>(products + i * Wide<T>::lanes));
+        double* to = totals + (row + i / N) * width + column + i % N * Vector<T>::lanes;
+        add_to_totals<T>(to, load<V>(products + i * Vector<T>::lanes));
       }
     });
   });
@@ -56,7 +56,7 @@ void group_moments(const GroupMomentsArguments<T>& a, const Threads& threads) {
 
 template <class T>
 void group_moments_backward(const GroupMomentsBackwardArguments<T>& a, const Threads& threads) {
-  using V = typename Wide<T>::Type;
+  using V = typename Vector<T>::Type;
   const HiddenLayer<T> layer(a.layer);
   const LayerBackward<T> backward{layer, a.gradient};
   const GroupTiles tiles(a.layer.groups, a.layer.k);
@@ -82,12 +82,12 @@ void group_moments_backward(const GroupMomentsBackwardArguments<T>& a, const Thr
           layer.compute(first * tiles.k, members, tile.hidden);
           for_each_rows(members, [&]<int R>(int64_t row) {
             for_each_columns<T>(width, [&]<int N>(int64_t column) {
-              alignas(64) T products[R * N * Wide<T>::lanes];
+              alignas(64) T products[R * N * Vector<T>::lanes];
               multiply_tile<R, N>(tile.hidden.row(row), width, 1, linear.row(0) + column, width,
                                   hidden, products);
               for (int i = 0; i < R * N; ++i) {
-                const int64_t c = column + i % N * Wide<T>::lanes;
-                const V sum = load<V>(products + i * Wide<T>::lanes);
+                const int64_t c = column + i % N * Vector<T>::lanes;
+                const V sum = load<V>(products + i * Vector<T>::lanes);
                 store(tile.gradient.row(row + i / N) + c, sum + load<V>(constant.row(0) + c));
               }
             });

@@ -28,8 +28,8 @@ std::vector<double> sum_blocks(const GroupTiles& tiles, int64_t size, const Thre
 
 template <class T>
 void add_rows(const PaddedMatrix<T>& x, int64_t count, double* totals) {
-  using V = typename Wide<T>::Type;
-  for (int64_t c = 0; c < x.width(); c += Wide<T>::lanes) {
+  using V = typename Vector<T>::Type;
+  for (int64_t c = 0; c < x.width(); c += Vector<T>::lanes) {
     V sum{};
     for (int64_t row = 0; row < count; ++row) sum += load<V>(x.row(row) + c);
     add_to_totals<T>(totals + c, sum);
@@ -47,12 +47,12 @@ struct LayerBackward {
 
   // Adds what a tile gives; `gradient` is that of what the LeakyReLU got.
   void add(const PaddedMatrix<T>& gradient, int64_t first, int64_t count, double* totals) const {
-    using V = typename Wide<T>::Type;
+    using V = typename Vector<T>::Type;
     const int64_t inputs = forward.layer.inputs;
     if (to.features) pull_features(gradient, first, count);
     if (inputs == kRriInputs) return add_few<kRriInputs>(gradient, first, count, totals);
     const T* x = forward.layer.features + first * inputs;
-    for (int64_t c = 0; c < width(); c += Wide<T>::lanes) {
+    for (int64_t c = 0; c < width(); c += Vector<T>::lanes) {
       for (int64_t i = 0; i < inputs; ++i) {
         V sum{};
         for (int64_t member = 0; member < count; ++member) {
@@ -67,9 +67,9 @@ struct LayerBackward {
   // The same, of few inputs: all sums go on at once, and none waits for its last addition.
   template <int I>
   void add_few(const PaddedMatrix<T>& gradient, int64_t first, int64_t count, double* totals) const {
-    using V = typename Wide<T>::Type;
+    using V = typename Vector<T>::Type;
     const T* x = forward.layer.features + first * I;
-    for (int64_t c = 0; c < width(); c += Wide<T>::lanes) {
+    for (int64_t c = 0; c < width(); c += Vector<T>::lanes) {
       V sum[I + 1] = {};
       for (int64_t member = 0; member < count; ++member) {
         const V pull = load<V>(gradient.row(member) + c);

@@ -18,8 +18,8 @@ namespace pcclust::inline PCCLUST_ISA {
 // Adds some rows of a panel's results to maxima and sums. NaN stays.
 template <class T>
 PCCLUST_INLINE void collect(const T* rows, int count, T* maxima, double* sums) {
-  using V = typename Wide<T>::Type;
-  for (int64_t c = 0; c < kPanel<T>; c += Wide<T>::lanes) {
+  using V = typename Vector<T>::Type;
+  for (int64_t c = 0; c < kPanel<T>; c += Vector<T>::lanes) {
     V best = load<V>(maxima + c), sum{};
     for (int row = 0; row < count; ++row) {
       const V y = load<V>(rows + row * kPanel<T> + c);

@@ -171,8 +171,8 @@ class PanelSearch {
     int count = 0;
     for (int64_t at = 0; at < width * kFan; at += kFan) {
       const uint32_t within = lanes_within(distances + at, limit);
-      append(found_.distance + count, load<F32x16>(distances + at), within);
-      append(found_.id + count, load<I32x16>(ids + at), within);
+      append(found_.distance + count, distances + at, within);
+      append(found_.id + count, ids + at, within);
       count += std::popcount(within);
       if (count > Found::most) return false;
     }

@@ -122,21 +122,24 @@ template <int Panels>
 inline void screen_panels(const float* const (&query)[kBlock], const float (&query_square)[kBlock],
                           const float* panel, const float* squares, int64_t dims,
                           float (*out)[kBlock][kFan]) {
-  F32x16 product[Panels][kBlock] = {};
-  for (int64_t d = 0; d < dims; ++d) {
-    F32x16 point[Panels];
-    for (int p = 0; p < Panels; ++p) point[p] = load<F32x16>(panel + (p * dims + d) * kFan);
-    for (int q = 0; q < kBlock; ++q) {
-      const F32x16 number = splat<F32x16>(query[q][d]);
-      for (int p = 0; p < Panels; ++p) product[p][q] = multiply_add(number, point[p], product[p][q]);
+  using V = Vector<float>::Type;
+  for (int lane = 0; lane < kFan; lane += Vector<float>::lanes) {
+    V product[Panels][kBlock] = {};
+    for (int64_t d = 0; d < dims; ++d) {
+      V point[Panels];
+      for (int p = 0; p < Panels; ++p) point[p] = load<V>(panel + (p * dims + d) * kFan + lane);
+      for (int q = 0; q < kBlock; ++q) {
+        const V number = splat<V>(query[q][d]);
+        for (int p = 0; p < Panels; ++p) product[p][q] = multiply_add(number, point[p], product[p][q]);
+      }
     }
-  }
-  for (int p = 0; p < Panels; ++p) {
-    for (int q = 0; q < kBlock; ++q) {
-      const F32x16 square = load<F32x16>(squares + p * kFan);
-      const F32x16 distance = (square - 2.0f * product[p][q]) + query_square[q];
-      // A NaN stays: the comparison is false for it.
-      store(out[p][q], where(less(distance, F32x16{}), F32x16{}, distance));
+    for (int p = 0; p < Panels; ++p) {
+      for (int q = 0; q < kBlock; ++q) {
+        const V square = load<V>(squares + p * kFan + lane);
+        const V distance = (square - 2.0f * product[p][q]) + query_square[q];
+        // A NaN stays: the comparison is false for it.
+        store(out[p][q] + lane, where(less(distance, V{}), V{}, distance));
+      }
     }
   }
 }

@@ -74,7 +74,7 @@ class QueryGroup {
       alignas(64) float distance[kFan];
       Searcher<float>::box_distances(query, near.boxes[part], distance);
       const uint32_t within = lanes_within(distance, limit);
-      append(chosen + count, load<I32x16>(near.leaf + part * kFan), within);
+      append(chosen + count, near.leaf + part * kFan, within);
       count += __builtin_popcount(within);
     }
     return count;
@@ -90,8 +90,8 @@ class QueryGroup {
       alignas(64) float distance[kFan];
       Searcher<float>::measure_leaf(query, leaf, excluded, distance);
       const uint32_t within = lanes_within(distance, limit);
-      append(found.distance + count, load<F32x16>(distance), within);
-      append(found.id + count, load<I32x16>(leaf.id), within);
+      append(found.distance + count, distance, within);
+      append(found.id + count, leaf.id, within);
       count += __builtin_popcount(within);
       if (count > Found::most) return false;
     }

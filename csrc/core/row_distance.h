@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "core/simd.h"
 
@@ -10,8 +11,8 @@ namespace pcclust::inline PCCLUST_ISA {
 // Lanes are summed in one order on every instruction set, and never fused: the same bits on all.
 template <class T>
 PCCLUST_INLINE T squared_distance(const T* a, const T* b, int64_t dims) {
-  using V = typename Vector<T>::Type;
-  constexpr int64_t lanes = Vector<T>::lanes;
+  using V = std::conditional_t<sizeof(T) == 4, F32x16, F64x8>;
+  constexpr int64_t lanes = sizeof(V) / sizeof(T);
   V part[4]{};
   int64_t d = 0;
   for (; d + 4 * lanes <= dims; d += 4 * lanes) {

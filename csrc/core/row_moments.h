@@ -56,7 +56,7 @@ PCCLUST_INLINE void add_moments(const T* rows, int64_t stride, int64_t count, do
 // Sums all rows, and their squares, block by block in the same order for any number of threads.
 template <class T>
 void row_moments(const RowMomentsArguments<T>& a, const Threads& threads) {
-  using V = typename Wide<double>::Type;
+  using V = typename Vector<double>::Type;
   const int64_t blocks = (a.rows + kMomentRows - 1) / kMomentRows, width = 2 * a.channels;
   Buffer<double> partial(blocks * width);
   for_each_task(threads, blocks, [&](int64_t block) {
@@ -71,7 +71,7 @@ void row_moments(const RowMomentsArguments<T>& a, const Threads& threads) {
         add_moments<W, N>(rows + c, a.channels, count, sums + c, sums + a.channels + c);
         c += N * static_cast<int64_t>(sizeof(W) / sizeof(double));
       };
-      constexpr int64_t lanes = Wide<double>::lanes;
+      constexpr int64_t lanes = Vector<double>::lanes;
       while (c + 4 * lanes <= a.channels) add(V{}, std::integral_constant<int, 4>{});
       while (c + lanes <= a.channels) add(V{}, std::integral_constant<int, 1>{});
       while (c < a.channels) add(double{}, std::integral_constant<int, 1>{});

@@ -18,7 +18,7 @@
 namespace pcclust::inline PCCLUST_ISA {
 
 template <class T>
-constexpr int64_t kPanel = kSumVectors * Wide<T>::lanes;  // outputs of a panel
+constexpr int64_t kPanel = kSumVectors * Vector<T>::lanes;  // outputs of a panel
 
 // The nearest number that bfloat16 has, to even; NaN stays.
 PCCLUST_INLINE uint32_t rounded_bits(float value) {
@@ -32,7 +32,7 @@ PCCLUST_INLINE uint32_t rounded_bits(float value) {
 template <class T>
 struct Exact {
   using Value = T;
-  using V = typename Wide<T>::Type;
+  using V = typename Vector<T>::Type;
   static int64_t steps(int64_t inputs) { return inputs; }
   static void put_weight(Value* to, int64_t input, int64_t output, T value) {
     to[input * kPanel<T> + output] = value;
@@ -148,8 +148,8 @@ class RowProduct {
   }
 
   void multiply(int64_t panel, Tile& tile) const {
-    using V = typename Wide<T>::Type;
-    constexpr int lanes = Wide<T>::lanes;
+    using V = typename Vector<T>::Type;
+    constexpr int lanes = Vector<T>::lanes;
     const Value* columns = weight_.data() + panel * steps_ * kPanel<T>;
     const Value* rows = tile.rows.data();
     V sum[kTileRows][kSumVectors];
@@ -187,8 +187,8 @@ void with_product(const RowLayer<T>& layer, const Use& use) {
 
 template <class T>
 PCCLUST_INLINE void activate(T* values, int64_t count, T slope) {
-  using V = typename Wide<T>::Type;
-  for (int64_t i = 0; i < count; i += Wide<T>::lanes) {
+  using V = typename Vector<T>::Type;
+  for (int64_t i = 0; i < count; i += Vector<T>::lanes) {
     const V y = load<V>(values + i);
     store(values + i, y > V{} ? y : y * splat<V>(slope));
   }

@@ -129,11 +129,20 @@ PCCLUST_INLINE void gather_placed(const Placed<float>* placed, const int32_t* id
   out[2] = (F32x16)_mm512_shuffle_ps(b, d, 0x44);
   out[3] = (F32x16)_mm512_shuffle_ps(b, d, 0xee);
 #else
-  float lanes[4][16];
+  alignas(64) float lanes[4][16];
+#if defined(__x86_64__)
+  for (int lane = 0; lane < 16; lane += 4) {
+    __m128 point[4];
+    for (int i = 0; i < 4; ++i) point[i] = _mm_load_ps(placed[id[lane + i]].coordinate);
+    _MM_TRANSPOSE4_PS(point[0], point[1], point[2], point[3]);
+    for (int i = 0; i < 4; ++i) _mm_store_ps(lanes[i] + lane, point[i]);
+  }
+#else
   for (int lane = 0; lane < 16; ++lane) {
     for (int i = 0; i < 3; ++i) lanes[i][lane] = placed[id[lane]].coordinate[i];
     lanes[3][lane] = placed[id[lane]].radius;
   }
+#endif
   for (int i = 0; i < 4; ++i) out[i] = load<F32x16>(lanes[i]);
 #endif
 }
@@ -154,9 +163,20 @@ PCCLUST_INLINE void store_interleaved(float* to, F32x16 a, F32x16 b, F32x16 c, F
     store(to + 32 * half + 16, _mm512_permutex2var_pd(ab, high, cd));
   }
 #else
-  for (int lane = 0; lane < 16; ++lane) {
-    const float row[4] = {a[lane], b[lane], c[lane], d[lane]};
-    std::memcpy(to + 4 * lane, row, sizeof(row));
+  alignas(64) float columns[4][16];
+  const F32x16 all[4] = {a, b, c, d};
+  std::memcpy(columns, all, sizeof(columns));
+  for (int lane = 0; lane < 16; lane += 4) {
+#if defined(__x86_64__)
+    __m128 row[4];
+    for (int i = 0; i < 4; ++i) row[i] = _mm_load_ps(columns[i] + lane);
+    _MM_TRANSPOSE4_PS(row[0], row[1], row[2], row[3]);
+    for (int i = 0; i < 4; ++i) _mm_storeu_ps(to + 4 * (lane + i), row[i]);
+#else
+    for (int at = lane; at < lane + 4; ++at) {
+      for (int i = 0; i < 4; ++i) to[4 * at + i] = columns[i][at];
+    }
+#endif
   }
 #endif
 }

@@ -32,12 +32,32 @@ constexpr float kNoise = 5e-7f;
 
 constexpr int kLaneRoom = 64;
 
+// The gaps from sixteen azimuths to the next of all k, which are there twice.
+PCCLUST_INLINE F32x16 gaps_to_next(const float* azimuth, int k, float lowest) {
+  using V = Vector<float>::Type;
+  using Signed = Vector<float>::Mask;
+  using Unsigned = Vector<uint32_t>::Type;
+  alignas(64) float gaps[16];
+  for (int lane = 0; lane < 16; lane += Vector<float>::lanes) {
+    // As unsigned integers, negative differences are larger than positive ones: the minimum is the
+    // gap to the next azimuth, or negative for the last one, whose next is the lowest.
+    const V own = load<V>(azimuth + lane);
+    Unsigned least = splat<Unsigned>(0xffffffffu);
+    for (int step = 1; step < k; ++step) {
+      const V difference = load<V>(azimuth + lane + step) - own;
+      least = minimum((Unsigned)difference, least);
+    }
+    const V around = (lowest - own) + 6.28318531f;
+    store(gaps + lane, where(less((Signed)least, Signed{}), around, (V)least));
+  }
+  return load<F32x16>(gaps);
+}
+
 // Writes the features of one point of up to 64 neighbours; returns false, having written nothing that
 // matters, where some have no azimuth or two nearly the same.
 template <class List>
 bool rri_by_lanes(const RriCloud<float>& cloud, int64_t point, const List& list, int k,
                   float* features) {
-  typedef uint32_t U32x16 __attribute__((vector_size(64)));
   const Placed<float>& center = cloud.placed()[point];
   if (k > kLaneRoom || !cloud.has_direction(center.radius)) return false;
   float axis[3], u[3], v[3];
@@ -77,16 +97,7 @@ bool rri_by_lanes(const RriCloud<float>& cloud, int64_t point, const List& list,
   // Gaps that rounding may have made of none are looked at in double.
   const float close = static_cast<float>(RriTolerance<float>::azimuth) + kNoise * largest_lane(steepest);
   for (int part = 0; part < parts; ++part) {
-    // As unsigned integers, negative differences are larger than positive ones: the minimum is the
-    // gap to the next azimuth, or negative for the last one, whose next is the lowest.
-    const F32x16 own = load<F32x16>(azimuth + 16 * part);
-    U32x16 least = splat<U32x16>(0xffffffffu);
-    for (int step = 1; step < k; ++step) {
-      const F32x16 difference = load<F32x16>(azimuth + 16 * part + step) - own;
-      least = minimum((U32x16)difference, least);
-    }
-    const F32x16 around = (lowest - own) + 6.28318531f;
-    const F32x16 gap = where(less((I32x16)least, I32x16{}), around, (F32x16)least);
+    const F32x16 gap = gaps_to_next(azimuth + 16 * part, k, lowest);
     const int used = std::min(16, k - 16 * part);
     const uint32_t lanes = (1u << used) - 1;
     if (lanes_at_most(gap, splat<F32x16>(close)) & lanes) return false;

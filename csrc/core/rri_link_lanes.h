@@ -39,23 +39,30 @@ struct Around {
 // Sets the columns that follow sixteen columns around the axis, and returns the gaps to them as the
 // azimuths have it; `lowest_column` has the lowest azimuth.
 PCCLUST_INLINE F32x16 find_successors(Around& around, int part, int k, int32_t lowest_column) {
-  typedef uint32_t U32x16 __attribute__((vector_size(64)));
-  const F32x16 own = load<F32x16>(around.azimuth + 16 * part);
-  // As unsigned integers, negative differences are larger than positive ones: the minimum is the gap
-  // to the next azimuth, or negative for the last one, whose next is the lowest.
-  U32x16 least = splat<U32x16>(0xffffffffu);
-  I32x16 column{};
-  for (int step = 1; step < k; ++step) {
-    const auto difference = (U32x16)(load<F32x16>(around.azimuth + 16 * part + step) - own);
-    column = where(less(difference, least), I32x16{} + step, column);
-    least = minimum(difference, least);
+  using V = Vector<float>::Type;
+  using Signed = Vector<float>::Mask;
+  using Unsigned = Vector<uint32_t>::Type;
+  alignas(64) float gaps[16];
+  for (int lane = 0; lane < 16; lane += Vector<float>::lanes) {
+    const float* azimuth = around.azimuth + 16 * part + lane;
+    const V own = load<V>(azimuth);
+    // As unsigned integers, negative differences are larger than positive ones: the minimum is the
+    // gap to the next azimuth, or negative for the last one, whose next is the lowest.
+    Unsigned least = splat<Unsigned>(0xffffffffu);
+    Signed column{};
+    for (int step = 1; step < k; ++step) {
+      const auto difference = (Unsigned)(load<V>(azimuth + step) - own);
+      column = where(less(difference, least), Signed{} + step, column);
+      least = minimum(difference, least);
+    }
+    for (int at = 0; at < Vector<float>::lanes; ++at) column[at] += 16 * part + lane + at;
+    column = where(less(column, Signed{} + k), column, column - k);
+    const Signed last = less((Signed)least, Signed{});
+    store(around.successor + 16 * part + lane, where(last, Signed{} + lowest_column, column));
+    const V turn = (around.azimuth[lowest_column] - own) + static_cast<float>(kTurn);
+    store(gaps + lane, where(last, turn, (V)least));
   }
-  for (int lane = 0; lane < 16; ++lane) column[lane] += 16 * part + lane;
-  column = where(less(column, I32x16{} + k), column, column - k);
-  const I32x16 last = less((I32x16)least, I32x16{});
-  store(around.successor + 16 * part, where(last, I32x16{} + lowest_column, column));
-  const F32x16 turn = (around.azimuth[lowest_column] - own) + static_cast<float>(kTurn);
-  return where(last, turn, (F32x16)least);
+  return load<F32x16>(gaps);
 }
 
 // The angles from sixteen neighbours to those that follow them, right to float's relative rounding

@@ -100,10 +100,9 @@ class KeySelector {
     const I64x8 at = splat<I64x8>(pivot);
     int64_t lower = 0, i = 0;
     for (; i + 8 <= count; i += 8) {
-      const I64x8 eight = load<I64x8>(keys + i);
-      const uint32_t below = lanes_below(eight, at);
-      append(high + i - lower, eight, ~below & 0xffu);
-      lower += append(low + lower, eight, below);
+      const uint32_t below = lanes_below(load<I64x8>(keys + i), at);
+      append(high + i - lower, keys + i, ~below & 0xffu);
+      lower += append(low + lower, keys + i, below);
     }
     for (; i < count; ++i) {
       high[i - lower] = keys[i];

@@ -29,22 +29,23 @@ typedef double F64x8 __attribute__((vector_size(64)));
 typedef int64_t I64x8 __attribute__((vector_size(64)));
 typedef int32_t I32x8 __attribute__((vector_size(32)));
 
-// The 64-byte vector of T, the integers of its width, and as many 32-bit ids.
+#if defined(PCCLUST_HAS_AVX512)
+constexpr int kRegisterBytes = 64;
+#elif defined(PCCLUST_HAS_AVX2)
+constexpr int kRegisterBytes = 32;
+#else
+constexpr int kRegisterBytes = 16;
+#endif
+
+// A vector of T of the registers' own size, and as many integers of its width, int32 and doubles.
 template <class T>
-struct Vector;
-template <>
-struct Vector<float> {
-  using Type = F32x16;
-  using Mask = I32x16;
-  using Ids = I32x16;
-  static constexpr int lanes = 16;
-};
-template <>
-struct Vector<double> {
-  using Type = F64x8;
-  using Mask = I64x8;
-  using Ids = I32x8;
-  static constexpr int lanes = 8;
+struct Vector {
+  static constexpr int lanes = kRegisterBytes / sizeof(T);
+  using Integer = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+  typedef T Type __attribute__((vector_size(kRegisterBytes)));
+  typedef Integer Mask __attribute__((vector_size(kRegisterBytes)));
+  typedef int32_t Positions __attribute__((vector_size(4 * lanes)));
+  typedef double Totals __attribute__((vector_size(8 * lanes)));
 };
 
 template <class V, class T>
@@ -63,14 +64,6 @@ template <class V, class T>
 PCCLUST_INLINE V splat(T value) {
   return value - V{};
 }
-
-#if defined(PCCLUST_HAS_AVX512)
-constexpr std::size_t kRegisterBytes = 64;
-#elif defined(PCCLUST_HAS_AVX2)
-constexpr std::size_t kRegisterBytes = 32;
-#else
-constexpr std::size_t kRegisterBytes = 16;
-#endif
 
 // What of a vector fits into a register.
 template <class V>
@@ -138,27 +131,17 @@ PCCLUST_INLINE V minimum(V a, V b) {
   return where(less(a, b), a, b);
 }
 
+#if defined(__x86_64__)
 #if defined(PCCLUST_HAS_AVX512)
-PCCLUST_INLINE F32x16 maximum(F32x16 a, F32x16 b) {
-  return (F32x16)_mm512_max_ps((__m512)a, (__m512)b);
-}
-PCCLUST_INLINE F32x16 minimum(F32x16 a, F32x16 b) {
-  return (F32x16)_mm512_min_ps((__m512)a, (__m512)b);
-}
+#define PCCLUST_PS(name) _mm512_##name##_ps
 #elif defined(PCCLUST_HAS_AVX2)
-PCCLUST_INLINE F32x16 maximum(F32x16 a, F32x16 b) {
-  return by_registers<F32x16>([](__m256 x, __m256 y) { return _mm256_max_ps(x, y); }, a, b);
-}
-PCCLUST_INLINE F32x16 minimum(F32x16 a, F32x16 b) {
-  return by_registers<F32x16>([](__m256 x, __m256 y) { return _mm256_min_ps(x, y); }, a, b);
-}
-#elif defined(__x86_64__)
-PCCLUST_INLINE F32x16 maximum(F32x16 a, F32x16 b) {
-  return by_registers<F32x16>([](__m128 x, __m128 y) { return _mm_max_ps(x, y); }, a, b);
-}
-PCCLUST_INLINE F32x16 minimum(F32x16 a, F32x16 b) {
-  return by_registers<F32x16>([](__m128 x, __m128 y) { return _mm_min_ps(x, y); }, a, b);
-}
+#define PCCLUST_PS(name) _mm256_##name##_ps
+#else
+#define PCCLUST_PS(name) _mm_##name##_ps
+#endif
+using F32s = Vector<float>::Type;
+PCCLUST_INLINE F32s maximum(F32s a, F32s b) { return PCCLUST_PS(max)(a, b); }
+PCCLUST_INLINE F32s minimum(F32s a, F32s b) { return PCCLUST_PS(min)(a, b); }
 #endif
 
 // a · b + c, rounded once where the processor can; never for distances that must be exact.
@@ -194,12 +177,8 @@ PCCLUST_INLINE V multiply_add(V a, V b, V c) {
 }
 
 PCCLUST_INLINE F32x16 square_root(F32x16 v) {
-#if defined(PCCLUST_HAS_AVX512)
-  return (F32x16)_mm512_sqrt_ps((__m512)v);
-#elif defined(PCCLUST_HAS_AVX2)
-  return by_registers<F32x16>([](__m256 x) { return _mm256_sqrt_ps(x); }, v);
-#elif defined(__x86_64__)
-  return by_registers<F32x16>([](__m128 x) { return _mm_sqrt_ps(x); }, v);
+#if defined(__x86_64__)
+  return by_registers<F32x16>([](F32s part) -> F32s { return PCCLUST_PS(sqrt)(part); }, v);
 #else
   for (int lane = 0; lane < 16; ++lane) v[lane] = __builtin_sqrtf(v[lane]);
   return v;
@@ -227,25 +206,20 @@ PCCLUST_INLINE uint32_t bits(Mask mask) {
 #if defined(PCCLUST_HAS_AVX512)
   if constexpr (sizeof(mask[0]) == 4) return _mm512_movepi32_mask((__m512i)mask);
   else return _mm512_movepi64_mask((__m512i)mask);
-#elif defined(PCCLUST_HAS_AVX2)
-  constexpr int lanes = 32 / sizeof(mask[0]);
-  __m256i half[2];
-  std::memcpy(half, &mask, sizeof(mask));
-  const auto gather = [](__m256i v) -> uint32_t {
-    if constexpr (lanes == 8) return _mm256_movemask_ps(_mm256_castsi256_ps(v));
-    else return _mm256_movemask_pd(_mm256_castsi256_pd(v));
-  };
-  return gather(half[0]) | gather(half[1]) << lanes;
 #elif defined(__x86_64__)
-  constexpr int lanes = 16 / sizeof(mask[0]);
-  __m128i part[4];
-  std::memcpy(part, &mask, sizeof(mask));
+  using Part = typename InRegister<Mask>::Type;
+  constexpr std::size_t bytes = sizeof(Part), lanes = bytes / sizeof(mask[0]);
+  const auto gather = [](Part part) -> uint32_t {
+#if defined(PCCLUST_HAS_AVX2)
+    if constexpr (bytes == 32 && lanes == 8) return _mm256_movemask_ps((__m256)part);
+    else if constexpr (bytes == 32) return _mm256_movemask_pd((__m256d)part);
+#endif
+    if constexpr (bytes == 16 && lanes == 4) return _mm_movemask_ps((__m128)part);
+    else if constexpr (bytes == 16) return _mm_movemask_pd((__m128d)part);
+  };
   uint32_t result = 0;
-  for (int i = 0; i < 4; ++i) {
-    uint32_t here;
-    if constexpr (lanes == 4) here = _mm_movemask_ps(_mm_castsi128_ps(part[i]));
-    else here = _mm_movemask_pd(_mm_castsi128_pd(part[i]));
-    result |= here << (lanes * i);
+  for (std::size_t i = 0; i < sizeof(mask) / bytes; ++i) {
+    result |= gather(load<Part>(reinterpret_cast<const char*>(&mask) + i * bytes)) << (lanes * i);
   }
   return result;
 #else
@@ -256,8 +230,14 @@ PCCLUST_INLINE uint32_t bits(Mask mask) {
 }
 
 // The lanes where a <= b, a == b or a < b. Spelt out for AVX-512, whose comparisons make bits directly.
-#if defined(PCCLUST_HAS_AVX512)
 #define PCCLUST_COMPARE(name, compare, predicate)                                                  \
+  template <class V>                                                                               \
+  PCCLUST_INLINE uint32_t name(V a, V b) {                                                         \
+    return bits(compare(a, b));                                                                    \
+  }                                                                                                \
+  PCCLUST_COMPARE_512(name, predicate)
+#if defined(PCCLUST_HAS_AVX512)
+#define PCCLUST_COMPARE_512(name, predicate)                                                       \
   PCCLUST_INLINE uint32_t name(F32x16 a, F32x16 b) {                                               \
     return _mm512_cmp_ps_mask((__m512)a, (__m512)b, predicate);                                    \
   }                                                                                                \
@@ -265,51 +245,56 @@ PCCLUST_INLINE uint32_t bits(Mask mask) {
     return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, predicate);                                  \
   }
 #else
-#define PCCLUST_COMPARE(name, compare, predicate)                                                  \
-  PCCLUST_INLINE uint32_t name(F32x16 a, F32x16 b) { return bits(compare(a, b)); }                 \
-  PCCLUST_INLINE uint32_t name(F64x8 a, F64x8 b) { return bits(compare(a, b)); }
+#define PCCLUST_COMPARE_512(name, predicate)
 #endif
 PCCLUST_COMPARE(lanes_at_most, at_most, _CMP_LE_OQ)
 PCCLUST_COMPARE(lanes_equal, equal, _CMP_EQ_OQ)
 PCCLUST_COMPARE(lanes_below, less, _CMP_LT_OQ)
 #undef PCCLUST_COMPARE
+#undef PCCLUST_COMPARE_512
 
+#if defined(PCCLUST_HAS_AVX512)
 PCCLUST_INLINE uint32_t lanes_equal(I32x16 a, I32x16 b) {
-#if defined(PCCLUST_HAS_AVX512)
   return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b);
-#else
-  return bits(equal(a, b));
-#endif
 }
-
 PCCLUST_INLINE uint32_t lanes_below(I64x8 a, I64x8 b) {
-#if defined(PCCLUST_HAS_AVX512)
   __mmask8 mask = _mm512_cmplt_epi64_mask((__m512i)a, (__m512i)b);
   // GCC 12 joins a comparison and the zeros above its bits, which a spill to the stack then loses
   // where the mask chooses lanes as well; it does not look into this.
   asm("" : "+k"(mask));
   return mask;
-#else
-  return bits(less(a, b));
-#endif
 }
+#endif
 
-// Appends the chosen lanes of `v` to `to`, which has room for a whole vector; returns how many.
-PCCLUST_INLINE int append(int64_t* to, I64x8 v, uint32_t chosen) {
+// Appends the chosen of eight numbers to `to`, which has room for all; returns how many.
+PCCLUST_INLINE int append(int64_t* to, const int64_t* from, uint32_t chosen) {
 #if defined(PCCLUST_HAS_AVX512)
-  _mm512_storeu_si512(to, _mm512_maskz_compress_epi64(static_cast<__mmask8>(chosen), (__m512i)v));
+  const __m512i v = _mm512_loadu_si512(from);
+  _mm512_storeu_si512(to, _mm512_maskz_compress_epi64(static_cast<__mmask8>(chosen), v));
   return __builtin_popcount(chosen);
 #else
   int count = 0;
-  for (; chosen; chosen &= chosen - 1) to[count++] = v[__builtin_ctz(chosen)];
+  for (; chosen; chosen &= chosen - 1) to[count++] = from[__builtin_ctz(chosen)];
   return count;
 #endif
 }
 
-// As above, of sixteen 32-bit lanes.
+// As above, of sixteen of 32 bits.
+template <class T>
+PCCLUST_INLINE void append(T* to, const T* from, uint32_t chosen) {
+  static_assert(sizeof(T) == 4);
+#if defined(PCCLUST_HAS_AVX512)
+  const __m512i v = _mm512_loadu_si512(from);
+  _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(static_cast<__mmask16>(chosen), v));
+#else
+  for (; chosen; chosen &= chosen - 1) *to++ = from[__builtin_ctz(chosen)];
+#endif
+}
+
+// As above, of a vector's lanes: `to` may be where they were read.
 template <class T, class V>
+  requires(sizeof(V) == 64)
 PCCLUST_INLINE void append(T* to, V v, uint32_t chosen) {
-  static_assert(sizeof(T) == 4 && sizeof(V) == 64);
 #if defined(PCCLUST_HAS_AVX512)
   _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(static_cast<__mmask16>(chosen), (__m512i)v));
 #else
@@ -329,34 +314,28 @@ PCCLUST_INLINE int count_below(const F32x16 (&v)[Vectors], F32x16 limit) {
 }
 
 // Adds 1 to the counts of the lanes where a < b.
-PCCLUST_INLINE void count_less(F32x16 a, F32x16 b, I32x16& counts) {
+PCCLUST_INLINE void count_less(Vector<float>::Type a, Vector<float>::Type b,
+                               Vector<float>::Mask& counts) {
 #if defined(PCCLUST_HAS_AVX512)
   const __mmask16 less = _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ);
   counts = (I32x16)_mm512_mask_add_epi32((__m512i)counts, less, (__m512i)counts, _mm512_set1_epi32(1));
 #else
-  counts -= less(a, b);
+  counts -= a < b;
 #endif
 }
 
 // {last of `before`, then all but the last of `v`}: moves every lane up by one.
-PCCLUST_INLINE I64x8 shift_in(I64x8 before, I64x8 v) {
+PCCLUST_INLINE Vector<int64_t>::Type shift_in(Vector<int64_t>::Type before, Vector<int64_t>::Type v) {
 #if defined(PCCLUST_HAS_AVX512)
   return (I64x8)_mm512_alignr_epi64((__m512i)v, (__m512i)before, 7);
 #elif defined(PCCLUST_HAS_AVX2)
-  __m256i last[2], now[2];
-  std::memcpy(last, &before, sizeof(before));
-  std::memcpy(now, &v, sizeof(v));
-  const auto move_up = [](__m256i under, __m256i four) {
-    return _mm256_alignr_epi8(four, _mm256_permute2x128_si256(under, four, 0x21), 8);
-  };
-  last[0] = move_up(last[1], now[0]);
-  last[1] = move_up(now[0], now[1]);
-  std::memcpy(&v, last, sizeof(v));
-  return v;
+  const __m256i under = (__m256i)before, four = (__m256i)v;
+  const __m256i middle = _mm256_permute2x128_si256(under, four, 0x21);
+  return (Vector<int64_t>::Type)_mm256_alignr_epi8(four, middle, 8);
 #elif defined(__clang__)
-  return __builtin_shufflevector(before, v, 7, 8, 9, 10, 11, 12, 13, 14);
+  return __builtin_shufflevector(before, v, 1, 2);
 #else
-  return __builtin_shuffle(before, v, I64x8{7, 8, 9, 10, 11, 12, 13, 14});
+  return __builtin_shuffle(before, v, Vector<int64_t>::Type{1, 2});
 #endif
 }
 
@@ -368,17 +347,19 @@ PCCLUST_INLINE int64_t make_key(float distance, int32_t id) {
   return static_cast<int64_t>(high) << 32 | static_cast<uint32_t>(id);
 }
 
-// Appends the keys of the chosen lanes; returns how many. Whole vectors are written.
-PCCLUST_INLINE int append_keys(int64_t* to, F32x16 distance, const int32_t* id, uint32_t chosen) {
+// Appends the keys of the chosen of sixteen; returns how many. Whole vectors are written.
+PCCLUST_INLINE int append_keys(int64_t* to, const float* distance, const int32_t* id,
+                               uint32_t chosen) {
 #if defined(PCCLUST_HAS_AVX512)
-  const __m512i high = (__m512i)distance;
+  const __m512i high = _mm512_loadu_si512(distance);
   int count = 0;
   for (int half = 0; half < 2; ++half) {
     const __m256i eight = half ? _mm512_extracti64x4_epi64(high, 1) : _mm512_castsi512_si256(high);
     const __m512i ids = _mm512_cvtepu32_epi64(load<__m256i>(id + 8 * half));
     const __m512i keys = _mm512_or_si512(_mm512_slli_epi64(_mm512_cvtepu32_epi64(eight), 32), ids);
     const uint32_t here = chosen >> (8 * half) & 0xffu;
-    count += append(to + count, (I64x8)keys, here);
+    _mm512_storeu_si512(to + count, _mm512_maskz_compress_epi64(static_cast<__mmask8>(here), keys));
+    count += __builtin_popcount(here);
   }
   return count;
 #else

@@ -63,7 +63,7 @@ PCCLUST_INLINE void append_near(const T* distance, const int32_t* id, T limit, W
   uint32_t near = lanes_within(distance, limit);
   if constexpr (std::is_same_v<T, float>) {
     waiting.count +=
-        append_keys(waiting.candidate + waiting.count, load<F32x16>(distance), id, near);
+        append_keys(waiting.candidate + waiting.count, distance, id, near);
   } else {
     for (; near; near &= near - 1) {
       const int lane = __builtin_ctz(near);
@@ -84,18 +84,17 @@ struct Found {
 // sum of the ranks, which equal distances make smaller.
 template <int Vectors>
 int64_t place_by_rank(const Found& found, int64_t* keys) {
-  F32x16 distance[Vectors];
-  I32x16 rank[Vectors];
-  for (int v = 0; v < Vectors; ++v) {
-    distance[v] = load<F32x16>(found.distance + 16 * v);
-    rank[v] = I32x16{};
-  }
+  using V = Vector<float>::Type;
+  constexpr int lanes = Vector<float>::lanes, count = Vectors * 16 / lanes;
+  V distance[count];
+  Vector<float>::Mask rank[count]{};
+  for (int v = 0; v < count; ++v) distance[v] = load<V>(found.distance + lanes * v);
   for (int i = 0; i < found.count; ++i) {
-    const F32x16 other = splat<F32x16>(found.distance[i]);
-    for (int v = 0; v < Vectors; ++v) count_less(other, distance[v], rank[v]);
+    const V other = splat<V>(found.distance[i]);
+    for (int v = 0; v < count; ++v) count_less(other, distance[v], rank[v]);
   }
   alignas(64) int32_t ranks[Vectors * 16];
-  for (int v = 0; v < Vectors; ++v) store(ranks + 16 * v, rank[v]);
+  for (int v = 0; v < count; ++v) store(ranks + lanes * v, rank[v]);
   int64_t total = 0;
   for (int i = 0; i < found.count; ++i) total += ranks[i];
   for (int i = 0; i < found.count; ++i) keys[ranks[i]] = make_key(found.distance[i], found.id[i]);
@@ -120,7 +119,7 @@ int64_t place_by_rank(const Found& found, int64_t* keys) {
 }
 #endif
 
-// Sorted keys in `Octets` registers of 8; places after the k-th hold what was pushed out.
+// Sorted keys in registers, 8 · `Octets` of them; places after the k-th hold what was pushed out.
 template <int Octets>
 class RegisterList {
  public:
@@ -128,7 +127,7 @@ class RegisterList {
 
   // Starts a query that accepts distances up to `limit`.
   void start(float limit) {
-    for (int i = 0; i < Octets; ++i) store(keys_ + 8 * i, splat<I64x8>(kEmpty));
+    for (int i = 0; i < kRegisters; ++i) store(keys_ + kLanes * i, splat<Keys>(kEmpty));
     threshold_ = limit;
     last_id_ = INT32_MAX;
     waiting_.count = 0;
@@ -138,11 +137,11 @@ class RegisterList {
   int32_t last_id() const { return last_id_; }    // ids below it still count at the threshold
 
   void work_in() {
-    I64x8 list[Octets];
-    for (int i = 0; i < Octets; ++i) list[i] = load<I64x8>(keys_ + 8 * i);
+    Keys list[kRegisters];
+    for (int i = 0; i < kRegisters; ++i) list[i] = load<Keys>(keys_ + kLanes * i);
     const int count = waiting_.count;
     for (int c = 0; c < count; ++c) insert(list, waiting_.candidate[c]);
-    for (int i = 0; i < Octets; ++i) store(keys_ + 8 * i, list[i]);
+    for (int i = 0; i < kRegisters; ++i) store(keys_ + kLanes * i, list[i]);
     waiting_.count = 0;
     if (full()) {
       threshold_ = distance_of(keys_[k_ - 1]);
@@ -181,14 +180,16 @@ class RegisterList {
   }
 
  private:
+  using Keys = Vector<int64_t>::Type;
+  static constexpr int kLanes = Vector<int64_t>::lanes, kRegisters = 8 * Octets / kLanes;
   static constexpr int64_t kEmpty = int64_t{0x7f800000} << 32 | 0xffffffff;  // (inf, -1)
 
   // Every place takes the middle one of its lower neighbour, itself and the key.
-  static PCCLUST_INLINE void insert(I64x8 (&list)[Octets], int64_t key) {
-    const I64x8 wanted = splat<I64x8>(key);
-    I64x8 below = splat<I64x8>(int64_t{-1});
-    for (int i = 0; i < Octets; ++i) {
-      const I64x8 current = list[i];
+  static PCCLUST_INLINE void insert(Keys (&list)[kRegisters], int64_t key) {
+    const Keys wanted = splat<Keys>(key);
+    Keys below = splat<Keys>(int64_t{-1});
+    for (int i = 0; i < kRegisters; ++i) {
+      const Keys current = list[i];
       list[i] = minimum(maximum(shift_in(below, current), wanted), current);
       below = current;
     }

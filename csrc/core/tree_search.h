@@ -40,7 +40,7 @@ template <class T>
 class Searcher {
  public:
   using V = typename Vector<T>::Type;
-  using Ids = typename Vector<T>::Ids;
+  using Ids = typename Vector<T>::Positions;
   static constexpr int kLanes = Vector<T>::lanes;
 
   // A box in every lane.
@@ -177,7 +177,7 @@ class Searcher {
     for (int part = 0; part * kFan < near.count; ++part) {
       const T* gap = near.gap + part * kFan;
       const uint32_t chosen = lanes_within(gap, limit) & ~lanes_within(gap, beyond);
-      append(near.measured + near.leaves, load<I32x16>(near.leaf + part * kFan), chosen);
+      append(near.measured + near.leaves, near.leaf + part * kFan, chosen);
       near.leaves += __builtin_popcount(chosen);
     }
     int64_t count = 0;
@@ -195,8 +195,8 @@ class Searcher {
     for (int l = 0; l < near.leaves; ++l) {
       const T* distance = near.distance + l * kFan;
       const uint32_t within = lanes_within(distance, limit);
-      append(near.found.distance + count, load<F32x16>(distance), within);
-      append(near.found.id + count, load<I32x16>(tree_.leaf[near.measured[l]].id), within);
+      append(near.found.distance + count, distance, within);
+      append(near.found.id + count, tree_.leaf[near.measured[l]].id, within);
       count += __builtin_popcount(within);
       if (count > Found::most) return false;
     }

@@ -92,7 +92,7 @@ class WardClusters {
   }
 
  private:
-  using V = F64x8;
+  using V = Vector<double>::Type;
   static constexpr int kLanes = Vector<double>::lanes;
 
   struct Query {
