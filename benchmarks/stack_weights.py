@@ -36,14 +36,12 @@ class Settings:
         parts: names of weights that come with pcclust, and of backbones that have none.
         features: a .npy file of what the parts make of these shapes, side by side, where it is at
             hand: encoders that do not see a shape's pose need not be asked again.
-        squash: whether tanh squashes channels, see `FeatureStack`.
     """
 
     data: Annotated[str, tyro.conf.Positional]
     out: Path
     parts: tuple[str, ...]
     features: Path | None = None
-    squash: bool = True
 
 
 def main(settings: Settings) -> tuple[Path, Path]:
@@ -53,17 +51,17 @@ def main(settings: Settings) -> tuple[Path, Path]:
         {"weights": name, "sha256": cards[name]["sha256"]} if name in cards else name
         for name in settings.parts
     ]
-    stack = FeatureStack(parts, squash=settings.squash).eval()
-    stack.fit(_features(settings, parts))
+    stack = FeatureStack(parts).eval()
+    stack.fit(_features(settings, stack))
     settings.out.mkdir(parents=True, exist_ok=True)
     return save_weights(settings.out, stack, _card(stack, parts, cards))
 
 
-def _features(settings: Settings, parts: list[Any]) -> Tensor:
+def _features(settings: Settings, stack: FeatureStack) -> Tensor:
     if settings.features is not None:
         return torch.from_numpy(np.load(settings.features))
     shapes = open_named(settings.data)
-    return pcclust.embed(FeatureStack(parts).eval(), UnitSphere()(shapes.points), progress=True)
+    return pcclust.embed(stack, UnitSphere()(shapes.points), progress=True)
 
 
 def _card(stack: FeatureStack, parts: list[Any], cards: dict[str, Card]) -> Card:
@@ -74,7 +72,7 @@ def _card(stack: FeatureStack, parts: list[Any], cards: dict[str, Card]) -> Card
     return {
         **{name: first[name] for name in SHARED},
         "model": "feature-stack",
-        "model_kwargs": {"parts": parts, "squash": stack.squash},
+        "model_kwargs": {"parts": parts},
         "method": "stack",
         "seed": 0,
         "parameters": sum(parameter.numel() for parameter in stack.parameters()),
