@@ -73,7 +73,10 @@ class Settings:
 
 def main(settings: Settings) -> None:
     """Measures, and writes or prints the page."""
-    best = native_facts()["instruction_set"]
+    facts = native_facts()
+    if facts is None:
+        raise SystemExit("there is no native library: pcclust info says why")
+    best = facts["instruction_set"]
     names = SETS[: SETS.index(best) + 1] if best in SETS else (best,)
     times: dict[str, dict[str, float]] = {}
     for _ in track(range(settings.rounds), "rounds"):
