@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from pcclust.ops.linear_pool import _linear_pool_torch
-from pcclust.ops.segment_pool import _row_moments_torch, _segment_pool_torch, _segment_pull_torch
+from pcclust.ops.segment_pool import _row_moments_torch, _segment_pool_torch
+from pcclust.ops.segment_pull import _segment_pull_torch
 from tests.ops.sample_clouds import same_bits
 
 pytestmark = pytest.mark.emulated
