@@ -1,5 +1,5 @@
 // pcclust::row_moments, segment_pool, segment_sums and segment_pull on the CPU; the schemas are in
-// pcclust/ops/segment_pool.py.
+// pcclust/ops, in segment_pool.py, segment_sums.py and segment_pull.py.
 #include <optional>
 #include <tuple>
 
@@ -22,6 +22,17 @@ void check_channels(const Tensor& tensor, const char* name, const Tensor& values
                   name, " must be contiguous (", values.size(1), ") of the dtype of values");
 }
 
+// Checks what all operators on rows in segments are given, and returns the segments.
+Segments check_given(const Tensor& values, const Tensor& scale, const Tensor& shift,
+                     const std::optional<Tensor>& members, const Tensor& starts,
+                     const Tensor& sizes, double slope) {
+  check_rows(values);
+  check_channels(scale, "scale", values);
+  check_channels(shift, "shift", values);
+  check_slope(slope);
+  return segments_of(members, starts, sizes, values.size(0));
+}
+
 Tensor moments(Tensor values) {
   check_rows(values);
   Tensor sums = torch::stable::new_empty(values, {2, values.size(1)}, ScalarType::Double);
@@ -37,11 +48,7 @@ Tensor moments(Tensor values) {
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> pool(Tensor values, Tensor scale, Tensor shift,
                                                         std::optional<Tensor> members,
                                                         Tensor starts, Tensor sizes, double slope) {
-  check_rows(values);
-  check_channels(scale, "scale", values);
-  check_channels(shift, "shift", values);
-  check_slope(slope);
-  const Segments segments = segments_of(members, starts, sizes, values.size(0));
+  const Segments segments = check_given(values, scale, shift, members, starts, sizes, slope);
   const auto empty = [&](ScalarType dtype) {
     return torch::stable::new_empty(values, {segments.count, values.size(1)}, dtype);
   };
@@ -83,11 +90,7 @@ void check_places(const Tensor& argmax, const Segments& segments, int64_t channe
 
 Tensor sums(Tensor values, Tensor scale, Tensor shift, std::optional<Tensor> members, Tensor starts,
             Tensor sizes, Tensor argmax, Tensor to_maxima, double slope) {
-  check_rows(values);
-  check_channels(scale, "scale", values);
-  check_channels(shift, "shift", values);
-  check_slope(slope);
-  const Segments segments = segments_of(members, starts, sizes, values.size(0));
+  const Segments segments = check_given(values, scale, shift, members, starts, sizes, slope);
   check_places(argmax, segments, values.size(1));
   check_matrix(to_maxima, "to_maxima", values.scalar_type(), segments.count, values.size(1));
   Tensor totals = torch::stable::new_empty(values, {2, values.size(1)}, ScalarType::Double);
@@ -117,13 +120,9 @@ void pull_into(const Tensor& values, const Tensor& scale, const Tensor& shift,
                const Tensor& argmax, const Tensor& to_maxima, const Tensor& to_rows,
                const Tensor& linear, const Tensor& constant, double slope, bool in_place,
                Tensor& gradient) {
-  check_rows(values);
-  check_channels(scale, "scale", values);
-  check_channels(shift, "shift", values);
+  const Segments segments = check_given(values, scale, shift, members, starts, sizes, slope);
   check_channels(linear, "linear", values);
   check_channels(constant, "constant", values);
-  check_slope(slope);
-  const Segments segments = segments_of(members, starts, sizes, values.size(0));
   check_listed_once(segments, values.size(0));
   check_places(argmax, segments, values.size(1));
   const ScalarType dtype = values.scalar_type();

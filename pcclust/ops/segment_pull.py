@@ -68,28 +68,11 @@ def _segment_pull_in_place_torch(*given: Any) -> None:  # noqa: ANN401
     values.copy_(_segment_pull_torch(*given))
 
 
-def _segment_pull_fake(
-    values: Tensor,
-    scale: Tensor,
-    shift: Tensor,
-    members: Tensor | None,
-    starts: Tensor,
-    sizes: Tensor,
-    argmax: Tensor,
-    to_maxima: Tensor,
-    to_rows: Tensor,
-    linear: Tensor,
-    constant: Tensor,
-    slope: float,
-) -> Tensor:
-    return torch.empty_like(values)
-
-
 declare(
     f"segment_pull({GIVEN}Tensor argmax, Tensor to_maxima, Tensor to_rows, Tensor linear, "
     "Tensor constant, float slope) -> Tensor",
     _segment_pull_torch,
-    _segment_pull_fake,
+    lambda values, *_: torch.empty_like(values),
 )
 # The same, into the memory of `values`, where every row is in a segment.
 declare(
